@@ -1,0 +1,21 @@
+-- live_appointments
+--
+-- The one definition of an appointment that will take place or took place: kept, and
+-- not cancelled. Whether a call's booking is live is never stored on the call.
+
+create or replace view trueup.live_appointments as
+select
+    ka.id,
+    ka.company_id,
+    ka.call_id,
+    ka.customer_id,
+    ka.service_id,
+    ka.staff_id,
+    ka.starts_at,
+    ka.ends_at,
+    ka.status,
+    ka.source,
+    ka.calcom_booking_id,
+    ka.calcom_booking_uid
+from trueup.kept_appointments as ka
+where ka.status <> 'cancelled';

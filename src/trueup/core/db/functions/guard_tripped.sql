@@ -1,0 +1,64 @@
+-- guard_tripped(guard, entity): what a violation at COMMIT costs
+--
+-- Called by a guard that has locked the row it decides about and found it in its
+-- check. observe: the alert is filed in the writer's transaction, so it commits or
+-- rolls back with the write, and it names transaction, role and application.
+-- enforce: refused as a check constraint refuses, with the name of the check. Reads
+-- the mode at every call: `trueup guard set` takes effect at the next commit.
+
+create or replace function trueup.guard_tripped(p_guard text, p_entity_id anyelement)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+declare
+    v_mode text := trueup.guard_mode(p_guard);
+    v record;
+begin
+    if v_mode = 'off' then
+        return;
+    end if;
+
+    execute format(
+        'select v.company_id::text as company_id, v.entity_type, v.entity_id::text as entity_id, v.description, v.evidence '
+        'from trueup.%I as v where v.entity_id = $1 limit 1',
+        p_guard
+    )
+    into v
+    using p_entity_id;
+
+    if v.entity_id is null then
+        return;
+    end if;
+
+    if v_mode = 'enforce' and not trueup.undoing() then
+        raise exception '% % violates guard "%"', v.entity_type, v.entity_id, p_guard
+            using
+                errcode = 'check_violation',
+                constraint = p_guard,
+                schema = 'trueup',
+                detail = v.description || '. ' || v.evidence,
+                hint = (
+                    select format('What must hold at commit: %s.', ch.invariant)
+                    from trueup.checks as ch
+                    where ch.name = p_guard
+                );
+    end if;
+
+    perform trueup.file_alert(
+        p_guard,
+        v.company_id,
+        v.entity_type,
+        v.entity_id,
+        v.description,
+        v.evidence || jsonb_build_object(
+            'written_by', jsonb_build_object(
+                'transaction', pg_current_xact_id()::text,
+                'role', coalesce(nullif(current_setting('role'), 'none'), session_user),
+                'application', current_setting('application_name')
+            )
+        )
+    );
+end;
+$$;

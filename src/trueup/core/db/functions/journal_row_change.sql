@@ -1,0 +1,32 @@
+-- journal_row_change(key column): before and after images of what a repair changes
+--
+-- Attached to every table that repairs may write, also through the triggers they set
+-- off. Fires only while a repair is being applied (trueup.repair_id is set), and then
+-- the images are complete, whoever wrote the row.
+
+create or replace function trueup.journal_row_change()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+declare
+    v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+    v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+begin
+    if v_before is distinct from v_after then
+        insert into trueup.repair_changes
+            (repair_id, table_name, key_column, key_value, operation, before, after)
+        values (
+            current_setting('trueup.repair_id')::bigint,
+            format('%I.%I', tg_table_schema, tg_table_name),
+            tg_argv[0],
+            coalesce(v_after, v_before) ->> tg_argv[0],
+            lower(tg_op),
+            v_before,
+            v_after
+        );
+    end if;
+    return null;
+end;
+$$;

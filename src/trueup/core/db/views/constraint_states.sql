@@ -1,0 +1,53 @@
+-- constraint_states
+--
+-- Every constraint and index of ours on the application's tables, as registered by
+-- the revisions, beside what the catalogue holds now:
+--     valid      there, and true of every row
+--     not valid  there for new rows; legacy rows not yet proven
+--     invalid    an index whose concurrent build did not finish
+--     different  something else bears the name
+--     missing    not there
+-- Definitions are compared by checksum, and only on the server version that wrote it:
+-- another version may print the same constraint in other words.
+
+create or replace view trueup.constraint_states as
+select
+    ct.name,
+    ct.table_name,
+    ct.kind,
+    ct.definition,
+    ct.check_name,
+    ct.purpose,
+    ct.definition_checksum,
+    live.checksum as live_checksum,
+    case
+        when live.checksum is null then 'missing'
+        when
+            ct.definition_checksum is distinct from live.checksum
+            and ct.server_version = current_setting('server_version_num')::integer / 10000
+            then 'different'
+        when live.is_valid then 'valid'
+        when ct.kind in ('unique index', 'index') then 'invalid'
+        else 'not valid'
+    end as state
+from trueup.constraints as ct
+left join lateral (
+    select
+        con.convalidated as is_valid,
+        md5(trueup.constraint_definition(con.oid)) as checksum
+    from pg_catalog.pg_constraint as con
+    where
+        ct.kind not in ('unique index', 'index')
+        and con.conname = ct.name
+        and con.conrelid = pg_catalog.to_regclass(ct.table_name)
+    union all
+    select
+        ind.indisvalid,
+        md5(trueup.index_definition(ind.indexrelid))
+    from pg_catalog.pg_index as ind
+    inner join pg_catalog.pg_class as cls on ind.indexrelid = cls.oid
+    where
+        ct.kind in ('unique index', 'index')
+        and cls.relname = ct.name
+        and ind.indrelid = pg_catalog.to_regclass(ct.table_name)
+) as live on true;

@@ -1,0 +1,17 @@
+drop table trueup.contracts;
+drop table trueup.review_priorities;
+drop table trueup.manual_review_events;
+drop table trueup.manual_review_queue;
+drop table trueup.repair_changes;
+drop table trueup.repairs;
+drop type trueup.repair_outcome;
+drop table trueup.objects;
+drop table trueup.constraints;
+drop table trueup.guards;
+drop table trueup.data_consistency_alerts;
+drop table trueup.consistency_rates;
+drop table trueup.check_results;
+drop table trueup.check_runs;
+drop table trueup.check_populations;
+drop table trueup.checks;
+drop table trueup.settings;

@@ -1,0 +1,279 @@
+"""Make the catalogue equal to the files: views, functions and triggers, then constraints.
+
+Views, functions and triggers hold no data and are deployed in one transaction.
+Constraints and indexes are added one at a time, each in a statement of its own, so
+that an interrupted run is simply run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trueup.errors import CatalogError, MigrationError
+from trueup.locks import patiently
+from trueup.model import Change, ConstraintState, ObjectState
+from trueup.packs import Pack, SqlFile, SqlObject, checksum
+from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, literal, quoted, sqlstate
+
+GENERATED = "(generated from the headers of checks/)"
+# the server's answers to a replaced view or function whose columns or arguments differ
+NOT_REPLACEABLE = {"42P16", "42P13"}
+DROP = {"view": "drop view if exists {}", "function": "drop routine if exists {}"}
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity type: the table that holds it, and the checks that judge it."""
+
+    entity_type: str
+    table_name: str
+    key_column: str
+    key_type: str
+    checks: list[str]
+
+
+@dataclass(frozen=True)
+class _Named:
+    table_name: str
+    name: str
+
+
+def pending_files(session: Session, pack: Pack) -> list[tuple[SqlFile, str]]:
+    """Return the files that a deployment would run, each with the reason."""
+    states = object_states(session)
+    found = []
+    for file in pack.files:
+        reasons = [
+            _reason(file, item, states.get((item.kind, item.identity)))
+            for item in file.objects
+        ]
+        if reason := next((text for text in reasons if text), ""):
+            found.append((file, reason))
+    return found
+
+
+def object_states(session: Session) -> dict[tuple[str, str], ObjectState]:
+    """Return what was deployed, by kind and identity; nothing when the layer cannot tell."""
+    if not session.value("can_read_states"):
+        return {}
+    return {(state.kind, state.identity): state for state in session.rows("object_states", ObjectState)}
+
+
+def deploy(session: Session, pack: Pack) -> list[Change]:
+    """Deploy the pack's files and register its checks, guards and entities; return what was done.
+
+    One transaction; the caller retries it when a lock is not granted.
+    """
+    with session.transaction():
+        session.set_local("lock_timeout", LOCK_TIMEOUT)
+        session.set_local("check_function_bodies", "off")
+        session.set_local("search_path", "pg_catalog")
+        states = object_states(session)
+        files = pending_files(session, pack)
+        changes = [Change("deploy", file.name, reason) for file, reason in files]
+        try:
+            with session.transaction():
+                for file, _ in files:
+                    _run(session, file)
+        except ServerSaid as error:
+            if sqlstate(error) not in NOT_REPLACEABLE:
+                raise
+            files = _rebuild(session, pack, states)
+            changes = [Change("deploy", file.name, "rebuilt: a view or function changed its shape") for file, _ in files]
+        for file, _ in files:
+            for item in file.objects:
+                _record(session, item, file.name, file.checksum)
+        changes += _drop_retired(session, pack, states)
+        changes += _drop_strays(session, pack)
+        _register(session, pack)
+        changes += _generate(session)
+    return changes
+
+
+def _reason(file: SqlFile, item: SqlObject, state: ObjectState | None) -> str:
+    if state is None:
+        return "new"
+    if state.state != "deployed":
+        return f"{item.kind} {item.identity} is {state.state}"
+    if state.file_checksum != file.checksum:
+        return "changed"
+    return ""
+
+
+def _run(session: Session, file: SqlFile) -> None:
+    try:
+        session.script(file.text)
+    except ServerSaid as error:
+        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith(("55P", "40", "57", "42501")):
+            raise
+        raise CatalogError(f"{file.name}: {str(error).strip()}") from error
+
+
+def _rebuild(
+    session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]
+) -> list[tuple[SqlFile, str]]:
+    """Take everything down, dependents first, and up again; never by cascade, which could hit others' views."""
+    order = [item for file in pack.files for item in file.objects]
+    generated = [SqlObject(kind, name) for (kind, name), state in states.items() if state.file == GENERATED]
+    for item in [*reversed(order), *generated]:
+        if item.kind == "trigger":
+            name, _, table = item.identity.partition(" on ")
+            session.script(f"drop trigger if exists {quoted(name)} on {table}")
+    for item in [*generated, *reversed(order)]:
+        if item.kind != "trigger":
+            session.script(DROP[item.kind].format(item.identity))
+    for file in pack.files:
+        _run(session, file)
+    return [(file, "") for file in pack.files]
+
+
+def _record(session: Session, item: SqlObject, file: str, checksum: str) -> None:
+    session.run("record_object", kind=item.kind, identity=item.identity, file=file, checksum=checksum)
+
+
+def _drop_retired(
+    session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]
+) -> Iterator[Change]:
+    known = {(item.kind, item.identity) for file in pack.files for item in file.objects}
+    retired = [state for key, state in states.items() if key not in known and state.file != GENERATED]
+    for state in sorted(retired, key=lambda state: ("trigger", "view", "function").index(state.kind)):
+        if state.kind == "trigger":
+            name, _, table = state.identity.partition(" on ")
+            session.script(f"drop trigger if exists {quoted(name)} on {table}")
+        else:
+            session.script(DROP[state.kind].format(state.identity))
+        session.run("forget_object", kind=state.kind, identity=state.identity)
+        yield Change("drop", state.identity, f"{state.file} is gone")
+
+
+def _drop_strays(session: Session, pack: Pack) -> Iterator[Change]:
+    known = [item.identity for file in pack.files for item in file.objects if item.kind == "trigger"]
+    for stray in session.rows("stray_triggers", _Named, known=known):
+        session.script(f"drop trigger {quoted(stray.name)} on {stray.table_name}")
+        yield Change("drop", f"{stray.name} on {stray.table_name}", "calls a function of ours but stands in no file")
+
+
+def _register(session: Session, pack: Pack) -> None:
+    for check in pack.checks:
+        fields = ("name", "invariant", "severity", "entity", "changes", "population", "prevented", "repair")
+        session.run(
+            "register_check",
+            **{field: getattr(check, field) for field in (*fields, "cost", "description", "file", "checksum")},
+        )
+        for population in check.populations:
+            found = session.run(
+                "register_population",
+                check_name=check.name,
+                entity_type=population.entity,
+                table_name=population.table,
+                predicate=population.predicate,
+            )
+            if not found:
+                raise CatalogError(
+                    f"{check.file}: population names {population.table}, which is no table with a "
+                    "primary key of one column"
+                )
+    session.run("retire_checks", names=[check.name for check in pack.checks])
+    session.run(
+        "forget_populations",
+        known=[f"{check.name} {p.entity}" for check in pack.checks for p in check.populations],
+    )
+    session.run("register_guards", names=list(pack.guards))
+
+
+def _generate(session: Session) -> Iterator[Change]:
+    """Write one function per entity type that lists what every check says of some entities."""
+    states = object_states(session)
+    wanted = set()
+    for entity in session.rows("entities", Entity):
+        name = f"trueup.violations_of_{entity.entity_type}"
+        item = SqlObject("function", name)
+        wanted.add((item.kind, item.identity))
+        text = violations_function(entity)
+        digest = checksum(text)
+        state = states.get((item.kind, item.identity))
+        if state and state.state == "deployed" and state.file_checksum == digest:
+            continue
+        session.script(f"drop routine if exists {name}; {text}")
+        _record(session, item, GENERATED, digest)
+        yield Change("deploy", name, "generated")
+    for key, state in states.items():
+        if state.file == GENERATED and key not in wanted:
+            session.script(DROP["function"].format(state.identity))
+            session.run("forget_object", kind=state.kind, identity=state.identity)
+            yield Change("drop", state.identity, "no check judges this entity any more")
+
+
+def violations_function(entity: Entity) -> str:
+    """Return the SQL of trueup.violations_of_<entity>(keys): what every check says of these entities."""
+    branches = "\n    union all\n".join(
+        f"    select {literal(check)}::text, v.entity_id::text\n"
+        f"    from {quoted('trueup', check)} as v\n"
+        f"    where v.entity_id = any(p_ids) and v.entity_type = {literal(entity.entity_type)}"
+        for check in entity.checks
+    )
+    return (
+        f"create or replace function {quoted('trueup', 'violations_of_' + entity.entity_type)}"
+        f"(p_ids {entity.key_type}[])\n"
+        "    returns table (check_name text, entity_id text)\n"
+        "    language plpgsql\n    stable\n    set search_path = ''\n"
+        "    set plan_cache_mode = force_generic_plan\n"
+        f"as $$\nbegin\n    return query\n{branches};\nend;\n$$;\n"
+    )
+
+
+def add_constraints(session: Session) -> list[Change]:
+    """Add what is missing of the registered constraints and indexes, and rebuild what is broken.
+
+    Nothing here scans a large table under a strong lock: indexes are built
+    concurrently, CHECK and FOREIGN KEY constraints arrive NOT VALID unless the table
+    is empty, and an exclusion constraint on a table with rows is left to `enforce`.
+    """
+    changes = []
+    for state in session.rows("constraint_states", ConstraintState):
+        if state.state in ("missing", "different", "invalid"):
+            changes.append(add_constraint(session, state, build=False))
+    return changes
+
+
+def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> Change:
+    """Add one constraint or index; with `build`, an exclusion constraint even on a table with rows."""
+    index = state.kind.endswith("index")
+    if state.state != "missing":
+        drop = (
+            f"drop index concurrently if exists {_schema(state)}.{quoted(state.name)}"
+            if index
+            else f"alter table {state.table_name} drop constraint {quoted(state.name)}"
+        )
+        patiently(session, drop, [state.table_name])
+    empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
+    if state.kind == "exclude" and not empty and not build:
+        return Change("pending", state.name, "an exclusion constraint is built by `trueup enforce` once its check is clean")
+    try:
+        patiently(session, definition(state, valid=empty), [state.table_name])
+    except MigrationError as error:
+        if sqlstate(error.__cause__ or error) not in ("23505", "23P01"):
+            raise
+        if index:
+            patiently(session, f"drop index concurrently if exists {_schema(state)}.{quoted(state.name)}", [])
+        return Change("pending", state.name, f"rows disagree, see check {state.check_name}")
+    session.run("record_constraint", name=state.name)
+    return Change("add", state.name, "" if index or empty or state.kind == "exclude" else "not valid")
+
+
+def definition(state: ConstraintState, *, valid: bool) -> str:
+    """Return the statement that adds the constraint or index."""
+    if state.kind.endswith("index"):
+        unique = "unique " if state.kind.startswith("unique") else ""
+        rest = state.definition
+        return f"create {unique}index concurrently if not exists {quoted(state.name)} on {state.table_name} {rest}"
+    suffix = "" if valid or state.kind == "exclude" else " not valid"
+    return (
+        f"alter table {state.table_name} add constraint {quoted(state.name)} {state.kind} "
+        f"{state.definition}{suffix}"
+    )
+
+
+def _schema(state: ConstraintState) -> str:
+    return state.table_name.split(".")[0]

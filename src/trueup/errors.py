@@ -1,0 +1,50 @@
+"""The one exception tree: each message says what, where, and what to do next.
+
+`exit_code` is what the command line returns for it (DESIGN, section 5).
+"""
+
+
+class TrueupError(Exception):
+    """Anything trueup reports to a person; the text is fit for a terminal."""
+
+    exit_code = 2
+
+
+class UsageError(TrueupError):
+    """The caller asked for something that does not exist or does not fit."""
+
+
+class CatalogError(UsageError):
+    """A file of the pack is not what the contract says; names file and line."""
+
+
+class NotFoundError(UsageError):
+    """No alert, queue item, repair, guard or check bears this name or id."""
+
+
+class RefusedError(UsageError):
+    """The database refused a decision: a stale claim, a violation still there."""
+
+
+class MigrationError(TrueupError):
+    """A migration could not run to its end; the database is as it was before the step named."""
+
+    exit_code = 3
+
+
+class CheckFailedError(TrueupError):
+    """A check could not be evaluated (error or timeout)."""
+
+    exit_code = 3
+
+
+class DatabaseError(TrueupError):
+    """The database cannot be reached, cannot be written to, or is not ours."""
+
+    exit_code = 4
+
+
+class ServerError(TrueupError):
+    """The embedded server cannot be found, started or stopped."""
+
+    exit_code = 4

@@ -1,0 +1,79 @@
+"""Waiting for locks without making others wait: short timeouts, retried with backoff."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from trueup.errors import MigrationError
+from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, explained, session, sqlstate
+
+T = TypeVar("T")
+
+# 'trueup' in ASCII: the key of the advisory lock that one migration at a time holds
+MIGRATION_LOCK = 0x747275657570
+LOCK_NOT_AVAILABLE = "55P03"
+ATTEMPTS = 8
+
+
+def retried(work: Callable[[], T], describe: Callable[[], str]) -> T:
+    """Return what `work` returns, trying again with backoff and jitter while a lock is not granted."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return work()
+        except ServerSaid as error:
+            if sqlstate(error) != LOCK_NOT_AVAILABLE:
+                raise
+            if attempt == ATTEMPTS - 1:
+                raise MigrationError(
+                    f"no lock within {ATTEMPTS} attempts of {LOCK_TIMEOUT}; {describe()}\n"
+                    "nothing is half done: end that transaction, then run the command again"
+                ) from error
+            time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1.5))
+    raise AssertionError("unreachable")
+
+
+def patiently(connection: Session, statement: str, tables: Sequence[str]) -> None:
+    """Run one statement in a transaction of its own, or outside one when it is concurrent.
+
+    Raises MigrationError, naming what held the lock or what the server said.
+    """
+
+    def once() -> None:
+        connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
+        try:
+            connection.script(statement)
+        finally:
+            connection.script("reset lock_timeout")
+
+    def describe() -> str:
+        holders = connection.values("table_holders", tables=list(tables))
+        return "held by " + ("; ".join(holders) or "a transaction that has ended since")
+
+    try:
+        retried(once, describe)
+    except ServerSaid as error:
+        raise MigrationError(f"{statement}\n{explained(error)}") from error
+
+
+@contextmanager
+def one_at_a_time(database: str | None, wait: float) -> Iterator[None]:
+    """Hold the migration lock on a connection of its own; wait at most `wait` seconds for it.
+
+    Polled, because a session that blocks in pg_advisory_lock holds a snapshot, for
+    which `create index concurrently` of the holder would wait: a deadlock.
+    Raises MigrationError naming the holder.
+    """
+    with session(database, "migration lock") as connection:
+        deadline = time.monotonic() + wait
+        while not connection.value("try_lock", key=MIGRATION_LOCK):
+            if time.monotonic() >= deadline:
+                holder = connection.value("lock_holder", key=MIGRATION_LOCK) or "a session that has ended since"
+                raise MigrationError(
+                    f"another migration is running ({holder}); waited {wait:g} s, nothing was changed"
+                )
+            time.sleep(0.2)
+        yield

@@ -1,0 +1,314 @@
+"""Read a pack: one file under checks/ is one invariant, one stem rules all.
+
+The header of a check is the only place where an invariant is described. What the
+report prints, what the README lists and what the database stores are copied from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from trueup.errors import CatalogError, NotFoundError
+
+CORE = Path(__file__).parent / "core"
+KEYS = ("invariant", "severity", "entity", "changes", "population", "prevented", "repair", "cost")
+SEVERITIES = ("critical", "warning", "info")
+REPAIRS = ("automatic", "evidence", "review")
+# in the order in which unrelated files are deployed
+FOLDERS = ("db/functions", "db/views", "checks", "db/repairs", "triggers", "db/dashboards")
+
+_KEY_LINE = re.compile(r"^-- (?P<key>[a-z_]+):\s*(?P<value>.*)$")
+_MORE_LINE = re.compile(r"^-- {8,}(?P<value>\S.*)$")
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.S)
+_BODY = re.compile(r"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.S)
+_CREATE = re.compile(
+    r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?(?P<kind>view|function|trigger)\s+(?P<name>[\w.]+)", re.I
+)
+_TRIGGER_TABLE = re.compile(r"\bon\s+(?P<table>[a-z_]\w*\.\w+)", re.I)
+_REFERENCE = re.compile(r"\btrueup\.(\w+)")
+
+
+@dataclass(frozen=True)
+class Population:
+    """The denominator of a check: a table with its key, and a predicate if any."""
+
+    entity: str
+    table: str
+    predicate: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One invariant as its file describes it; texts are the header's own."""
+
+    name: str
+    invariant: str
+    severity: str
+    entity: str
+    changes: str
+    population: str
+    prevented: str
+    repair: str
+    cost: str
+    description: str
+    file: str
+    checksum: str
+
+    @property
+    def populations(self) -> list[Population]:
+        """Entity types paired with the tables that hold them; none for a check on the layer itself."""
+        if self.population == "none":
+            return []
+        entities = [part.strip() for part in self.entity.split(",")]
+        parts = [part.strip() for part in self.population.split(";")]
+        found = []
+        for entity, part in zip(entities, parts, strict=True):
+            table, _, predicate = part.partition(" where ")
+            table = table.strip()
+            found.append(
+                Population(entity, table if "." in table else f"public.{table}", predicate.strip() or "true")
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class SqlObject:
+    """What a file creates: a view or function of ours, or a trigger on a table."""
+
+    kind: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class SqlFile:
+    """One deployable file; `name` is relative to its pack, with forward slashes."""
+
+    name: str
+    stem: str
+    folder: str
+    text: str
+    checksum: str
+    objects: tuple[SqlObject, ...]
+    references: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The SQL of one domain, the core's own included."""
+
+    root: Path
+    checks: tuple[Check, ...]
+    files: tuple[SqlFile, ...]
+
+    @cached_property
+    def guards(self) -> tuple[str, ...]:
+        """Names of the guards: trigger files that bear the name of a check."""
+        names = {check.name for check in self.checks}
+        return tuple(file.stem for file in self.files if file.folder == "triggers" and file.stem in names)
+
+    @cached_property
+    def repairs(self) -> frozenset[str]:
+        """Names of the checks that have a repair function."""
+        return frozenset(file.stem for file in self.files if file.folder == "db/repairs")
+
+    def select(self, names: Iterable[str]) -> list[Check]:
+        """Return the checks named, in catalogue order; all of them for no names.
+
+        Raises NotFoundError, with the nearest names, for a name no check bears.
+        """
+        wanted = list(dict.fromkeys(names))
+        known = {check.name: check for check in self.checks}
+        for name in wanted:
+            if name not in known:
+                near = get_close_matches(name, known, n=3, cutoff=0.5)
+                hint = f"did you mean {' or '.join(near)}?" if near else "`trueup catalog` lists them"
+                raise NotFoundError(f"no check is called {name}; {hint}")
+        return [check for check in self.checks if not wanted or check.name in wanted]
+
+
+def default_pack() -> Path:
+    """Return the directory of the shipped pack: in the wheel, or the checkout around the package."""
+    inside = Path(__file__).parent / "pack"
+    return inside if inside.is_dir() else Path(__file__).parents[2]
+
+
+def load(root: Path | None = None) -> Pack:
+    """Return the pack in directory `root` (default: the shipped one) together with the core.
+
+    Raises CatalogError, naming file, line and key, for a header that is not exactly
+    the contract: one that is almost right would be an alert that never fires.
+    """
+    root = (root or default_pack()).resolve()
+    if not root.is_dir():
+        raise CatalogError(f"{root} is not a directory; name a pack with --pack, or make one with `trueup init`")
+    own = _checks(root)
+    if not own:
+        raise CatalogError(f"{root} has no checks: a pack needs at least one file checks/<check>.sql")
+    checks = own + _checks(CORE)
+    _refuse_twins(checks)
+    files = [file for base in (CORE, root) for file in _files(base)]
+    pack = Pack(root, tuple(sorted(checks, key=lambda check: check.name)), tuple(_in_order(files)))
+    _refuse_missing_repairs(pack)
+    return pack
+
+
+def parse(name: str, text: str, file: str) -> Check:
+    """Return the check that `text` describes; `file` is what errors name."""
+    lines = text.splitlines()
+
+    def wrong(number: int, message: str) -> CatalogError:
+        return CatalogError(f"{file}:{number}: {message}")
+
+    if not _IDENTIFIER.fullmatch(name) or len(name) > 63:
+        raise CatalogError(f"{file}: a check is named in lower case with underscores, at most 63 characters")
+    if not lines or lines[0] != f"-- {name}":
+        raise wrong(1, f"the first line must be '-- {name}', the name of the file")
+    if len(lines) < 2 or lines[1].rstrip() != "--":
+        raise wrong(2, "the second line must be '--'")
+    values: dict[str, str] = {}
+    number = 2
+    for number, line in enumerate(lines[2:], start=3):
+        if match := _KEY_LINE.match(line):
+            key = match["key"]
+            expected = KEYS[len(values)] if len(values) < len(KEYS) else None
+            if key in values:
+                raise wrong(number, f"key '{key}' stands twice")
+            if key not in KEYS:
+                raise wrong(number, f"unknown key '{key}'; the keys are {', '.join(KEYS)}")
+            if key != expected:
+                raise wrong(number, f"key '{key}' where '{expected}' belongs; the order is {', '.join(KEYS)}")
+            if not match["value"].strip():
+                raise wrong(number, f"key '{key}' has no value")
+            values[key] = match["value"].strip()
+        elif values and (match := _MORE_LINE.match(line)):
+            last = KEYS[len(values) - 1]
+            values[last] = f"{values[last]} {match['value'].strip()}"
+        else:
+            break
+    if missing := [key for key in KEYS if key not in values]:
+        raise wrong(number, f"key '{missing[0]}' is missing; the keys are {', '.join(KEYS)}")
+    if values["severity"] not in SEVERITIES:
+        raise wrong(_line_of(lines, "severity"), f"severity must be one of {', '.join(SEVERITIES)}")
+    if values["repair"] not in REPAIRS:
+        raise wrong(_line_of(lines, "repair"), f"repair must be one of {', '.join(REPAIRS)}")
+    if values["population"] != "none" and values["population"].count(";") != values["entity"].count(","):
+        raise wrong(_line_of(lines, "population"), "one population, separated by ';', for each entity")
+    prose = []
+    for line in lines[number - 1 :]:
+        if not line.startswith("--"):
+            break
+        prose.append(line[2:].strip())
+    check = Check(name, **values, description=" ".join(prose).strip(), file=file, checksum=checksum(text))
+    if not re.search(rf"create\s+or\s+replace\s+view\s+trueup\.{name}\s+as\b", _COMMENT.sub("", text), re.I):
+        raise CatalogError(f"{file}: no 'create or replace view trueup.{name} as' in this file")
+    return check
+
+
+def readable(path: Path) -> str:
+    """Return the text of a file of a pack. Raises CatalogError when it is not UTF-8 text."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    if "\0" in text:
+        raise CatalogError(f"{path}: holds a NUL character, which no PostgreSQL statement can")
+    return text
+
+
+def _checks(root: Path) -> list[Check]:
+    return [
+        parse(path.stem, readable(path), f"checks/{path.name}") for path in sorted((root / "checks").glob("*.sql"))
+    ]
+
+
+def _files(root: Path) -> list[SqlFile]:
+    return [
+        _file(root, path, folder) for folder in FOLDERS for path in sorted((root / folder).glob("*.sql"))
+    ]
+
+
+def _file(root: Path, path: Path, folder: str) -> SqlFile:
+    text = readable(path)
+    bare = _BODY.sub("", _COMMENT.sub("", text))
+    objects = []
+    for match in _CREATE.finditer(bare):
+        kind, name = match["kind"].lower(), match["name"]
+        if kind == "trigger":
+            table = _TRIGGER_TABLE.search(bare, match.end())
+            if table is None:
+                raise CatalogError(f"{folder}/{path.name}: trigger {name} needs a schema-qualified table")
+            name = f"{name} on {table['table']}"
+        elif not name.startswith("trueup."):
+            raise CatalogError(f"{folder}/{path.name}: {kind} {name} must be in schema trueup")
+        if SqlObject(kind, name) not in objects:
+            objects.append(SqlObject(kind, name))
+    if not objects:
+        raise CatalogError(f"{folder}/{path.name}: creates no view, function or trigger")
+    return SqlFile(
+        name=path.relative_to(root).as_posix(),
+        stem=path.stem,
+        folder=folder,
+        text=text,
+        checksum=checksum(text),
+        objects=tuple(objects),
+        references=frozenset(_REFERENCE.findall(bare)),
+    )
+
+
+def _in_order(files: list[SqlFile]) -> list[SqlFile]:
+    creates: dict[str, str] = {}
+    for file in files:
+        for item in file.objects:
+            if item.kind == "trigger":
+                continue
+            name = item.identity.removeprefix("trueup.")
+            if name in creates:
+                raise CatalogError(f"{file.name}: trueup.{name} is already created in {creates[name]}")
+            creates[name] = file.name
+    by_name = {file.name: file for file in files}
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for file in files:
+        needs = {creates[reference] for reference in file.references if reference in creates}
+        sorter.add(file.name, *sorted(needs - {file.name}))
+    try:
+        order = list(sorter.static_order())
+    except CycleError as error:
+        raise CatalogError(f"files refer to each other in a circle: {' -> '.join(error.args[1])}") from None
+    return [by_name[name] for name in order]
+
+
+def _refuse_twins(checks: list[Check]) -> None:
+    seen: dict[str, Check] = {}
+    for check in checks:
+        if check.name in seen:
+            raise CatalogError(
+                f"two checks are called {check.name}: {seen[check.name].file} and {check.file} of the core; rename yours"
+            )
+        seen[check.name] = check
+
+
+def _refuse_missing_repairs(pack: Pack) -> None:
+    for check in pack.checks:
+        if check.repair != "review" and check.name not in pack.repairs:
+            raise CatalogError(
+                f"{check.file}: repair is '{check.repair}', but there is no db/repairs/{check.name}.sql"
+            )
+    if orphans := sorted(pack.repairs - {check.name for check in pack.checks}):
+        raise CatalogError(f"db/repairs/{orphans[0]}.sql: no check is called {orphans[0]}")
+
+
+def _line_of(lines: list[str], key: str) -> int:
+    return next(number for number, line in enumerate(lines, start=1) if line.startswith(f"-- {key}:"))
+
+
+def checksum(text: str) -> str:
+    """Return the SHA-256 of a text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,6 @@
+select cs.name, cs.table_name, cs.kind, cs.definition, cs.check_name, cs.state
+from trueup.constraint_states as cs
+order by
+    array_position(array['unique index', 'index', 'check', 'exclude', 'foreign key'], cs.kind),
+    cs.table_name,
+    cs.name;

@@ -1,0 +1,2 @@
+delete from trueup.objects as o
+where o.kind = %(kind)s and o.identity = %(identity)s;

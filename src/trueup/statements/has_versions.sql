@@ -1,0 +1,1 @@
+select to_regclass('trueup.alembic_version') is not null;

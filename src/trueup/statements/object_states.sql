@@ -1,0 +1,3 @@
+select os.kind, os.identity, os.file, os.file_checksum, os.state
+from trueup.object_states as os
+order by os.file, os.kind, os.identity;

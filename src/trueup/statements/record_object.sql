@@ -1,0 +1,16 @@
+insert into trueup.objects as o
+    (kind, identity, file, file_checksum, definition_checksum, server_version)
+select
+    d.kind,
+    d.identity,
+    %(file)s,
+    %(checksum)s,
+    md5(trueup.object_definition(d.kind, d.identity)),
+    current_setting('server_version_num')::integer / 10000
+from (values (%(kind)s, %(identity)s)) as d (kind, identity)
+on conflict (kind, identity) do update set
+    file = excluded.file,
+    file_checksum = excluded.file_checksum,
+    definition_checksum = excluded.definition_checksum,
+    server_version = excluded.server_version,
+    deployed_at = now();

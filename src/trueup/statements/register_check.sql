@@ -1,0 +1,27 @@
+insert into trueup.checks as ch (
+    name, invariant, severity, entity, changes, population, prevented, repair, cost,
+    description, file, checksum
+)
+values (
+    %(name)s, %(invariant)s, %(severity)s, %(entity)s, %(changes)s, %(population)s, %(prevented)s,
+    %(repair)s, %(cost)s, %(description)s, %(file)s, %(checksum)s
+)
+on conflict (name) do update set
+    invariant = excluded.invariant,
+    severity = excluded.severity,
+    entity = excluded.entity,
+    changes = excluded.changes,
+    population = excluded.population,
+    prevented = excluded.prevented,
+    repair = excluded.repair,
+    cost = excluded.cost,
+    description = excluded.description,
+    file = excluded.file,
+    checksum = excluded.checksum,
+    is_active = true,
+    definition_changed_at = case
+        when ch.checksum = excluded.checksum and ch.is_active then ch.definition_changed_at
+        else clock_timestamp()
+    end
+where
+    (ch.checksum, ch.file, ch.is_active) is distinct from (excluded.checksum, excluded.file, true);

@@ -1,0 +1,1 @@
+select av.version_num from trueup.alembic_version as av order by av.version_num;

@@ -1,0 +1,229 @@
+"""Everything that talks to PostgreSQL: the only module that imports psycopg.
+
+Statements are files under statements/; a Session sends them by name, in the
+transactions that the use cases ask for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import class_row, dict_row, scalar_row
+
+from trueup.errors import DatabaseError, RefusedError, TrueupError
+
+T = TypeVar("T")
+
+SCHEMA = "trueup"
+OLDEST_SERVER = 15
+LOCK_TIMEOUT = "3s"
+# SQLSTATEs of our own functions begin with TU (db/README.md lists them)
+OWN_CLASS = "TU"
+
+
+@cache
+def statement(name: str) -> bytes:
+    """Return the text of statements/<name>.sql."""
+    return (files("trueup") / "statements" / f"{name}.sql").read_bytes()
+
+
+class Session:
+    """One connection in autocommit; `transaction()` opens and nests transactions."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+
+    def run(self, name: str, /, **parameters: Any) -> int:
+        """Run a statement file; return the number of rows it touched."""
+        return self.connection.execute(statement(name), parameters).rowcount
+
+    def rows(self, name: str, row: type[T], /, **parameters: Any) -> list[T]:
+        """Run a statement file; return its rows as instances of `row`, a dataclass."""
+        with self.connection.cursor(row_factory=class_row(row)) as cursor:
+            return cursor.execute(statement(name), parameters).fetchall()
+
+    def row(self, name: str, row: type[T], /, **parameters: Any) -> T | None:
+        """Run a statement file; return its first row, or None."""
+        found = self.rows(name, row, **parameters)
+        return found[0] if found else None
+
+    def values(self, name: str, /, **parameters: Any) -> list[Any]:
+        """Run a statement file of one column; return the column."""
+        with self.connection.cursor(row_factory=scalar_row) as cursor:
+            return cursor.execute(statement(name), parameters).fetchall()
+
+    def value(self, name: str, /, **parameters: Any) -> Any:
+        """Run a statement file of one column; return its first value, or None."""
+        found = self.values(name, **parameters)
+        return found[0] if found else None
+
+    def dicts(self, text: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        """Run SQL text that a pack or a revision holds; return its rows as dictionaries."""
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(text.encode(), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def script(self, text: str) -> None:
+        """Run the statements of a file of a pack, without parameters."""
+        self.connection.execute(text.encode(), prepare=False)
+
+    @contextmanager
+    def transaction(self, *, snapshot: bool = False) -> Iterator[None]:
+        """Open a transaction, or a savepoint inside one.
+
+        With `snapshot`, repeatable read and read only: every statement sees one state,
+        and a check view cannot write.
+        """
+        with self.connection.transaction():
+            if snapshot:
+                self.connection.execute("set transaction isolation level repeatable read, read only")
+            yield
+
+    def set_local(self, name: str, value: str) -> None:
+        """Set a configuration parameter until the end of the transaction."""
+        self.connection.execute("select set_config(%s, %s, true)", (name, value))
+
+    def cancel(self) -> None:
+        """Ask the server to cancel what this session runs."""
+        self.connection.cancel_safe()
+
+
+@contextmanager
+def session(database: str | None, purpose: str) -> Iterator[Session]:
+    """Connect to `database` (a libpq URL or string; None: TRUEUP_DATABASE_URL, else libpq's environment).
+
+    Raises DatabaseError when the server cannot be reached or is too old, and turns
+    what the server refuses inside the block into errors of our tree.
+    """
+    with translated():
+        connection = connect(database, purpose)
+        try:
+            yield Session(connection)
+        finally:
+            connection.close()
+
+
+def conninfo(database: str | None) -> str:
+    """Return the connection string meant by `database`; a password in it is never printed."""
+    return database or os.environ.get("TRUEUP_DATABASE_URL") or ""
+
+
+def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
+    """Return an autocommit connection whose application_name says `trueup <purpose>`."""
+    text = conninfo(database)
+    try:
+        given = conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        raise DatabaseError(
+            "the database URL cannot be read; write postgresql://user@host:port/database or key=value pairs"
+        ) from None
+    defaults = {
+        "application_name": f"trueup {purpose}",
+        "connect_timeout": "10",
+    }
+    parameters = {**{key: value for key, value in defaults.items() if key not in given}, **given}
+    try:
+        connection = psycopg.connect(make_conninfo("", **parameters), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise DatabaseError(
+            f"cannot reach the database: {_brief(str(error))}\n"
+            "name it with --database URL, TRUEUP_DATABASE_URL, or libpq's PGHOST, PGDATABASE, PGSERVICE ..."
+        ) from error
+    if connection.info.server_version < OLDEST_SERVER * 10000:
+        version = connection.info.server_version // 10000
+        connection.close()
+        raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
+    connection.add_notice_handler(_collect_notice)
+    return connection
+
+
+_notices: list[str] = []
+
+
+def _collect_notice(diagnostic: psycopg.errors.Diagnostic) -> None:
+    if diagnostic.severity_nonlocalized == "WARNING" and diagnostic.message_primary:
+        _notices.append(diagnostic.message_primary)
+
+
+def taken_notices() -> list[str]:
+    """Return the warnings that servers sent since the last call."""
+    found = list(_notices)
+    _notices.clear()
+    return found
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn psycopg's errors into errors that say what, where, and what to do next."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explained(error) from error
+
+
+def explained(error: psycopg.Error) -> TrueupError:
+    """Return the error of our tree for what the server said."""
+    state = error.sqlstate or ""
+    diagnostic = error.diag
+    message = diagnostic.message_primary or _brief(str(error))
+    hint = diagnostic.message_hint
+    if state.startswith(OWN_CLASS):
+        return RefusedError(f"{message}\n{hint}" if hint else message)
+    if state == "25006":
+        return DatabaseError(
+            f"the database is read only ({message}); connect to the primary, or to a session without "
+            "default_transaction_read_only"
+        )
+    if state == "42501":
+        return DatabaseError(f"{message}; connect as a role that may, see db/roles.sql")
+    if state in ("3F000", "42P01", "42883") and "trueup." in message:
+        return DatabaseError(
+            f"this database has no complete trueup ({message}); run `trueup migrate`, or `trueup adopt` first "
+            "when it holds tables of an application"
+        )
+    if state == "55P03":
+        return DatabaseError(f"a lock was not granted in time ({message}); nothing was changed, try again")
+    if isinstance(error, psycopg.OperationalError) and not state:
+        return DatabaseError(f"the connection was lost: {_brief(str(error))}")
+    if state.startswith(("57P", "08")):
+        return DatabaseError(f"the connection was lost: {message}")
+    more = "; ".join(part for part in (diagnostic.message_detail, hint) if part)
+    return TrueupError(f"{message} (SQLSTATE {state})" + (f"\n{more}" if more else ""))
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE of a psycopg error, else None."""
+    return error.sqlstate if isinstance(error, psycopg.Error) else None
+
+
+def server_error(error: BaseException) -> bool:
+    """Say whether the error came from psycopg, and the connection may still be used."""
+    return isinstance(error, psycopg.Error)
+
+
+ServerSaid = psycopg.Error
+
+
+def quoted(*names: str) -> str:
+    """Return a qualified identifier, each part quoted as the server needs it."""
+    return sql.Identifier(*names).as_string(None)
+
+
+def literal(value: str) -> str:
+    """Return text as an SQL literal."""
+    return sql.Literal(value).as_string(None)
+
+
+def _brief(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    kept = re.sub(r"(?i)password=\S+", "password=***", lines[-1] if lines else "no reason given")
+    return kept.removeprefix("connection failed: ")

@@ -1,0 +1,28 @@
+-- journal_repairs: the journal of repairs on every table of the pack
+--
+-- The WHEN clause keeps ordinary writes out: outside a repair it costs reading one
+-- session parameter per row and calls no function.
+
+create or replace trigger journal_repairs
+    after insert or update or delete on public.calls
+    for each row
+    when (coalesce(current_setting('trueup.repair_id', true), '') <> '')
+    execute function trueup.journal_row_change('id');
+
+create or replace trigger journal_repairs
+    after insert or update or delete on public.appointments
+    for each row
+    when (coalesce(current_setting('trueup.repair_id', true), '') <> '')
+    execute function trueup.journal_row_change('id');
+
+create or replace trigger journal_repairs
+    after insert or update or delete on public.appointment_modifications
+    for each row
+    when (coalesce(current_setting('trueup.repair_id', true), '') <> '')
+    execute function trueup.journal_row_change('id');
+
+create or replace trigger journal_repairs
+    after insert or update or delete on public.customers
+    for each row
+    when (coalesce(current_setting('trueup.repair_id', true), '') <> '')
+    execute function trueup.journal_row_change('id');
