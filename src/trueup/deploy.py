@@ -19,7 +19,6 @@ from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, literal, quoted, sql
 GENERATED = "(generated from the headers of checks/)"
 # the server's answers to a replaced view or function whose columns or arguments differ
 NOT_REPLACEABLE = {"42P16", "42P13"}
-DROP = {"view": "drop view if exists {}", "function": "drop routine if exists {}"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,9 @@ class Entity:
 
 
 @dataclass(frozen=True)
-class _Named:
+class Named:
+    """A trigger and its table."""
+
     table_name: str
     name: str
 
@@ -110,22 +111,40 @@ def _run(session: Session, file: SqlFile) -> None:
         raise CatalogError(f"{file.name}: {str(error).strip()}") from error
 
 
+def undeploy(session: Session, pack: Pack) -> list[Change]:
+    """Drop every view, function and trigger of ours, in one transaction; return what was dropped."""
+    with session.transaction():
+        session.set_local("lock_timeout", LOCK_TIMEOUT)
+        states = object_states(session)
+        _take_down(session, pack, states)
+        for kind, identity in states:
+            session.run("forget_object", kind=kind, identity=identity)
+    return [Change("drop", identity) for _, identity in states]
+
+
 def _rebuild(
     session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]
 ) -> list[tuple[SqlFile, str]]:
-    """Take everything down, dependents first, and up again; never by cascade, which could hit others' views."""
-    order = [item for file in pack.files for item in file.objects]
-    generated = [SqlObject(kind, name) for (kind, name), state in states.items() if state.file == GENERATED]
-    for item in [*reversed(order), *generated]:
-        if item.kind == "trigger":
-            name, _, table = item.identity.partition(" on ")
-            session.script(f"drop trigger if exists {quoted(name)} on {table}")
-    for item in [*generated, *reversed(order)]:
-        if item.kind != "trigger":
-            session.script(DROP[item.kind].format(item.identity))
+    _take_down(session, pack, states)
     for file in pack.files:
         _run(session, file)
     return [(file, "") for file in pack.files]
+
+
+def _take_down(session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]) -> None:
+    """Drop everything, dependents first; never by cascade, which could hit a view of somebody else's."""
+    generated = [SqlObject(kind, name) for (kind, name), state in states.items() if state.file == GENERATED]
+    items = [*generated, *(item for file in reversed(pack.files) for item in reversed(file.objects))]
+    for item in sorted(items, key=lambda item: item.kind != "trigger"):
+        _drop(session, item.kind, item.identity)
+
+
+def _drop(session: Session, kind: str, identity: str) -> None:
+    if kind == "trigger":
+        name, _, table = identity.partition(" on ")
+        session.script(f"drop trigger if exists {quoted(name)} on {table}")
+    else:
+        session.script(f"drop {'view' if kind == 'view' else 'routine'} if exists {identity}")
 
 
 def _record(session: Session, item: SqlObject, file: str, checksum: str) -> None:
@@ -138,18 +157,14 @@ def _drop_retired(
     known = {(item.kind, item.identity) for file in pack.files for item in file.objects}
     retired = [state for key, state in states.items() if key not in known and state.file != GENERATED]
     for state in sorted(retired, key=lambda state: ("trigger", "view", "function").index(state.kind)):
-        if state.kind == "trigger":
-            name, _, table = state.identity.partition(" on ")
-            session.script(f"drop trigger if exists {quoted(name)} on {table}")
-        else:
-            session.script(DROP[state.kind].format(state.identity))
+        _drop(session, state.kind, state.identity)
         session.run("forget_object", kind=state.kind, identity=state.identity)
         yield Change("drop", state.identity, f"{state.file} is gone")
 
 
 def _drop_strays(session: Session, pack: Pack) -> Iterator[Change]:
     known = [item.identity for file in pack.files for item in file.objects if item.kind == "trigger"]
-    for stray in session.rows("stray_triggers", _Named, known=known):
+    for stray in session.rows("stray_triggers", Named, known=known):
         session.script(f"drop trigger {quoted(stray.name)} on {stray.table_name}")
         yield Change("drop", f"{stray.name} on {stray.table_name}", "calls a function of ours but stands in no file")
 
@@ -200,7 +215,7 @@ def _generate(session: Session) -> Iterator[Change]:
         yield Change("deploy", name, "generated")
     for key, state in states.items():
         if state.file == GENERATED and key not in wanted:
-            session.script(DROP["function"].format(state.identity))
+            _drop(session, state.kind, state.identity)
             session.run("forget_object", kind=state.kind, identity=state.identity)
             yield Change("drop", state.identity, "no check judges this entity any more")
 

@@ -266,7 +266,7 @@ def _dry_run(connection: Session, pack: Pack) -> Migration:
         if state.state == "missing":
             output.write(f"\n{deploy.definition(state, valid=False)};\n")
     changes = tuple(Change("deploy", file.name, reason) for file, reason in files)
-    return Migration(tuple(missing), (), changes, output.getvalue())
+    return Migration(tuple(missing), changes, output.getvalue())
 
 
 def _roles(connection: Session, pack: Pack) -> list[Change]:

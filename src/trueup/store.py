@@ -76,6 +76,15 @@ class Session:
         """Run the statements of a file of a pack, without parameters."""
         self.connection.execute(text.encode(), prepare=False)
 
+    def count(self, text: str) -> int:
+        """Run one statement of SQL text; return the number of rows it touched."""
+        return self.connection.execute(text.encode()).rowcount
+
+    def counted(self, table: str, predicate: str) -> int:
+        """Return how many rows of a table a pack's predicate selects."""
+        with self.connection.cursor(row_factory=scalar_row) as cursor:
+            return int(cursor.execute(f"select count(*) from {table} where {predicate}".encode()).fetchall()[0])
+
     @contextmanager
     def transaction(self, *, snapshot: bool = False) -> Iterator[None]:
         """Open a transaction, or a savepoint inside one.

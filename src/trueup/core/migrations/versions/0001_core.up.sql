@@ -148,6 +148,7 @@ create table trueup.data_consistency_alerts (
     accepted_at timestamptz,
     accepted_reason text,
     accepted_until timestamptz,
+    accepted_evidence jsonb,
     auto_corrected boolean not null default false,
     corrected_at timestamptz,
     resolved_at timestamptz,
