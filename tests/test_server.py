@@ -40,22 +40,27 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Path]:
-    """Give a cluster made once; tests that only need one to start may copy it."""
+    """Give a stopped server, made once."""
     directory = Path(tempfile.mkdtemp(prefix="place-", dir="/tmp"))
     directory.chmod(0o755)
-    data = directory / "data"
-    start(data, settings=THROWAWAY)
-    stop(data)
-    yield data
+    start(directory / "data", settings=THROWAWAY)
+    stop(directory / "data")
+    yield directory / "data"
     shutil.rmtree(directory)
 
 
 @pytest.fixture
-def data(place: Path, cluster: Path) -> Path:
-    """Give a directory with a stopped server of its own."""
-    copy = place / "data"
-    subprocess.run(["cp", "-a", cluster, copy], check=True)
-    return copy
+def data(cluster: Path) -> Iterator[Path]:
+    """Give a stopped server to start and stop, but not to damage: other tests use it too."""
+    yield cluster
+    stop(cluster)
+
+
+@pytest.fixture
+def own(place: Path, cluster: Path) -> Path:
+    """Give a stopped server of the test's own."""
+    subprocess.run(["cp", "-a", cluster, place / "data"], check=True)
+    return place / "data"
 
 
 def run(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -208,19 +213,12 @@ def test_a_path_that_cannot_hold_a_socket(place: Path, cluster: Path, name: str)
     assert start(data).url() == first.url()
     assert stop(data)
     assert not first.socket_directory.exists()
-
-
-def test_a_socket_directory_of_someone_else_is_not_used(place: Path, cluster: Path) -> None:
-    data = place / ("long" * 40)
-    subprocess.run(["cp", "-a", cluster, data], check=True)
-    directory = start(data).socket_directory
-    stop(data)
-    directory.symlink_to("/etc")
+    first.socket_directory.symlink_to("/etc")  # of someone who foresaw the name
     try:
         with pytest.raises(ServerError, match="belongs to someone else"):
             start(data)
     finally:
-        directory.unlink()
+        first.socket_directory.unlink()
 
 
 def test_an_empty_directory_will_do(place: Path) -> None:
@@ -230,8 +228,8 @@ def test_an_empty_directory_will_do(place: Path) -> None:
     assert run(start(data, settings=THROWAWAY).url(), "select 1") == [(1,)]
 
 
-def test_another_name_of_the_directory_is_the_same_server(data: Path) -> None:
-    other = data.parent / "other"
+def test_another_name_of_the_directory_is_the_same_server(place: Path, data: Path) -> None:
+    other = place / "other"
     other.symlink_to(data)
     assert start(other) == start(data)
 
@@ -275,19 +273,19 @@ def test_a_place_closed_to_the_user_of_the_server(place: Path) -> None:
 
 
 @as_root
-def test_the_server_keeps_the_owner_of_its_cluster(data: Path) -> None:
+def test_the_server_keeps_the_owner_of_its_cluster(own: Path) -> None:
     nobody = pwd.getpwnam("nobody")
-    subprocess.run(["chown", "-R", f"nobody:{nobody.pw_gid}", data], check=True)
-    running = start(data)
+    subprocess.run(["chown", "-R", f"nobody:{nobody.pw_gid}", own], check=True)
+    running = start(own)
     assert run(running.url(), "select 1") == [(1,)]
     said = subprocess.run(
         ["ps", "-o", "uid=", "-p", str(running.pid)], capture_output=True, text=True, check=True
     )
     assert int(said.stdout) == nobody.pw_uid
-    stop(data)
-    os.chown(data / "cluster", 0, 0)
+    stop(own)
+    os.chown(own / "cluster", 0, 0)
     with pytest.raises(ServerError, match=r"belongs to root.*\n.*chown"):
-        start(data)
+        start(own)
 
 
 @as_root
@@ -336,23 +334,23 @@ def test_a_cluster_is_opened_with_the_release_that_made_it(place: Path, old: ser
     assert run(running.url(), "show server_version_num")[0][0] >= "150000"  # type: ignore[operator]
 
 
-def test_a_cluster_of_a_release_that_is_not_here(data: Path) -> None:
-    (data / "cluster" / "PG_VERSION").write_text("99\n")
+def test_a_cluster_of_a_release_that_is_not_here(own: Path) -> None:
+    (own / "cluster" / "PG_VERSION").write_text("99\n")
     with pytest.raises(ServerError, match="no server programs of PostgreSQL 99"):
-        start(data)
+        start(own)
 
 
 # --- accidents
 
 
-def test_kill_the_server_and_reopen(data: Path) -> None:
-    first = start(data)
+def test_kill_the_server_and_reopen(own: Path) -> None:
+    first = start(own)
     run(first.url(), "create table kept as select 1 as n")
     with psycopg.connect(first.url()) as connection:
         connection.execute("select 1")
         os.kill(first.pid, signal.SIGKILL)
         assert within(5, lambda: gone(first.pid))
-        second = start(data)  # at once: sessions of the dead server may still be there
+        second = start(own)  # at once: sessions of the dead server may still be there
         assert second.pid != first.pid
         assert run(second.url(), "select n from kept") == [(1,)]
         with pytest.raises(psycopg.OperationalError):
@@ -454,10 +452,10 @@ def test_a_setting_that_postgres_refuses(data: Path) -> None:
     assert run(start(data).url(), "select 1") == [(1,)]
 
 
-def test_a_damaged_cluster_says_why(data: Path) -> None:
-    (data / "cluster" / "global" / "pg_control").unlink()
+def test_a_damaged_cluster_says_why(own: Path) -> None:
+    (own / "cluster" / "global" / "pg_control").unlink()
     with pytest.raises(ServerError, match=r"did not start: .*pg_control.*\nits log: "):
-        start(data)
+        start(own)
 
 
 def test_temporary_leaves_nothing() -> None:

@@ -189,6 +189,13 @@ class Repairs:
         """Entities handed to people."""
         return sum(check.review for check in self.checks)
 
+    def exit_code(self) -> int:
+        """Return 3 when a check could not run, 1 when something critical was not corrected, else 0."""
+        if self.run.exit_code("never"):
+            return 3
+        critical = {result.name for result in self.run.results if result.severity == "critical"}
+        return int(any(check.review + check.busy for check in self.checks if check.name in critical))
+
 
 @dataclass(frozen=True)
 class Undone:
