@@ -111,7 +111,7 @@ class Server:
 
     def psql_command(self, database: str = "postgres") -> list[str]:
         """Return the command that opens the database with the psql of this PostgreSQL."""
-        return [str(self.binaries.directory / "psql"), self.url(database)]
+        return [str(self.binaries.directory / "psql"), "-d", self.url(database)]
 
 
 @dataclass(frozen=True)

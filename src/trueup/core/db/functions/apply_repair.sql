@@ -111,12 +111,11 @@ begin
                     group by cp.entity_type
                 ) as t;
 
-                v_after := trueup.violations_of(
-                    coalesce(v_touched, '{}') || jsonb_build_object(
-                        p_entity_type,
-                        coalesce(v_touched -> p_entity_type, '[]') || to_jsonb(p_entity_id)
-                    )
+                v_touched := coalesce(v_touched, '{}') || jsonb_build_object(
+                    p_entity_type,
+                    coalesce(v_touched -> p_entity_type, '[]') || to_jsonb(p_entity_id)
                 );
+                v_after := trueup.violations_of(v_touched);
                 v_new := array(select unnest(v_after) except select unnest(v_before) order by 1);
 
                 if concat_ws(' ', p_check, p_entity_type, p_entity_id) = any(v_after) then
@@ -125,7 +124,11 @@ begin
                     raise exception 'the repair would cause %', array_to_string(v_new, ', ') using errcode = 'TU100';
                 elsif cardinality(v_new) > 0 then
                     raise exception 'what was there before?' using errcode = 'TU101';
-                elsif v_touched is null then
+                elsif
+                    not exists (
+                        select 1 from trueup.repair_changes as rc where rc.repair_id = apply_repair.repair_id
+                    )
+                then
                     raise exception 'the repair changed nothing that the journal saw'
                         using errcode = 'TU100', hint = 'run trueup verify: a trigger journal_repairs may be disabled';
                 end if;
