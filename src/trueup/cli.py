@@ -401,7 +401,7 @@ def server_start(data: Path) -> None:
     from trueup import server as embedded
 
     started = embedded.start(data)
-    click.echo(f"PostgreSQL {started.version}, process {started.pid}, data in {started.data}")
+    click.echo(f"PostgreSQL {started.binaries.version}, process {started.pid}, data in {started.data}")
     click.echo(started.url())
 
 

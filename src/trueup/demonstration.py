@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def demo(*, keep: Path | None = None, progress: Progress = silent) -> Demo:
             round(time.monotonic() - began, 1),
             keep,
             url if keep else None,
-            running.psql_command(DATABASE) if keep else None,
+            shlex.join(running.psql_command(DATABASE)) if keep else None,
         )
 
 

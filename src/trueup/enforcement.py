@@ -13,7 +13,22 @@ from trueup.evaluation import require
 from trueup.locks import one_at_a_time, patiently
 from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
-from trueup.store import Session, quoted, session
+from trueup.store import Session, literal, quoted, session
+
+
+# violations that are neither in the review queue nor accepted
+_NOBODY_KNOWS = """
+    not exists (
+        select 1 from trueup.manual_review_queue as q
+        where q.reason = {0} and q.entity_type = v.entity_type and q.entity_id = v.entity_id::text
+            and q.status in ('pending', 'in_progress')
+    )
+    and not exists (
+        select 1 from trueup.data_consistency_alerts as al
+        where al.alert_type = {0} and al.entity_type = v.entity_type and al.entity_id = v.entity_id::text
+            and al.status = 'acknowledged' and al.accepted_by is not null
+    )
+"""
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,10 @@ def enforce(
     dry_run: bool = False,
     wait: float = WAIT,
 ) -> list[Change]:
-    """Validate the constraints and enforce the guards whose checks list nothing; return what was done or why not.
+    """Validate the constraints whose checks list nothing, and enforce the guards; return what was done or why not.
+
+    A guard looks at new writes only, so it may be enforced while old violations are in
+    people's hands (in the review queue, or accepted); a constraint must be true of all rows.
 
     Each Change is `validate`, `build` or `enforce` for what was switched on, `keep` for
     what was on already, `leave` with the reason for what could not be. Names are
@@ -86,11 +104,12 @@ def _constraint(connection: Session, state: ConstraintState, counts: dict[str, i
 def _guard(connection: Session, guard: _Guard, counts: dict[str, int], dry_run: bool) -> Change:
     if guard.mode == "enforce":
         return Change("keep", guard.name, "guard, enforce")
-    if wrong := _violations(connection, guard.name, counts):
-        return Change("leave", guard.name, f"guard stays {guard.mode}: {wrong} violations")
+    wrong = _violations(connection, guard.name, counts)
+    if wrong and (unknown := connection.counted(quoted("trueup", guard.name) + " as v", _NOBODY_KNOWS.format(literal(guard.name)))):
+        return Change("leave", guard.name, f"guard stays {guard.mode}: {unknown} violations that nobody has looked at")
     if not dry_run:
         connection.value("set_guard_mode", name=guard.name, mode="enforce")
-    return Change("enforce", guard.name, "guard")
+    return Change("enforce", guard.name, f"guard; {wrong} old violations are in people's hands" if wrong else "guard")
 
 
 def _violations(connection: Session, check: str, counts: dict[str, int]) -> int:
