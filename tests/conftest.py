@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -120,6 +121,15 @@ def databases(postgres: Postgres) -> Iterator[Databases]:
     made = Databases(postgres)
     yield made
     made.close()
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that the server's own user may enter, as pytest's tmp_path is not when root runs the suite."""
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made)
+        path.chmod(0o755)
+        yield path
 
 
 def _copy(databases: Databases, template: str) -> Iterator[str]:

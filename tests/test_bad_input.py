@@ -13,7 +13,7 @@ from conftest import ROOT, Databases
 from helpers import run, sql, value
 
 import trueup
-from trueup import packs
+from trueup import packs, server
 from trueup.errors import CatalogError
 
 HEADER = (ROOT / "checks" / "call_made_without_appointment.sql").read_text()
@@ -50,14 +50,12 @@ def test_a_password_is_never_printed(tmp_path: Path) -> None:
     assert "sesame" not in broken.stderr
 
 
-def test_wrong_password(tmp_path: Path) -> None:
-    from trueup import server
-
-    data = tmp_path / "cluster"
+def test_wrong_password(open_directory: Path) -> None:
+    data = open_directory / "cluster"
     started = server.start(data, die_with_parent=True)
     try:
         sql(started.url(), "create role ada login password 'right'")
-        hba = data / "pg_hba.conf"
+        hba = data / "cluster" / "pg_hba.conf"
         hba.write_text("local all ada scram-sha-256\nlocal all all trust\n")
         sql(started.url(), "select pg_reload_conf()")
         url = started.url().replace("postgres@", "ada:wrong@")

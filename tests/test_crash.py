@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -86,9 +87,9 @@ def test_runner_killed_during_check(database: str) -> None:
     assert statuses == [("abandoned",), ("complete",)]
 
 
-def test_server_killed_during_repair(tmp_path: Path) -> None:
+def test_server_killed_during_repair(open_directory: Path) -> None:
     """The postmaster dies by SIGKILL; after a restart the next run finishes the work."""
-    data = tmp_path / "cluster"
+    data = open_directory / "cluster"
     started = server.start(data, settings={**SETTINGS, "fsync": "on", "full_page_writes": "on"}, die_with_parent=True)
     try:
         url = started.url()
@@ -98,9 +99,6 @@ def test_server_killed_during_repair(tmp_path: Path) -> None:
         plant(url, FAULTS)
         runner = launch("repair", CHECK, "--apply", url=url)
         eventually(lambda: value(url, "select count(*) from trueup.repairs") >= 20)
-        assert started.pid is not None
-        import os
-
         os.kill(started.pid, signal.SIGKILL)
         _, error = runner.communicate(timeout=60)
         assert runner.returncode == 4, error
