@@ -48,8 +48,8 @@ def migrate(
             revisions = _upgrade(connection, database, loaded)
             changes = retried(lambda: deploy.deploy(connection, loaded), lambda: "while deploying views and triggers")
             changes += deploy.add_constraints(connection)
-            changes += _roles(connection, loaded)
-    return Migration(tuple(revisions), tuple(changes))
+            _roles(connection, loaded)
+        return Migration(tuple(revisions), tuple(changes), warnings=tuple(connection.warnings))
 
 
 def pending_revisions(connection: Session, pack: Pack) -> list[str]:
@@ -269,12 +269,11 @@ def _dry_run(connection: Session, pack: Pack) -> Migration:
     return Migration(tuple(missing), changes, output.getvalue())
 
 
-def _roles(connection: Session, pack: Pack) -> list[Change]:
-    path = pack.root / "db" / "roles.sql"
-    for candidate in (CORE / "db" / "roles.sql", path):
-        if candidate.is_file():
-            connection.script(packs.readable(candidate))
-    return []
+def _roles(connection: Session, pack: Pack) -> None:
+    for root in (CORE, pack.root):
+        path = root / "db" / "roles.sql"
+        if path.is_file():
+            connection.script(packs.readable(path))
 
 
 def _refuse_read_only(connection: Session) -> None:

@@ -41,6 +41,12 @@ class Session:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
+        self.warnings: list[str] = []
+        connection.add_notice_handler(self._keep_warning)
+
+    def _keep_warning(self, said: psycopg.errors.Diagnostic) -> None:
+        if said.severity_nonlocalized == "WARNING" and said.message_primary:
+            self.warnings.append(said.message_primary)
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement file; return the number of rows it touched."""
@@ -151,23 +157,7 @@ def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
         version = connection.info.server_version // 10000
         connection.close()
         raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
-    connection.add_notice_handler(_collect_notice)
     return connection
-
-
-_notices: list[str] = []
-
-
-def _collect_notice(diagnostic: psycopg.errors.Diagnostic) -> None:
-    if diagnostic.severity_nonlocalized == "WARNING" and diagnostic.message_primary:
-        _notices.append(diagnostic.message_primary)
-
-
-def taken_notices() -> list[str]:
-    """Return the warnings that servers sent since the last call."""
-    found = list(_notices)
-    _notices.clear()
-    return found
 
 
 @contextmanager
@@ -212,11 +202,6 @@ def explained(error: psycopg.Error) -> TrueupError:
 def sqlstate(error: BaseException) -> str | None:
     """Return the SQLSTATE of a psycopg error, else None."""
     return error.sqlstate if isinstance(error, psycopg.Error) else None
-
-
-def server_error(error: BaseException) -> bool:
-    """Say whether the error came from psycopg, and the connection may still be used."""
-    return isinstance(error, psycopg.Error)
 
 
 ServerSaid = psycopg.Error
