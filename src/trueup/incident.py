@@ -18,7 +18,8 @@ find in it, except where the second table says that faults of two kinds share a 
                       without appointment    13  nothing but the proof in booking_details; in 5 the
                                                  application noted that it failed, in 1 the proof is
                                                  encoded twice
-        9  booked, not made                      outcome appointment_booked: 3 linkable, 6 without evidence
+        9  booked, not made                      outcome appointment_booked: 3 linkable (1 is the agent's
+                                                 own), 6 without evidence
         6  made, no appointment                  flagged appointment_made, nothing to link
        29  without direction                     13 called a line of ours, 16 did not
         1  link unproven                         linked, method and confidence NULL
