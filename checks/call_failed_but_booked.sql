@@ -1,0 +1,46 @@
+-- call_failed_but_booked
+--
+-- invariant:   a call whose booking is said to have failed has no live appointment
+-- severity:    warning
+-- entity:      call
+-- changes:     calls.id, appointments.call_id
+-- population:  calls where booking_failed or session_outcome = 'creation_failed'
+--              or appointment_link_status = 'creation_failed'
+-- prevented:   sync appointments_sync_calls
+-- repair:      automatic
+-- cost:        a scan of calls; one probe of appointments_call_id_idx for each that failed
+--
+-- A provider may answer with an error although the booking exists, and a retry may have
+-- succeeded: the appointment row outranks the flag (decision D3).
+
+create or replace view trueup.call_failed_but_booked as
+select
+    c.company_id,
+    'call' as entity_type,
+    c.id as entity_id,
+    'the booking is said to have failed, yet a live appointment of this call exists' as description,
+    jsonb_build_object(
+        'booking_failed', c.booking_failed,
+        'booking_failure_reason', c.booking_failure_reason,
+        'session_outcome', c.session_outcome,
+        'appointment_link_status', c.appointment_link_status,
+        'appointment_ids', array(
+            select la.id
+            from trueup.live_appointments as la
+            where la.call_id = c.id
+            order by la.id
+        )
+    ) as evidence
+from public.calls as c
+where
+    (
+        c.booking_failed
+        or c.session_outcome = 'creation_failed'
+        or c.appointment_link_status = 'creation_failed'
+    )
+    and c.deleted_at is null
+    and exists (
+        select 1
+        from trueup.live_appointments as la
+        where la.call_id = c.id
+    );

@@ -1,0 +1,29 @@
+-- call_outcome_contradicts_flag
+--
+-- invariant:   a call flagged appointment_made has an outcome that speaks of an appointment, or none yet
+-- severity:    warning
+-- entity:      call
+-- changes:     calls.id
+-- population:  calls where appointment_made
+-- prevented:   fill calls_fill_outcome
+-- repair:      evidence
+-- cost:        partial index on flagged calls
+--
+-- The fill supplies an outcome that is missing and changes none that is there: the model's
+-- opinion may arrive after the booking, and which of the two is wrong takes evidence.
+
+create or replace view trueup.call_outcome_contradicts_flag as
+select
+    c.company_id,
+    'call' as entity_type,
+    c.id as entity_id,
+    'flagged appointment_made, but the outcome speaks of no appointment' as description,
+    jsonb_build_object(
+        'session_outcome', c.session_outcome,
+        'appointment_id', c.appointment_id
+    ) as evidence
+from public.calls as c
+where
+    c.appointment_made
+    and c.session_outcome not in ('appointment_booked', 'appointment_rescheduled', 'appointment_cancelled')
+    and c.deleted_at is null;

@@ -1,0 +1,49 @@
+-- call_failed_but_booked: repair
+--
+-- What the sync does when a live appointment appears (decision D3): the failure and its
+-- reason are cleared, outcome creation_failed becomes appointment_booked, and link status
+-- creation_failed becomes linked. The reason stays readable in the journal.
+
+create or replace function trueup.repair_call_failed_but_booked(p_call_id bigint)
+    returns trueup.repair_outcome
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    v_call public.calls;
+    v_appointment_ids bigint[];
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    select array_agg(la.id order by la.id) into v_appointment_ids
+    from trueup.live_appointments as la
+    where la.call_id = p_call_id;
+
+    if v_appointment_ids is null then
+        return ('review', 'the call has no live appointment', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set
+        booking_failed = false,
+        booking_failure_reason = null,
+        session_outcome = case c.session_outcome
+            when 'creation_failed' then 'appointment_booked'
+            else c.session_outcome
+        end,
+        appointment_link_status = case c.appointment_link_status
+            when 'creation_failed' then 'linked'
+            else c.appointment_link_status
+        end
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        'a live appointment outranks the failure',
+        jsonb_build_object(
+            'appointment_ids', v_appointment_ids,
+            'booking_failure_reason', v_call.booking_failure_reason
+        )
+    )::trueup.repair_outcome;
+end;
+$$;

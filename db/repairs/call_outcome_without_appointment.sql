@@ -1,0 +1,14 @@
+-- call_outcome_without_appointment: repair
+--
+-- Links the appointment that the call's booking uid proves. Without one a person decides:
+-- the outcome is neither reset nor turned into a flag.
+
+create or replace function trueup.repair_call_outcome_without_appointment(p_call_id bigint)
+    returns trueup.repair_outcome
+    language plpgsql
+    set search_path = ''
+as $$
+begin
+    return trueup.link_booking(p_call_id);
+end;
+$$;

@@ -1,0 +1,55 @@
+-- call_backlink_broken: guard
+--
+-- Looks at COMMIT, so one transaction may write call and appointment in either order.
+-- Locks the call row before it reads the check, or one session could name the appointment
+-- while another deletes or re-assigns it. Of the calls that name an appointment only the
+-- one it belonged to can have been right, so a change of the appointment concerns that
+-- one. Left to the check: truncate; disabled triggers; a repeatable read transaction whose
+-- snapshot is older than the deletion.
+
+create or replace function trueup.guard_call_backlink_broken()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+declare
+    v_call_id bigint;
+begin
+    if trueup.guard_mode('call_backlink_broken') = 'off' then
+        return null;
+    end if;
+
+    if tg_table_name = 'calls' then
+        v_call_id := new.id;
+    else
+        v_call_id := old.call_id;
+    end if;
+
+    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+
+    if exists (
+        select 1 from trueup.call_backlink_broken as v where v.entity_id = v_call_id
+    ) then
+        perform trueup.guard_tripped('call_backlink_broken', v_call_id);
+    end if;
+
+    return null;
+end;
+$$;
+
+drop trigger if exists call_backlink_broken on public.calls;
+create constraint trigger call_backlink_broken
+    after insert or update of appointment_id, deleted_at on public.calls
+    deferrable initially deferred
+    for each row
+    when (new.appointment_id is not null)
+    execute function trueup.guard_call_backlink_broken();
+
+drop trigger if exists call_backlink_broken on public.appointments;
+create constraint trigger call_backlink_broken
+    after delete or update of call_id, deleted_at on public.appointments
+    deferrable initially deferred
+    for each row
+    when (old.call_id is not null)
+    execute function trueup.guard_call_backlink_broken();
