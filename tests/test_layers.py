@@ -30,7 +30,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 def imports(module: str) -> list[tuple[str, bool]]:
     """Return what a module imports, and whether it does so for type checking only."""
-    found = []
+    found: list[tuple[str, bool]] = []
 
     def visit(node: ast.AST, typing_only: bool) -> None:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
