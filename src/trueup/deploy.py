@@ -195,6 +195,7 @@ def _register(session: Session, pack: Pack) -> None:
         known=[f"{check.name} {p.entity}" for check in pack.checks for p in check.populations],
     )
     session.run("register_guards", names=list(pack.guards))
+    session.run("register_tables")
 
 
 def _generate(session: Session) -> Iterator[Change]:
