@@ -1,0 +1,26 @@
+-- appointment_past_open
+--
+-- invariant:   an appointment that is long over is completed, no_show or cancelled
+-- severity:    info
+-- entity:      appointment
+-- changes:     appointments.id
+-- population:  appointments where status in ('pending', 'confirmed') and deleted_at is null
+-- prevented:   none: time passes without a write
+-- repair:      review
+-- cost:        one pass over appointments
+--
+-- Long: the setting open_past_limit after its end. Whether the customer came is
+-- something only a person knows.
+
+create or replace view trueup.appointment_past_open as
+select
+    ka.company_id,
+    'appointment' as entity_type,
+    ka.id as entity_id,
+    'long over, but still pending or confirmed' as description,
+    jsonb_build_object('status', ka.status, 'ends_at', ka.ends_at) as evidence
+from trueup.kept_appointments as ka
+where
+    ka.status in ('pending', 'confirmed')
+    and ka.ends_at
+    < now() - (select st.value::interval from trueup.settings as st where st.name = 'open_past_limit');
