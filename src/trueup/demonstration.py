@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from trueup import incident, packs, server
+from trueup import packs, server
 from trueup.adoption import Adoption, adopt
 from trueup.enforcement import enforce
 from trueup.errors import ServerError
 from trueup.evaluation import Progress, check, silent
+from trueup.incident import COMPOSITION, legacy_sql
 from trueup.migration import host_sql
 from trueup.model import Change, Repairs, Run
 from trueup.repairing import repair
@@ -114,7 +115,7 @@ def demo(*, keep: Path | None = None, progress: Progress = silent) -> Demo:
         url = running.url(DATABASE)
         with session(url, "demo") as connection:
             connection.script(host_sql(packs.load()) or "")
-            connection.script(incident.legacy_sql())
+            connection.script(legacy_sql())
         before = _counts(url)
         step(2)
         adoption = adopt(database=url, apply=True)
@@ -135,7 +136,7 @@ def demo(*, keep: Path | None = None, progress: Progress = silent) -> Demo:
         return Demo(
             tuple(
                 Count(part.name, part.title, before[part.name], after[part.name], part.before, part.after)
-                for part in incident.COMPOSITION
+                for part in COMPOSITION
             ),
             adoption,
             first,

@@ -4,8 +4,8 @@ begin;
 select plan(17);
 
 select factory.company(1);
-select factory.call(id => 1, appointment_made => false);
-select factory.call(id => 2, appointment_made => false);
+select factory.call(id => 1, appointment_made => false, session_outcome => 'appointment_rescheduled');
+select factory.call(id => 2, appointment_made => false, session_outcome => 'appointment_rescheduled');
 select factory.appointment(id => 11, call_id => 1);
 
 select results_eq(
