@@ -5,12 +5,14 @@
 -- entity:      appointment
 -- changes:     appointments.id
 -- population:  appointments where status in ('pending', 'confirmed') and deleted_at is null
+--              and source is distinct from 'backfill'
 -- prevented:   none: time passes without a write
 -- repair:      review
 -- cost:        one pass over appointments
 --
 -- Long: the setting open_past_limit after its end. Whether the customer came is
--- something only a person knows.
+-- something only a person knows. A backfilled appointment is left out: it was written
+-- after its time, so nobody had it before them to close.
 
 create or replace view trueup.appointment_past_open as
 select
@@ -22,5 +24,6 @@ select
 from trueup.kept_appointments as ka
 where
     ka.status in ('pending', 'confirmed')
+    and ka.source is distinct from 'backfill'
     and ka.ends_at
     < now() - (select st.value::interval from trueup.settings as st where st.name = 'open_past_limit');

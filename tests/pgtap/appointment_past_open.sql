@@ -22,6 +22,8 @@ select pg_temp.past(15, interval '30 days', 'no_show');
 select pg_temp.past(16, interval '30 days', 'cancelled');
 select pg_temp.past(17, interval '30 days', 'confirmed', true);
 select pg_temp.past(18, interval '-30 days', 'confirmed');
+select pg_temp.past(19, interval '30 days', 'confirmed');
+update public.appointments set source = 'backfill' where id = 19;
 
 select set_eq(
     'select entity_id from trueup.appointment_past_open', array[12, 13]::bigint[], 'open for more than seven days after its end'
