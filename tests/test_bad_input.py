@@ -182,7 +182,7 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
 
 def test_a_pack_without_checks(tmp_path: Path) -> None:
     refused(run("catalog", "--pack", tmp_path), 2, "has no checks")
-    refused(run("catalog", "--pack", tmp_path / "nowhere"), 2, "Directory")
+    refused(run("catalog", "--pack", tmp_path / "nowhere"), 2, "is not a directory")
 
 
 def test_a_repair_promised_and_not_there(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from trueup import packs
 from trueup.errors import DatabaseError, UsageError
 from trueup.migration import WAIT, current, first_revision, host_sql, host_tables, migrate, refuse_newer, stamp
 from trueup.model import Migration
-from trueup.store import LOCK_TIMEOUT, SCHEMA, Session, quoted, session
+from trueup.store import LOCK_TIMEOUT, SCHEMA, Session, session
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ class Adoption:
 class _Column:
     table_name: str
     is_present: bool
+    quoted_table: str
     column_name: str
+    quoted_column: str
     expected_type: str
     live_type: str | None
     is_generated: bool
@@ -132,7 +134,7 @@ def compare(connection: Session, text: str, tables: list[str]) -> list[Problem]:
 
 
 def _problem(column: _Column) -> Problem | None:
-    table, name = f"public.{quoted(column.table_name)}", quoted(column.column_name)
+    table, name = f"public.{column.quoted_table}", column.quoted_column
     where = f"{table}.{name}"
 
     def found(what: str, mend: str) -> Problem:

@@ -32,7 +32,7 @@ _BODY = re.compile(r"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.S)
 _CREATE = re.compile(
     r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?(?P<kind>view|function|trigger)\s+(?P<name>[\w.]+)", re.I
 )
-_TRIGGER_TABLE = re.compile(r"\bon\s+(?P<table>[a-z_]\w*\.\w+)", re.I)
+_TRIGGER_TABLE = re.compile(r'\bon\s+(?P<table>(?:\w+|"[^"]+")\.(?:\w+|"[^"]+"))', re.I)
 _REFERENCE = re.compile(r"\btrueup\.(\w+)")
 
 

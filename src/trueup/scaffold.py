@@ -22,7 +22,7 @@ class NewPack:
 
 @dataclass(frozen=True)
 class _Table:
-    schema_name: str
+    qualified: str
     table_name: str
     key_column: str | None
     key_type: str | None
@@ -54,14 +54,11 @@ def init(
     chosen = column or next((name for name in found.nullable_columns if name != "company_id"), found.columns[-1])
     entity = re.sub(r"\W", "_", found.table_name.lower())
     check = re.sub(r"\W", "_", f"{entity}_{chosen}_missing".lower())[:63]
-    qualified = f"{quoted(found.schema_name)}.{quoted(found.table_name)}"
     values = {
         "check": check,
         "entity": entity,
-        "table": qualified.replace('"', ""),
-        "qualified": qualified,
-        "key": quoted(found.key_column),
-        "key_name": found.key_column,
+        "table": found.qualified,
+        "key": found.key_column,
         "column": quoted(chosen),
         "column_name": chosen,
         "company": "t.company_id" if found.has_company else "null::text as company_id",

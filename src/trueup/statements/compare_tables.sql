@@ -2,7 +2,9 @@
 select
     e.relname::text as table_name,
     to_regclass(format('public.%%I', e.relname)) is not null as is_present,
+    quote_ident(e.relname) as quoted_table,
     ec.attname::text as column_name,
+    quote_ident(ec.attname) as quoted_column,
     format_type(ec.atttypid, ec.atttypmod) as expected_type,
     format_type(lc.atttypid, lc.atttypmod) as live_type,
     ec.attgenerated <> '' as is_generated,

@@ -1,8 +1,8 @@
 select
-    n.nspname::text as schema_name,
+    quote_ident(n.nspname) || '.' || quote_ident(c.relname) as qualified,
     c.relname::text as table_name,
     (
-        select a.attname::text
+        select quote_ident(a.attname)
         from pg_catalog.pg_index as i
         inner join pg_catalog.pg_attribute as a on i.indrelid = a.attrelid and a.attnum = i.indkey[0]
         where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1
