@@ -5,7 +5,7 @@
 -- entity:      call
 -- changes:     calls.id, appointments.call_id, manual_review_queue.entity_id
 -- population:  calls where booking_details is not null
--- prevented:   none: the queue lives outside the application's transaction
+-- prevented:   none: a failure at the provider happens outside the database
 -- repair:      automatic
 -- cost:        scans calls that have booking_details; probes appointments and queue for failed ones
 --

@@ -52,7 +52,7 @@ cross join lateral (
             order by o.id
         ) as same_email_ids
     -- looked up once, not once for the condition and once for the evidence
-    offset 0
+    limit 1
 ) as t
 where
     k.deleted_at is null

@@ -5,7 +5,7 @@
 -- twice. One row per undeleted call that has one. A column is NULL when its value is
 -- absent, of the wrong type or unreadable; nothing in a payload raises an error.
 --
--- offset 0 keeps each payload from being decoded once per column; a condition on
+-- limit 1 keeps each payload from being decoded once per column; a condition on
 -- call_id still reaches the primary key of calls.
 
 create or replace view trueup.booking_proofs as
@@ -26,11 +26,11 @@ select
 from public.calls as c
 cross join lateral (
     select trueup.decoded(c.booking_details) as details
-    offset 0
+    limit 1
 ) as d
 cross join lateral (
     select trueup.decoded(d.details -> 'calcom_booking') as booking
-    offset 0
+    limit 1
 ) as b
 cross join lateral (
     select

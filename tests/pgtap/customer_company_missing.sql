@@ -1,7 +1,7 @@
 -- customer_company_missing: the constraint, then the check, then the repair
 
 begin;
-select plan(16);
+select plan(20);
 
 select factory.company(1);
 select factory.company(2);
@@ -111,6 +111,36 @@ select set_eq(
     'select entity_id from trueup.customer_company_missing',
     array[14, 15, 16, 17, 18, 19]::bigint[],
     'and all of them are still reported'
+);
+
+-- undo: the calls refer to the key that the repair corrected
+set constraints all immediate;
+select factory.behind_the_back(true);
+select factory.customer(id => 21, company_id => null);
+select factory.call(id => 21, customer_id => 21);
+do $$
+begin
+    execute (
+        select format('alter table public.calls add constraint %I foreign key %s not valid', ct.name, ct.definition)
+        from trueup.constraints as ct
+        where ct.name = 'calls_customer_id_fkey'
+    );
+end;
+$$;
+select factory.behind_the_back(false);
+create temporary table applied as
+select r.* from trueup.apply_repair('customer_company_missing', 'customer', '21') as r;
+select is((select a.outcome from applied as a), 'corrected', 'repaired by the engine');
+select set_eq(
+    'select u.constraints_loosened from applied as a cross join trueup.undo_repair(a.repair_id) as u',
+    $$values ('{calls_customer_id_fkey}'::text[])$$,
+    'the repair can be undone; the foreign key is not valid, as before'
+);
+select is(
+    (select k.company_id from public.customers as k where k.id = 21), null, 'the customer is as it was'
+);
+select throws_ok(
+    'select factory.call(id => 22, customer_id => 21)', '23503', null, 'and the foreign key still refuses new rows'
 );
 
 select * from finish();

@@ -2,9 +2,10 @@
 --
 -- Refused, with nothing changed, when one of the rows has changed since (TU003). Fill
 -- and sync triggers stand aside and guards only file their alerts: a person decided.
--- A CHECK constraint of ours that refuses the old row is set back to NOT VALID in the
--- same transaction, and named in the answer: the old row is then what it was before
--- the constraint could be validated, a legacy row.
+-- A CHECK constraint or foreign key of ours that refuses the old row is set back to NOT
+-- VALID in the same transaction, and named in the answer: the old row is then what it was
+-- before the constraint could be validated, a legacy row. Foreign keys refuse when what a
+-- repair corrected is the key that others refer to, as a customer's company is.
 
 create or replace function trueup.undo_repair(
     p_repair_id bigint,
@@ -100,11 +101,17 @@ begin
                 end if;
                 exit;
             exception
-                when check_violation then
+                when check_violation or foreign_key_violation then
                     get stacked diagnostics v_constraint = constraint_name;
+                    -- a key that others refer to may go back to what it was; a row may not go away
                     select ct.* into v_registered
                     from trueup.constraints as ct
-                    where ct.name = v_constraint and ct.kind = 'check' and ct.table_name = v_change.table_name;
+                    where
+                        ct.name = v_constraint
+                        and (
+                            (ct.kind = 'check' and ct.table_name = v_change.table_name)
+                            or (ct.kind = 'foreign key' and v_change.operation = 'update')
+                        );
                     if v_registered.name is null then
                         raise;
                     end if;
@@ -125,8 +132,8 @@ begin
         select ct.* from trueup.constraints as ct where ct.name = any(constraints_loosened)
     loop
         execute format(
-            'alter table %s add constraint %I check %s not valid',
-            v_registered.table_name, v_registered.name, v_registered.definition
+            'alter table %s add constraint %I %s %s not valid',
+            v_registered.table_name, v_registered.name, v_registered.kind, v_registered.definition
         );
     end loop;
 
