@@ -27,7 +27,10 @@ select throws_ok(
 -- off
 set constraints all immediate;
 select lives_ok('update public.calls set appointment_made = true where id = 2', 'off: nothing happens');
-select is_empty('select 1 from trueup.data_consistency_alerts', 'and nothing is said');
+select is_empty(
+    'select 1 from trueup.data_consistency_alerts as al where al.alert_type = ''call_made_without_appointment''',
+    'and nothing is said'
+);
 update public.calls set appointment_made = false where id = 2;
 
 -- observe
@@ -45,7 +48,8 @@ select results_eq(
           al.metadata -> 'written_by' ->> 'transaction' = pg_current_xact_id()::text,
           al.metadata -> 'written_by' ->> 'role' = session_user,
           al.metadata -> 'written_by' ->> 'application' = current_setting('application_name')
-      from trueup.data_consistency_alerts as al$$,
+      from trueup.data_consistency_alerts as al
+      where al.alert_type = 'call_made_without_appointment'$$,
     $$values ('open', 'call_made_without_appointment', '2', '1', true, true, true)$$,
     'the alert names transaction, role and application'
 );

@@ -6,7 +6,7 @@
 -- entity:      review_item, review_queue
 -- changes:     none
 -- population:  none
--- prevented:   none: only people can decide in time; escalate_reviews moves overdue items up
+-- prevented:   none: only people can decide in time, and escalate_reviews moves late items up
 -- repair:      review
 -- cost:        open items only, by manual_review_queue_next_idx; decided ones are not read
 --
