@@ -5,7 +5,8 @@
 -- entity:      appointment
 -- changes:     appointments.id, calls.id via call_id
 -- population:  appointments where call_id is not null and deleted_at is null
--- prevented:   none: who an appointment is for may become known after the call, and either side may be the wrong one
+-- prevented:   none: who an appointment is for may become known after the call, and either side may
+--              be the wrong one
 -- repair:      review
 -- cost:        one pass over appointments with a call; their calls by primary key
 --

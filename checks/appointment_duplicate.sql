@@ -5,7 +5,8 @@
 -- entity:      appointment
 -- changes:     appointments.id, appointments.customer_id via customer_id
 -- population:  appointments where customer_id is not null and deleted_at is null and status <> 'cancelled'
--- prevented:   none: two bookings that differ by minutes have different idempotency keys, and both may be meant
+-- prevented:   none: two bookings that differ by minutes have different idempotency keys, and both may
+--              be meant
 -- repair:      review
 -- cost:        one pass over live appointments; one probe of appointments_customer_id_idx each
 --
@@ -25,32 +26,11 @@ select
         'service_id', la.service_id,
         'starts_at', la.starts_at,
         'source', la.source,
-        'duplicate_ids', array(
-            select other.id
-            from trueup.live_appointments as other
-            where
-                other.company_id = la.company_id
-                and other.customer_id = la.customer_id
-                and other.service_id is not distinct from la.service_id
-                and other.metadata ->> 'booked_for' is not distinct from la.metadata ->> 'booked_for'
-                and other.id <> la.id
-                and other.starts_at between
-                la.starts_at - (
-                    select st.value::interval
-                    from trueup.settings as st
-                    where st.name = 'duplicate_appointment_window'
-                )
-                and la.starts_at + (
-                    select st.value::interval
-                    from trueup.settings as st
-                    where st.name = 'duplicate_appointment_window'
-                )
-            order by other.id
-        )
+        'duplicate_ids', o.ids
     ) as evidence
 from trueup.live_appointments as la
-where exists (
-    select 1
+cross join lateral (
+    select array_agg(other.id order by other.id) as ids
     from trueup.live_appointments as other
     where
         other.company_id = la.company_id
@@ -58,11 +38,17 @@ where exists (
         and other.service_id is not distinct from la.service_id
         and other.metadata ->> 'booked_for' is not distinct from la.metadata ->> 'booked_for'
         and other.id <> la.id
-        and other.starts_at between
-        la.starts_at - (
-            select st.value::interval from trueup.settings as st where st.name = 'duplicate_appointment_window'
+        and other.starts_at >= la.starts_at - (
+            select st.value::interval
+            from trueup.settings as st
+            where st.name = 'duplicate_appointment_window'
         )
-        and la.starts_at + (
-            select st.value::interval from trueup.settings as st where st.name = 'duplicate_appointment_window'
+        and other.starts_at <= la.starts_at + (
+            select st.value::interval
+            from trueup.settings as st
+            where st.name = 'duplicate_appointment_window'
         )
-);
+) as o
+where
+    la.customer_id is not null
+    and o.ids is not null;

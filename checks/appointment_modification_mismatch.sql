@@ -20,7 +20,8 @@ select
     'appointment' as entity_type,
     chain.appointment_id as entity_id,
     case
-        when chain.broken_ids is null then 'the last reschedule went to another start than the appointment has'
+        when chain.broken_ids is null
+            then 'the last reschedule went to another start than the appointment has'
         else 'a reschedule began elsewhere than the one before it ended'
     end as description,
     jsonb_build_object(

@@ -14,10 +14,11 @@
 -- is listed. One that ends before it starts is appointment_times_invalid and overlaps
 -- nothing here; no range is built, so it cannot raise either.
 --
--- What overlaps an appointment and is at most a day long starts less than a day before
--- it, which the first probe is bounded by; longer ones are few and found by the second.
--- One probe without that bound would read the whole past of a member of staff for every
--- appointment. The day is a cut between two ways to look and not part of the invariant.
+-- What overlaps an appointment and is at most four hours long starts less than that
+-- before it, which bounds the first index; longer ones are few and found by the second.
+-- Without a bound every appointment would read the whole past of its member of staff.
+-- Four hours is a cut between two ways to look, not part of the invariant: hours and
+-- not days, because a day is not always 24 of them.
 
 create or replace view trueup.appointment_staff_overlap as
 select
@@ -29,42 +30,24 @@ select
         'staff_id', la.staff_id,
         'starts_at', la.starts_at,
         'ends_at', la.ends_at,
-        'overlapping_ids', array(
-            select other.id
-            from trueup.live_appointments as other
-            where
-                other.staff_id = la.staff_id
-                and other.id <> la.id
-                and other.starts_at < la.ends_at
-                and other.ends_at > la.starts_at
-                and other.ends_at > other.starts_at
-            order by other.id
-        )
+        'overlapping_ids', o.ids
     ) as evidence
 from trueup.live_appointments as la
+cross join lateral (
+    select array_agg(other.id order by other.id) as ids
+    from trueup.live_appointments as other
+    where
+        other.staff_id = la.staff_id
+        and other.id <> la.id
+        and other.starts_at < la.ends_at
+        and other.ends_at > la.starts_at
+        and other.ends_at > other.starts_at
+        and (
+            other.starts_at >= la.starts_at - interval '4 hours'
+            or other.ends_at - other.starts_at > interval '4 hours'
+        )
+) as o
 where
-    la.ends_at > la.starts_at
-    and la.staff_id is not null
-    and (
-        exists (
-            select 1
-            from trueup.live_appointments as other
-            where
-                other.staff_id = la.staff_id
-                and other.id <> la.id
-                and other.starts_at < la.ends_at
-                and other.starts_at >= la.starts_at - interval '24 hours'
-                and other.ends_at > la.starts_at
-                and other.ends_at > other.starts_at
-        )
-        or exists (
-            select 1
-            from trueup.live_appointments as other
-            where
-                other.staff_id = la.staff_id
-                and other.id <> la.id
-                and other.starts_at < la.starts_at
-                and other.ends_at > la.starts_at
-                and other.ends_at - other.starts_at > interval '24 hours'
-        )
-    );
+    la.staff_id is not null
+    and la.ends_at > la.starts_at
+    and o.ids is not null;

@@ -1,12 +1,13 @@
 -- appointment_times_invalid
 --
--- invariant:   an undeleted appointment ends after it starts, and starts after its creation and within the booking horizon
+-- invariant:   an undeleted appointment ends after it starts, and starts after its creation and within
+--              the booking horizon
 -- severity:    critical
 -- entity:      appointment
 -- changes:     appointments.id
 -- population:  appointments where deleted_at is null
--- prevented:   constraint appointments_times_ordered; none: a start before creation or beyond the horizon is only
---              reported, because a late event must not lose a booking
+-- prevented:   constraint appointments_times_ordered; none: a start before creation or beyond the
+--              horizon is only reported, because a late event must not lose a booking
 -- repair:      review
 -- cost:        one pass over appointments
 --
@@ -21,7 +22,8 @@ select
     ka.id as entity_id,
     case
         when ka.ends_at <= ka.starts_at then 'ends before or when it starts'
-        when ka.source = 'retell' and ka.starts_at < ka.created_at then 'starts before the phone agent made it'
+        when ka.source = 'retell' and ka.starts_at < ka.created_at
+            then 'starts before the phone agent made it'
         else 'starts further ahead of its creation than appointments are made'
     end as description,
     jsonb_build_object(

@@ -1,6 +1,7 @@
 -- appointment_value_unknown
 --
--- invariant:   status, source, sync_origin and calcom_sync_status of an undeleted appointment are words of their vocabularies
+-- invariant:   status, source, sync_origin and calcom_sync_status of an undeleted appointment are words
+--              of their vocabularies
 -- severity:    warning
 -- entity:      appointment
 -- changes:     appointments.id

@@ -26,7 +26,9 @@ begin
 
     new.status := coalesce(trueup.vocabulary_value('appointment_status', new.status), new.status);
     if tg_op = 'UPDATE' then
-        v_was_cancelled := coalesce(trueup.vocabulary_value('appointment_status', old.status) = 'cancelled', false);
+        v_was_cancelled := coalesce(
+            trueup.vocabulary_value('appointment_status', old.status) = 'cancelled', false
+        );
     end if;
 
     if new.status = 'cancelled' and new.cancelled_at is null then

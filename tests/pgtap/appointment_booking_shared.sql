@@ -20,7 +20,9 @@ select throws_ok(
     '23505', null, 'a cancelled one as well'
 );
 select lives_ok(
-    $$select factory.appointment(id => 12, calcom_booking_uid => 'uid-1', deleted_at => '2025-10-21 09:00:00+00')$$,
+    $$select factory.appointment(
+        id => 12, calcom_booking_uid => 'uid-1', deleted_at => '2025-10-21 09:00:00+00'
+    )$$,
     'near miss: deleted'
 );
 select lives_ok(

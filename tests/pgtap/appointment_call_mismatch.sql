@@ -6,16 +6,23 @@ select plan(3);
 select factory.company(1);
 select factory.customer(1);
 select factory.customer(2);
-select factory.call(id => 1, customer_id => 1, customer_link_status => 'linked', customer_link_method => 'manual_link', customer_linked_at => '2025-10-20 09:00:00+00');
+select factory.call(
+    id => 1, customer_id => 1, customer_link_status => 'linked', customer_link_method => 'manual_link',
+    customer_linked_at => '2025-10-20 09:00:00+00'
+);
 select factory.call(id => 2);
 select factory.call(id => 3, customer_id => 1, deleted_at => '2025-10-21 09:00:00+00');
 select factory.appointment(id => 11, call_id => 1, customer_id => 1);
 select factory.appointment(id => 12, call_id => 1, customer_id => 2);
-select factory.appointment(id => 13, call_id => 1, customer_id => 2, metadata => '{"booked_for": "daughter"}');
+select factory.appointment(
+    id => 13, call_id => 1, customer_id => 2, metadata => '{"booked_for": "daughter"}'
+);
 select factory.appointment(id => 14, call_id => 1);
 select factory.appointment(id => 15, customer_id => 2);
 select factory.appointment(id => 16, call_id => 1, customer_id => 2, deleted_at => '2025-10-21 09:00:00+00');
-select factory.appointment(id => 17, call_id => 1, customer_id => 2, status => 'cancelled', cancelled_at => '2025-10-21 09:00:00+00');
+select factory.appointment(
+    id => 17, call_id => 1, customer_id => 2, status => 'cancelled', cancelled_at => '2025-10-21 09:00:00+00'
+);
 select factory.appointment(id => 18, call_id => 1, customer_id => 2, metadata => '{"booked_for": null}');
 
 -- behind the back: a trigger may copy the customer from one side to the other

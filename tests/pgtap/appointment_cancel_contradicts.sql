@@ -76,12 +76,24 @@ select factory.appointment(id => 24, cancelled_at => '2025-10-21 09:00:00+00');
 select factory.appointment(id => 25, status => 'CANCELLED', cancelled_at => '2025-10-21 09:00:00+00');
 select factory.appointment(id => 26, status => 'cancelled', deleted_at => '2025-10-21 09:00:00+00');
 select factory.appointment(id => 27, status => 'cancelled');
-select factory.modification(id => 1, appointment_id => 21, kind => 'cancel', created_at => '2025-10-21 08:00:00+00');
-select factory.modification(id => 2, appointment_id => 21, kind => 'cancel', created_at => '2025-10-21 09:00:00+00');
-select factory.modification(id => 3, appointment_id => 23, kind => 'cancel', created_at => '2025-10-21 08:00:00+00');
-select factory.modification(id => 4, appointment_id => 23, kind => 'reschedule', created_at => '2025-10-21 09:00:00+00');
-select factory.modification(id => 5, appointment_id => 24, kind => 'cancel', created_at => '2025-10-21 09:00:00+00');
-select factory.modification(id => 6, appointment_id => 27, kind => 'cancel', created_at => '2025-10-21 09:00:00+00');
+select factory.modification(
+    id => 1, appointment_id => 21, kind => 'cancel', created_at => '2025-10-21 08:00:00+00'
+);
+select factory.modification(
+    id => 2, appointment_id => 21, kind => 'cancel', created_at => '2025-10-21 09:00:00+00'
+);
+select factory.modification(
+    id => 3, appointment_id => 23, kind => 'cancel', created_at => '2025-10-21 08:00:00+00'
+);
+select factory.modification(
+    id => 4, appointment_id => 23, kind => 'reschedule', created_at => '2025-10-21 09:00:00+00'
+);
+select factory.modification(
+    id => 5, appointment_id => 24, kind => 'cancel', created_at => '2025-10-21 09:00:00+00'
+);
+select factory.modification(
+    id => 6, appointment_id => 27, kind => 'cancel', created_at => '2025-10-21 09:00:00+00'
+);
 select factory.behind_the_back(false);
 
 select results_eq(
@@ -100,22 +112,33 @@ select results_eq(
 
 -- a legacy row that is updated: completed by evidence, never by the time of the update
 update public.appointments set notes = 'ill' where id in (22, 27);
-select is(pg_temp.cancelled_at(27), '2025-10-21 09:00:00+00', 'an update completes a legacy row by its modification');
+select is(
+    pg_temp.cancelled_at(27), '2025-10-21 09:00:00+00', 'an update completes a legacy row by its modification'
+);
 select is(pg_temp.cancelled_at(22), null, 'and not without one');
 
 -- repair
-select is((trueup.repair_appointment_cancel_contradicts(21)).outcome, 'corrected', 'the modification is evidence');
+select is(
+    (trueup.repair_appointment_cancel_contradicts(21)).outcome, 'corrected', 'the modification is evidence'
+);
 select is(pg_temp.cancelled_at(21), '2025-10-21 09:00:00+00', 'the last one');
-select is((trueup.repair_appointment_cancel_contradicts(22)).outcome, 'review', 'without one a person decides');
 select is(
-    (trueup.repair_appointment_cancel_contradicts(23)).outcome, 'review', 'also when it was taken up again in between'
+    (trueup.repair_appointment_cancel_contradicts(22)).outcome, 'review', 'without one a person decides'
 );
 select is(
-    (trueup.repair_appointment_cancel_contradicts(24)).outcome, 'review', 'also when only the time says cancelled'
+    (trueup.repair_appointment_cancel_contradicts(23)).outcome, 'review',
+    'also when it was taken up again in between'
 );
-select is((trueup.repair_appointment_cancel_contradicts(25)).outcome, 'corrected', 'another spelling is no question');
 select is(
-    (select a.status from public.appointments as a where a.id = 24), 'confirmed', 'under review nothing is changed'
+    (trueup.repair_appointment_cancel_contradicts(24)).outcome, 'review',
+    'also when only the time says cancelled'
+);
+select is(
+    (trueup.repair_appointment_cancel_contradicts(25)).outcome, 'corrected', 'another spelling is no question'
+);
+select is(
+    (select a.status from public.appointments as a where a.id = 24), 'confirmed',
+    'under review nothing is changed'
 );
 select set_eq(
     'select entity_id from trueup.appointment_cancel_contradicts',
@@ -131,7 +154,8 @@ end;
 $$;
 select lives_ok(
     $$
-    update public.appointments set starts_at = '2025-10-23 12:00:00+00', ends_at = '2025-10-23 12:45:00+00' where id = 15;
+    update public.appointments set starts_at = '2025-10-23 12:00:00+00', ends_at = '2025-10-23 12:45:00+00'
+    where id = 15;
     update public.appointments set status = 'completed' where id = 15;
     update public.appointments set notes = 'ill' where id = 12;
     select factory.appointment(id => 31);
@@ -140,7 +164,8 @@ select lives_ok(
     'the fill sleeps unless it has something to do'
 );
 select throws_ok(
-    $$update public.appointments set status = 'cancelled' where id = 15$$, 'P0001', 'called', 'and is awake otherwise'
+    $$update public.appointments set status = 'cancelled' where id = 15$$, 'P0001', 'called',
+    'and is awake otherwise'
 );
 
 select * from finish();

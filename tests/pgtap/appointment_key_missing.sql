@@ -14,7 +14,9 @@ select factory.call(id => 6, company_id => 2);
 set constraints all immediate;
 
 -- fill
-select factory.appointment(id => 11, source => 'retell', call_id => 1, customer_id => 1, service_id => 1, staff_id => 1);
+select factory.appointment(
+    id => 11, source => 'retell', call_id => 1, customer_id => 1, service_id => 1, staff_id => 1
+);
 select is(
     (select a.idempotency_key from public.appointments as a where a.id = 11),
     trueup.idempotency_key(1, 1, 1, 1, 1, '2025-10-22 12:00:00+00'),
@@ -55,11 +57,13 @@ select is(
 );
 select factory.appointment(id => 16);
 select is(
-    (select a.idempotency_key from public.appointments as a where a.id = 16), null, 'near miss: a person needs no key'
+    (select a.idempotency_key from public.appointments as a where a.id = 16), null,
+    'near miss: a person needs no key'
 );
 update public.appointments set source = 'retell', call_id = 1 where id = 16;
 select isnt(
-    (select a.idempotency_key from public.appointments as a where a.id = 16), null, 'until the source becomes retell'
+    (select a.idempotency_key from public.appointments as a where a.id = 16), null,
+    'until the source becomes retell'
 );
 
 -- an undo restores the row as it was, and nothing completes it again
@@ -85,7 +89,9 @@ select throws_ok(
 select factory.legacy('appointments_retell_has_key');
 select factory.appointment(id => 21, source => 'retell', call_id => 1, service_id => 1);
 select factory.appointment(id => 22, source => 'retell', call_id => 1, service_id => 1);
-select factory.appointment(id => 23, source => 'retell', call_id => 1, deleted_at => '2025-10-21 09:00:00+00');
+select factory.appointment(
+    id => 23, source => 'retell', call_id => 1, deleted_at => '2025-10-21 09:00:00+00'
+);
 select factory.appointment(id => 24, source => 'backfill', call_id => 1);
 select factory.appointment(id => 25, company_id => 2, source => 'retell', call_id => 6);
 select factory.behind_the_back(false);

@@ -4,7 +4,9 @@ begin;
 select plan(5);
 
 select factory.company(1);
-create function pg_temp.moved(p_id bigint, p_appointment_id bigint, p_from text, p_to text, p_kind text default 'reschedule')
+create function pg_temp.moved(
+    p_id bigint, p_appointment_id bigint, p_from text, p_to text, p_kind text default 'reschedule'
+)
     returns void language sql as $$
 select factory.modification(
     id => p_id, appointment_id => p_appointment_id, kind => p_kind,
@@ -13,7 +15,7 @@ select factory.modification(
 );
 $$;
 
--- near misses: no history; a chain that ends here; a cancel in between and at the end; times nobody recorded; deleted
+-- near misses: no history; a chain that ends here; a cancel at the end; times nobody recorded; deleted
 select factory.appointment(id) from generate_series(11, 16) as g (id);
 select pg_temp.moved(1, 12, '10:00', '11:00');
 select pg_temp.moved(2, 12, '11:00', '12:00');
@@ -62,7 +64,8 @@ select is(
     'with the company of the appointment'
 );
 
-update public.appointments set starts_at = '2025-10-22 13:00:00+00', ends_at = '2025-10-22 13:45:00+00' where id in (21, 23);
+update public.appointments set starts_at = '2025-10-22 13:00:00+00', ends_at = '2025-10-22 13:45:00+00'
+where id in (21, 23);
 update public.appointment_modifications set old_starts_at = '2025-10-22 10:00:00+00' where id in (23, 25);
 select is_empty('select * from trueup.appointment_modification_mismatch', 'clean once a person has decided');
 

@@ -1,7 +1,7 @@
 -- appointment_past_open: the check; only time causes it, and a person decides
 
 begin;
-select plan(3);
+select plan(4);
 
 select factory.company(1);
 -- created with the appointment's own past, so that nothing else is wrong with it
@@ -26,12 +26,28 @@ select pg_temp.past(19, interval '30 days', 'confirmed');
 update public.appointments set source = 'backfill' where id = 19;
 
 select set_eq(
-    'select entity_id from trueup.appointment_past_open', array[12, 13]::bigint[], 'open for more than seven days after its end'
+    'select entity_id from trueup.appointment_past_open', array[12, 13]::bigint[],
+    'open for more than seven days after its end'
 );
 update trueup.settings set value = '8 days' where name = 'open_past_limit';
-select set_eq('select entity_id from trueup.appointment_past_open', array[13]::bigint[], 'the limit is a setting');
+select set_eq(
+    'select entity_id from trueup.appointment_past_open', array[13]::bigint[], 'the limit is a setting'
+);
 update public.appointments set status = 'no_show' where id = 13;
 select is_empty('select * from trueup.appointment_past_open', 'clean once a person has decided');
+
+
+-- a legacy status counts as what it means
+set constraints all immediate;
+select factory.behind_the_back(true);
+select factory.legacy('appointments_status_vocabulary', 'appointments_cancel_agrees');
+select pg_temp.past(21, interval '30 days', 'Booked');
+select pg_temp.past(22, interval '30 days', 'Completed');
+select pg_temp.past(23, interval '30 days', 'maybe');
+select factory.behind_the_back(false);
+select set_eq(
+    'select entity_id from trueup.appointment_past_open', array[21]::bigint[], 'a synonym is open as well'
+);
 
 select * from finish();
 rollback;

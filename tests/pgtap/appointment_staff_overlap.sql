@@ -25,7 +25,9 @@ select lives_ok(
     $$select factory.appointment(id => 13, starts_at => '2025-10-22 12:10:00+00')$$, 'near miss: nobody yet'
 );
 select lives_ok(
-    $$select factory.appointment(id => 14, staff_id => 1, status => 'cancelled', cancelled_at => '2025-10-21 09:00:00+00')$$,
+    $$select factory.appointment(
+        id => 14, staff_id => 1, status => 'cancelled', cancelled_at => '2025-10-21 09:00:00+00'
+    )$$,
     'near miss: cancelled'
 );
 select lives_ok(
@@ -42,14 +44,24 @@ select is_empty('select * from trueup.appointment_staff_overlap', 'the check agr
 set constraints all immediate;
 select factory.legacy('appointments_staff_id_excl', 'appointments_times_ordered');
 -- inside another; around another; a week that covers all; on a day whose clocks change
-select factory.appointment(id => 21, staff_id => 1, starts_at => '2025-10-22 12:10:00+00', ends_at => '2025-10-22 12:20:00+00');
-select factory.appointment(id => 31, staff_id => 2, starts_at => '2025-10-20 00:00:00+00', ends_at => '2025-10-27 00:00:00+00');
+select factory.appointment(
+    id => 21, staff_id => 1, starts_at => '2025-10-22 12:10:00+00', ends_at => '2025-10-22 12:20:00+00'
+);
+select factory.appointment(
+    id => 31, staff_id => 2, starts_at => '2025-10-20 00:00:00+00', ends_at => '2025-10-27 00:00:00+00'
+);
 select factory.appointment(id => 32, staff_id => 2, starts_at => '2025-10-27 00:00:00+00');
-select factory.appointment(id => 41, staff_id => 1, starts_at => '2026-03-29 00:00:00+01', ends_at => '2026-03-29 23:59:00+02');
+select factory.appointment(
+    id => 41, staff_id => 1, starts_at => '2026-03-29 00:00:00+01', ends_at => '2026-03-29 23:59:00+02'
+);
 select factory.appointment(id => 42, staff_id => 1, starts_at => '2026-03-29 23:58:00+02');
 -- ends before it starts: overlaps nothing, and raises nothing
-select factory.appointment(id => 51, staff_id => 1, starts_at => '2025-10-22 12:15:00+00', ends_at => '2025-10-22 12:05:00+00');
-select factory.appointment(id => 52, staff_id => 1, starts_at => '2025-10-22 12:15:00+00', ends_at => '2025-10-22 12:15:00+00');
+select factory.appointment(
+    id => 51, staff_id => 1, starts_at => '2025-10-22 12:15:00+00', ends_at => '2025-10-22 12:05:00+00'
+);
+select factory.appointment(
+    id => 52, staff_id => 1, starts_at => '2025-10-22 12:15:00+00', ends_at => '2025-10-22 12:15:00+00'
+);
 set local timezone = 'Europe/Berlin';
 
 select results_eq(

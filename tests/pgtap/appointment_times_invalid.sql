@@ -67,11 +67,13 @@ select results_eq(
 
 update trueup.settings set value = '13 months' where name = 'booking_horizon';
 select set_hasnt(
-    'select entity_id from trueup.appointment_times_invalid', 'values (24::bigint)', 'the horizon is a setting'
+    'select entity_id from trueup.appointment_times_invalid', 'values (24::bigint)',
+    'the horizon is a setting'
 );
 
 update public.appointments set ends_at = starts_at + interval '45 minutes' where id in (21, 22, 26);
-update public.appointments set starts_at = '2025-10-22 12:00:00+00', ends_at = '2025-10-22 12:45:00+00' where id = 23;
+update public.appointments set starts_at = '2025-10-22 12:00:00+00', ends_at = '2025-10-22 12:45:00+00'
+where id = 23;
 select is_empty('select * from trueup.appointment_times_invalid', 'clean once a person has decided');
 
 select * from finish();

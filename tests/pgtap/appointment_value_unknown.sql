@@ -13,7 +13,8 @@ $$;
 
 -- fill
 select factory.appointment(id => 10 + n, status => said)
-from unnest(array['scheduled', 'booked', 'accepted', 'rescheduled', ' Accepted', E'BOOKED\n']) with ordinality as s (said, n);
+from unnest(array['scheduled', 'booked', 'accepted', 'rescheduled', ' Accepted', E'BOOKED\n'])
+    with ordinality as s (said, n);
 select is(
     array(select distinct a.status from public.appointments as a where a.id between 11 and 16),
     array['confirmed'],
@@ -25,7 +26,8 @@ select factory.appointment(id => 18, status => 'pending');
 select is(pg_temp.status(18), 'pending', 'near miss: a word stays');
 update public.appointments set status = 'ACCEPTED' where id = 18;
 select is(pg_temp.status(18), 'confirmed', 'on update as well');
-insert into trueup.vocabularies (vocabulary, value, means) values ('appointment_status', 'canceled', 'cancelled');
+insert into trueup.vocabularies (vocabulary, value, means) values
+('appointment_status', 'canceled', 'cancelled');
 update public.appointments set status = 'canceled' where id = 18;
 select is(pg_temp.status(18), 'cancelled', 'a synonym of one''s own is a row of the vocabulary');
 
@@ -53,7 +55,8 @@ select is_empty('select * from trueup.appointment_value_unknown', 'near misses a
 -- check
 select factory.behind_the_back(true);
 select throws_ok(
-    $$select factory.appointment(id => 19, status => 'booked')$$, '23514', null, 'without the fill a synonym is refused'
+    $$select factory.appointment(id => 19, status => 'booked')$$,
+    '23514', null, 'without the fill a synonym is refused'
 );
 select factory.legacy(
     'appointments_status_vocabulary', 'appointments_source_vocabulary', 'appointments_sync_origin_vocabulary',
@@ -68,7 +71,9 @@ select factory.appointment(id => 26, status => 'maybe', deleted_at => '2025-10-2
 select factory.appointment(id => 27);
 select factory.appointment(id => 28, source => 'Retell', call_id => 1);
 update public.appointments set sync_origin = 'ADMIN' where id = 27;
-select factory.modification(id => 1, appointment_id => 24, kind => 'cancel', created_at => '2025-10-21 09:00:00+00');
+select factory.modification(
+    id => 1, appointment_id => 24, kind => 'cancel', created_at => '2025-10-21 09:00:00+00'
+);
 select factory.behind_the_back(false);
 
 select results_eq(
@@ -93,16 +98,26 @@ select results_eq(
     $$values ('confirmed', 'manual', 'synced', null::text)$$,
     'every column gets the word that is meant'
 );
-select is((trueup.repair_appointment_value_unknown(22)).outcome, 'review', 'one word that means nothing is for a person');
 select is(
-    (select a.source from public.appointments as a where a.id = 22), 'Calcom', 'and then nothing of the row is changed'
+    (trueup.repair_appointment_value_unknown(22)).outcome, 'review',
+    'one word that means nothing is for a person'
+);
+select is(
+    (select a.source from public.appointments as a where a.id = 22), 'Calcom',
+    'and then nothing of the row is changed'
 );
 select is((trueup.repair_appointment_value_unknown(23)).outcome, 'review', 'in any column');
-select is((trueup.repair_appointment_value_unknown(24)).outcome, 'corrected', 'cancelled, with a modification that says when');
 select is(
-    (select a.cancelled_at from public.appointments as a where a.id = 24), '2025-10-21 09:00:00+00', 'gets that time'
+    (trueup.repair_appointment_value_unknown(24)).outcome, 'corrected',
+    'cancelled, with a modification that says when'
 );
-select is((trueup.repair_appointment_value_unknown(25)).outcome, 'review', 'without one it would have no time');
+select is(
+    (select a.cancelled_at from public.appointments as a where a.id = 24), '2025-10-21 09:00:00+00',
+    'gets that time'
+);
+select is(
+    (trueup.repair_appointment_value_unknown(25)).outcome, 'review', 'without one it would have no time'
+);
 select is((trueup.repair_appointment_value_unknown(27)).outcome, 'corrected', 'another spelling of a word');
 select is((trueup.repair_appointment_value_unknown(28)).outcome, 'corrected', 'a source that becomes retell');
 select isnt(

@@ -75,17 +75,34 @@ delete from public.appointments where id = 15;
 
 -- check: planted behind the guard's back
 select factory.behind_the_back(true);
-select factory.appointment(id => 21, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "2"}');
-select factory.appointment(id => 22, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "call_one"}');
-select factory.appointment(id => 23, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-3');
-select factory.appointment(id => 24, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-4');
-select factory.appointment(id => 25, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "call_deleted"}');
-select factory.appointment(id => 26, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "call_other"}');
+select factory.appointment(
+    id => 21, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "2"}'
+);
+select factory.appointment(
+    id => 22, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "call_one"}'
+);
+select factory.appointment(
+    id => 23, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-3'
+);
+select factory.appointment(
+    id => 24, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-4'
+);
+select factory.appointment(
+    id => 25, source => 'retell', idempotency_key => gen_random_uuid(),
+    metadata => '{"call_id": "call_deleted"}'
+);
+select factory.appointment(
+    id => 26, source => 'retell', idempotency_key => gen_random_uuid(),
+    metadata => '{"call_id": "call_other"}'
+);
 select factory.appointment(
     id => 27, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-other',
     metadata => '{"call_id": "6"}'
 );
-select factory.appointment(id => 28, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "99999999999999999999"}');
+select factory.appointment(
+    id => 28, source => 'retell', idempotency_key => gen_random_uuid(),
+    metadata => '{"call_id": "99999999999999999999"}'
+);
 select factory.appointment(
     id => 29, company_id => 1, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-3x',
     metadata => '{"call_id": "1"}'
@@ -113,9 +130,15 @@ select results_eq(
     'each is linked to the call its evidence names'
 );
 select is((trueup.repair_appointment_without_call(25)).outcome, 'review', 'a deleted call is none');
-select is((trueup.repair_appointment_without_call(26)).outcome, 'review', 'nor is a call of another company, by the provider''s id');
+select is(
+    (trueup.repair_appointment_without_call(26)).outcome, 'review',
+    'nor is a call of another company, by the provider''s id'
+);
 select is((trueup.repair_appointment_without_call(27)).outcome, 'review', 'by our id, or by booking uid');
-select is((trueup.repair_appointment_without_call(28)).outcome, 'review', 'a number too long for an id raises nothing');
+select is(
+    (trueup.repair_appointment_without_call(28)).outcome, 'review',
+    'a number too long for an id raises nothing'
+);
 select is(
     (trueup.repair_appointment_without_call(29)).reason,
     'the evidence names several calls',

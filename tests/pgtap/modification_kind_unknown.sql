@@ -35,10 +35,13 @@ select results_eq(
 
 select is((trueup.repair_modification_kind_unknown(4)).outcome, 'corrected', 'another spelling is corrected');
 select is(
-    (select m.kind from public.appointment_modifications as m where m.id = 4), 'cancel', 'to the word of the vocabulary'
+    (select m.kind from public.appointment_modifications as m where m.id = 4), 'cancel',
+    'to the word of the vocabulary'
 );
 select is((trueup.repair_modification_kind_unknown(3)).outcome, 'review', 'another word is for a person');
-select set_eq('select entity_id from trueup.modification_kind_unknown', array[3]::bigint[], 'and is still reported');
+select set_eq(
+    'select entity_id from trueup.modification_kind_unknown', array[3]::bigint[], 'and is still reported'
+);
 
 select * from finish();
 rollback;

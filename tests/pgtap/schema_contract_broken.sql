@@ -25,21 +25,28 @@ select is(
     'merge'
 );
 select is(
-    pg_temp.said('with gone as (delete from orders where id = $1 returning id) select gone.id from gone'), 'fits', 'with'
+    pg_temp.said('with gone as (delete from orders where id = $1 returning id) select gone.id from gone'), 'fits',
+    'with'
 );
 select is(pg_temp.said('values (1)'), 'fits', 'values');
 select is(pg_temp.said('select id from open_orders -- the ones to send'), 'fits', 'a comment at the end');
 select is(pg_temp.said('/* ours */ select id from orders'), 'fits', 'a comment at the start');
-select is(pg_temp.said('select id from shop.orders', 'pg_catalog'), 'fits', 'a qualified name needs no search_path');
+select is(
+    pg_temp.said('select id from shop.orders', 'pg_catalog'), 'fits', 'a qualified name needs no search_path'
+);
 select is(pg_temp.said('select id from orders', 'public, shop'), 'fits', 'a search_path of two schemas');
 
 -- statements that do not
 select is(pg_temp.said('select o.paid from orders as o'), '42703', 'a column that is gone');
-select is(pg_temp.said('insert into orders (id, paid) values ($1, $2)'), '42703', 'a column that insert names');
+select is(
+    pg_temp.said('insert into orders (id, paid) values ($1, $2)'), '42703', 'a column that insert names'
+);
 select is(pg_temp.said('update orders set paid = $1'), '42703', 'a column that update sets');
 select is(pg_temp.said('delete from invoices where id = $1'), '42P01', 'a table that is gone');
 select is(pg_temp.said('select id from orders', 'public'), '42P01', 'a table that is not in the search_path');
-select is(pg_temp.said('select id from orders where total = ''a lot'''), '22P02', 'a constant of another type');
+select is(
+    pg_temp.said('select id from orders where total = ''a lot'''), '22P02', 'a constant of another type'
+);
 select is(pg_temp.said('select note + total from orders'), '42883', 'an operator for another type');
 select is(pg_temp.said('select missing(id) from orders'), '42883', 'a function that is gone');
 select is(pg_temp.said('select id from orders where id = %s'), '42601', 'a placeholder of a client library');
@@ -52,7 +59,9 @@ select is(
 );
 
 -- hostile ones
-select is(pg_temp.said('select 1); drop table shop.orders; --'), '42601', 'no second statement after a bracket');
+select is(
+    pg_temp.said('select 1); drop table shop.orders; --'), '42601', 'no second statement after a bracket'
+);
 select is(pg_temp.said('select 1; drop table shop.orders'), '42601', 'nor after a semicolon');
 select is(pg_temp.said('select '';'''), '42601', 'nor a semicolon in a string');
 select is(pg_temp.said('/* select 1'), '42601', 'no open comment');
@@ -64,9 +73,12 @@ select isnt_empty(
 );
 select is(pg_temp.said('select pg_terminate_backend(pg_backend_pid())'), 'fits', 'what fits is not executed');
 prepare trueup_contract_1 as select 1;
-select is(pg_temp.said('select id from orders'), 'fits', 'a prepared statement that bears the name we would use');
+select is(
+    pg_temp.said('select id from orders'), 'fits', 'a prepared statement that bears the name we would use'
+);
 select set_eq(
-    $$select name from pg_prepared_statements where name like 'trueup%'$$, array['trueup_contract_1'], 'is left alone, and none of ours is left'
+    $$select name from pg_prepared_statements where name like 'trueup%'$$, array['trueup_contract_1'],
+    'is left alone, and none of ours is left'
 );
 deallocate trueup_contract_1;
 set local search_path = tap, public, pg_temp;
@@ -100,7 +112,11 @@ select results_eq(
         null::text,
         'contract',
         'statement "writes paid" does not fit the schema: column "paid" of relation "orders" does not exist',
-        '{"name": "writes paid", "sqlstate": "42703", "message": "column \"paid\" of relation \"orders\" does not exist"}'::jsonb
+        jsonb_build_object(
+            'name', 'writes paid',
+            'sqlstate', '42703',
+            'message', 'column "paid" of relation "orders" does not exist'
+        )
     )
     $$,
     'the check lists the contract, and what the server says'
@@ -110,8 +126,12 @@ select is_empty('select * from trueup.schema_contract_broken', 'clean once the c
 
 -- checks are evaluated in read-only transactions
 set transaction read only;
-select is(pg_temp.said('insert into orders (id, total) values ($1, $2)'), 'fits', 'works in a read-only transaction');
-select is(pg_temp.said('insert into orders (id, gone) values ($1, $2)'), '42703', 'and finds what is broken there');
+select is(
+    pg_temp.said('insert into orders (id, total) values ($1, $2)'), 'fits', 'works in a read-only transaction'
+);
+select is(
+    pg_temp.said('insert into orders (id, gone) values ($1, $2)'), '42703', 'and finds what is broken there'
+);
 
 select * from finish();
 rollback;

@@ -37,7 +37,9 @@ begin
     select format('trueup_contract_%s', n.n) into v_name
     from generate_series(1, 1000) as n (n)
     where not exists (
-        select 1 from pg_catalog.pg_prepared_statements as ps where ps.name = format('trueup_contract_%s', n.n)
+        select 1
+        from pg_catalog.pg_prepared_statements as ps
+        where ps.name = format('trueup_contract_%s', n.n)
     )
     order by n.n
     limit 1;
