@@ -157,6 +157,8 @@ def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
         version = connection.info.server_version // 10000
         connection.close()
         raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
+    # instants inside jsonb evidence are text: the same fault must read the same in every session
+    connection.execute("set timezone = 'UTC'")
     return connection
 
 

@@ -15,7 +15,7 @@ where
             and al.status = 'acknowledged'
             and al.accepted_by is not null
             and (al.accepted_until is null or al.accepted_until > clock_timestamp())
-            and al.accepted_evidence - 'written_by' is not distinct from f.evidence
+            and al.accepted_evidence is not distinct from f.evidence
     )
 order by length(f.entity_id), f.entity_id, f.entity_type
 limit 500;

@@ -97,7 +97,10 @@ begin
         execute format('grant execute on function %s to trueup_owner, trueup_runner', r.name);
         if not r.prosecdef then
             execute format('grant execute on function %s to trueup_reviewer, trueup_app, trueup_dashboard', r.name);
-        elsif r.proname like '%review%' and r.proname <> 'queue_review' or r.proname like '%\_alert' then
+        elsif
+            r.proname like '%\_review%' and r.proname <> 'queue_review'
+            or r.proname in ('acknowledge_alert', 'snooze_alert', 'accept_alert')
+        then
             execute format('grant execute on function %s to trueup_reviewer', r.name);
         elsif r.proname = 'queue_review' then
             execute format('grant execute on function %s to trueup_app, trueup_reviewer', r.name);

@@ -204,6 +204,9 @@ begin
         update trueup.manual_review_queue as q
         set
             status = 'resolved',
+            claimed_by = null,
+            claim_token = null,
+            lease_expires_at = null,
             decided_at = clock_timestamp(),
             decided_by = p_actor,
             resolution_notes = v_answer.reason,
@@ -214,7 +217,7 @@ begin
             q.reason = o.alert_type
             and q.entity_type = o.entity_type
             and q.entity_id = o.entity_id
-            and q.status = 'pending'
+            and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
         returning q.id
     )
 

@@ -120,7 +120,7 @@ begin
                 old.accepted_by is not null
                 and (
                     coalesce(old.accepted_until < clock_timestamp(), false)
-                    or old.accepted_evidence - 'written_by' is distinct from s.evidence
+                    or old.accepted_evidence is distinct from s.evidence
                 ) as is_ended
         ) as ended
         where
@@ -148,6 +148,11 @@ begin
             reopened_at = clock_timestamp(),
             acknowledged_by = null,
             acknowledged_at = null,
+            accepted_by = null,
+            accepted_at = null,
+            accepted_reason = null,
+            accepted_until = null,
+            accepted_evidence = null,
             auto_corrected = false,
             corrected_at = null,
             resolved_at = null,
@@ -215,6 +220,9 @@ begin
         update trueup.manual_review_queue as q
         set
             status = 'resolved',
+            claimed_by = null,
+            claim_token = null,
+            lease_expires_at = null,
             decided_at = clock_timestamp(),
             decided_by = 'run ' || p_run_id,
             resolution_notes = 'the violation is gone',
@@ -224,7 +232,7 @@ begin
             q.reason = p_check
             and q.entity_type = g.entity_type
             and q.entity_id = g.entity_id
-            and q.status = 'pending'
+            and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
         returning q.id
     ),
 

@@ -307,6 +307,8 @@ create table trueup.manual_review_queue (
 create unique index manual_review_queue_open_key
     on trueup.manual_review_queue (reason, entity_type, entity_id)
     where status in ('pending', 'in_progress');
+create index manual_review_queue_entity_idx
+    on trueup.manual_review_queue (entity_type, entity_id);
 create index manual_review_queue_next_idx
     on trueup.manual_review_queue (priority, due_at, id)
     where status in ('pending', 'in_progress');
