@@ -29,7 +29,15 @@ def main() -> None:
         figures["postgresql"] = running.binaries.version
         with session(url, "benchmark") as connection:
             connection.script(migration.host_sql(packs.load()) or "")
-        fill = ["-qX", "-v", "ON_ERROR_STOP=1", "-v", f"calls={options.calls}", "-v", f"faults={options.faults}"]
+        fill = [
+            "-qX",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-v",
+            f"calls={options.calls}",
+            "-v",
+            f"faults={options.faults}",
+        ]
         script = Path(__file__).with_name("calls.sql")
         subprocess.run([*running.psql_command(), *fill, "-f", script], check=True, stdout=subprocess.DEVNULL)
         for name, arguments in (
@@ -40,7 +48,10 @@ def main() -> None:
         ):
             began = time.monotonic()
             done = subprocess.run(
-                [TRUEUP, *arguments, "--database", url, "--format", "json"], capture_output=True, text=True, check=False
+                [TRUEUP, *arguments, "--database", url, "--format", "json"],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             figures[name] = {"seconds": round(time.monotonic() - began, 1), "exit_code": done.returncode}
             if done.returncode not in (0, 1):

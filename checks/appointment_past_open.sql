@@ -30,7 +30,7 @@ where
     (
         ka.status in ('pending', 'confirmed')
         or (
-            ka.status <> all ('{completed,no_show,cancelled}'::text[])
+            ka.status <> all('{completed,no_show,cancelled}'::text[])
             and trueup.vocabulary_value('appointment_status', ka.status) in ('pending', 'confirmed')
         )
     )

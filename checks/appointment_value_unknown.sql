@@ -29,11 +29,11 @@ select
             ('sync_origin', ka.sync_origin, 'sync_origin'),
             ('calcom_sync_status', ka.calcom_sync_status, 'calcom_sync_status')
         ) as co (name, value, vocabulary)
-        where co.value <> all (trueup.vocabulary_values(co.vocabulary))
+        where co.value <> all(trueup.vocabulary_values(co.vocabulary))
     )) as evidence
 from trueup.kept_appointments as ka
 where
-    ka.status <> all ((select trueup.vocabulary_values('appointment_status'))::text[])
-    or ka.source <> all ((select trueup.vocabulary_values('source'))::text[])
-    or ka.sync_origin <> all ((select trueup.vocabulary_values('sync_origin'))::text[])
-    or ka.calcom_sync_status <> all ((select trueup.vocabulary_values('calcom_sync_status'))::text[]);
+    ka.status <> all((select trueup.vocabulary_values('appointment_status'))::text[])
+    or ka.source <> all((select trueup.vocabulary_values('source'))::text[])
+    or ka.sync_origin <> all((select trueup.vocabulary_values('sync_origin'))::text[])
+    or ka.calcom_sync_status <> all((select trueup.vocabulary_values('calcom_sync_status'))::text[]);

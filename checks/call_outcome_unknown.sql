@@ -18,5 +18,5 @@ select
     jsonb_build_object('column', 'session_outcome', 'value', c.session_outcome) as evidence
 from public.calls as c
 where
-    c.session_outcome <> all ((select trueup.vocabulary_values('session_outcome'))::text[])
+    c.session_outcome <> all((select trueup.vocabulary_values('session_outcome'))::text[])
     and c.deleted_at is null;

@@ -18,5 +18,5 @@ select
     jsonb_build_object('column', 'status', 'value', c.status) as evidence
 from public.calls as c
 where
-    c.status <> all ((select trueup.vocabulary_values('call_status'))::text[])
+    c.status <> all((select trueup.vocabulary_values('call_status'))::text[])
     and c.deleted_at is null;

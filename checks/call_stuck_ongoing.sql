@@ -22,7 +22,7 @@ select
     jsonb_build_object('status', c.status, 'started_at', coalesce(c.started_at, c.created_at)) as evidence
 from public.calls as c
 where
-    c.status = any ((
+    c.status = any((
         select array_agg(vo.value)
         from trueup.vocabularies as vo
         where vo.vocabulary = 'call_status' and vo.means in ('registered', 'ongoing')

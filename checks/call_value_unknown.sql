@@ -29,14 +29,14 @@ select
             ('customer_link_method', c.customer_link_method, 'customer_link_method'),
             ('appointment_link_status', c.appointment_link_status, 'appointment_link_status')
         ) as co (name, value, vocabulary)
-        where co.value <> all (trueup.vocabulary_values(co.vocabulary))
+        where co.value <> all(trueup.vocabulary_values(co.vocabulary))
     )) as evidence
 from public.calls as c
 where
     c.deleted_at is null
     and (
-        nullif(c.direction, '') <> all ((select trueup.vocabulary_values('direction'))::text[])
-        or c.customer_link_status <> all ((select trueup.vocabulary_values('customer_link_status'))::text[])
-        or c.customer_link_method <> all ((select trueup.vocabulary_values('customer_link_method'))::text[])
-        or c.appointment_link_status <> all ((select trueup.vocabulary_values('appointment_link_status'))::text[])
+        nullif(c.direction, '') <> all((select trueup.vocabulary_values('direction'))::text[])
+        or c.customer_link_status <> all((select trueup.vocabulary_values('customer_link_status'))::text[])
+        or c.customer_link_method <> all((select trueup.vocabulary_values('customer_link_method'))::text[])
+        or c.appointment_link_status <> all((select trueup.vocabulary_values('appointment_link_status'))::text[])
     );

@@ -20,4 +20,4 @@ select
     'the kind of the modification is not in the vocabulary' as description,
     jsonb_build_object('appointment_id', m.appointment_id, 'kind', m.kind) as evidence
 from public.appointment_modifications as m
-where m.kind <> all ((select trueup.vocabulary_values('modification_kind'))::text[]);
+where m.kind <> all((select trueup.vocabulary_values('modification_kind'))::text[]);

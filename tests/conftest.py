@@ -28,11 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "postgres" in metafunc.fixturenames:
         found = choices(metafunc.config.getoption("postgres"))
-        metafunc.parametrize("postgres", found, ids=[choice.name for choice in found], indirect=True, scope="session")
+        metafunc.parametrize(
+            "postgres", found, ids=[choice.name for choice in found], indirect=True, scope="session"
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name in ("TRUEUP_DATABASE_URL", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE", "PGPASSWORD"):
+    for name in (
+        "TRUEUP_DATABASE_URL",
+        "PGHOST",
+        "PGPORT",
+        "PGDATABASE",
+        "PGUSER",
+        "PGSERVICE",
+        "PGPASSWORD",
+    ):
         os.environ.pop(name, None)
 
 

@@ -39,7 +39,9 @@ def plant(url: str, text: str) -> None:
         connection.execute("select factory.behind_the_back(false)")
 
 
-def run(*arguments: str | Path, url: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str | Path, url: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the installed `trueup` as a user does."""
     return subprocess.run(
         [TRUEUP, *map(str, arguments)],

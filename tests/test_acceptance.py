@@ -130,7 +130,9 @@ def test_a_second_repair_changes_nothing_and_everything_can_be_undone(incident_d
     assert sql(incident_database, queue) == asked
 
     trueup.enforce(database=incident_database)
-    journal = sql(incident_database, "select r.id, r.reason, r.evidence from trueup.repairs as r order by r.id desc")
+    journal = sql(
+        incident_database, "select r.id, r.reason, r.evidence from trueup.repairs as r order by r.id desc"
+    )
     assert all(reason and evidence is not None for _, reason, evidence in journal)
     for repair_id, _, _ in journal:
         trueup.undo(repair_id, database=incident_database)
@@ -142,19 +144,23 @@ def test_clean_calls_that_look_odd_have_no_alert(incident_database: str) -> None
     trueup.check(database=incident_database)
     odd = incident.planted()["odd"]
     assert len(odd) >= 20
-    alarmed = {int(row[0]) for row in sql(
-        incident_database,
-        "select al.entity_id from trueup.data_consistency_alerts as al where al.entity_type = 'call'",
-    )}
+    alarmed = {
+        int(row[0])
+        for row in sql(
+            incident_database,
+            "select al.entity_id from trueup.data_consistency_alerts as al where al.entity_type = 'call'",
+        )
+    }
     assert not alarmed & odd
 
 
 def test_no_customer_of_another_company_is_ever_used(incident_database: str) -> None:
     trueup.adopt(database=incident_database, apply=True)
     trueup.repair(database=incident_database, apply=True)
-    assert sql(
-        incident_database,
-        """
+    assert (
+        sql(
+            incident_database,
+            """
         select a.id
         from public.appointments as a
         inner join public.customers as k on a.customer_id = k.id
@@ -165,4 +171,6 @@ def test_no_customer_of_another_company_is_ever_used(incident_database: str) -> 
         inner join public.customers as k on c.customer_id = k.id
         where c.company_id <> k.company_id
         """,
-    ) == []
+        )
+        == []
+    )

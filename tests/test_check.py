@@ -13,7 +13,7 @@ import trueup
 from trueup.errors import NotFoundError
 
 CHECK = "call_made_without_appointment"
-FAULTS = f"""
+FAULTS = """
 select factory.company(1);
 select factory.call(id => i, appointment_made => true, session_outcome => 'appointment_rescheduled')
 from generate_series(1, 5) as i
@@ -95,11 +95,16 @@ def test_a_resolved_alert_says_why(database: str) -> None:
 def test_people_decide_states_and_a_run_keeps_them(database: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)
-    ids = [row[0] for row in sql(database, "select al.id from trueup.data_consistency_alerts as al order by al.id")]
+    ids = [
+        row[0]
+        for row in sql(database, "select al.id from trueup.data_consistency_alerts as al order by al.id")
+    ]
     trueup.alerts.acknowledge(ids[0], database=database, actor="ada")
     trueup.alerts.accept(ids[1], "known", database=database, actor="ada")
     checked = trueup.check(database=database)
-    states = sql(database, "select al.status, al.accepted_by from trueup.data_consistency_alerts as al order by al.id")
+    states = sql(
+        database, "select al.status, al.accepted_by from trueup.data_consistency_alerts as al order by al.id"
+    )
     assert states[:3] == [("acknowledged", None), ("acknowledged", "ada"), ("open", None)]
     assert result(checked).accepted == 1
     assert result(checked).failing == 4
@@ -113,7 +118,9 @@ def test_an_accepted_alert_comes_back_when_its_evidence_changes(database: str) -
     plant(database, "update public.calls set booking_id = 'other' where id = 1")
     trueup.check(database=database)
     assert sql(
-        database, "select al.status, al.accepted_by from trueup.data_consistency_alerts as al where al.id = %s", alert
+        database,
+        "select al.status, al.accepted_by from trueup.data_consistency_alerts as al where al.id = %s",
+        alert,
     ) == [("open", None)]
 
 
@@ -162,7 +169,12 @@ def test_an_alert_touched_after_the_snapshot_is_left_alone(database: str) -> Non
     thread = threading.Thread(target=lambda: trueup.check([CHECK], database=database))
     thread.start()
     eventually(
-        lambda: bool(value(database, "select count(*) from pg_stat_activity where query like '%%pg_temp.trueup_viol%%' and pid <> pg_backend_pid()"))
+        lambda: bool(
+            value(
+                database,
+                "select count(*) from pg_stat_activity where query like '%%pg_temp.trueup_viol%%' and pid <> pg_backend_pid()",
+            )
+        )
     )
     trueup.alerts.acknowledge(alert, database=database, actor="ada")
     thread.join()
@@ -184,7 +196,9 @@ def test_a_run_waits_for_a_person_who_is_deciding(database: str) -> None:
         thread = threading.Thread(target=lambda: trueup.check(database=database))
         thread.start()
         eventually(
-            lambda: bool(value(database, "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"))
+            lambda: bool(
+                value(database, "select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+            )
         )
         person.commit()
         thread.join()
@@ -271,17 +285,28 @@ def test_a_check_that_fails_stops_no_other_and_resolves_nothing(database: str) -
         "select count(*) from trueup.check_results where outcome = 'complete' and run_id = (select max(id) from trueup.check_runs)",
     )
     assert complete == len(trueup.catalog()) - 1
-    assert sql(database, "select r.sqlstate from trueup.check_results as r where r.outcome = 'error'") == [("22012",)]
+    assert sql(database, "select r.sqlstate from trueup.check_results as r where r.outcome = 'error'") == [
+        ("22012",)
+    ]
 
     trueup.check(database=database)
     third = trueup.check(database=database)
     assert result(third, "check_not_run").violations == 1
-    text = value(database, "select al.description from trueup.data_consistency_alerts as al where al.alert_type = 'check_not_run'")
+    text = value(
+        database,
+        "select al.description from trueup.data_consistency_alerts as al where al.alert_type = 'check_not_run'",
+    )
     assert CHECK in text
     trueup.migrate(database=database)
     trueup.check(database=database)
     trueup.check(database=database)
-    assert value(database, "select count(*) from trueup.data_consistency_alerts where alert_type = 'check_not_run' and status <> 'resolved'") == 0
+    assert (
+        value(
+            database,
+            "select count(*) from trueup.data_consistency_alerts where alert_type = 'check_not_run' and status <> 'resolved'",
+        )
+        == 0
+    )
 
 
 def test_a_check_that_times_out_is_recorded(database: str) -> None:

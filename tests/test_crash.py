@@ -50,7 +50,10 @@ def test_runner_killed_during_repair(database: str) -> None:
     runner.kill()
     runner.communicate()
     eventually(
-        lambda: value(database, "select count(*) from pg_stat_activity where application_name = 'trueup repair'") == 0
+        lambda: (
+            value(database, "select count(*) from pg_stat_activity where application_name = 'trueup repair'")
+            == 0
+        )
     )
     done, left = consistent(database)
     assert done >= 20
@@ -58,7 +61,9 @@ def test_runner_killed_during_repair(database: str) -> None:
     trueup.repair([CHECK], database=database, apply=True)
     assert consistent(database) == (CALLS, 0)
     runs = sql(database, "select cr.status, cr.repairs is null from trueup.check_runs as cr order by cr.id")
-    assert runs == [("complete", True), ("complete", False)], "the evaluation was filed, the repair not finished"
+    assert runs == [("complete", True), ("complete", False)], (
+        "the evaluation was filed, the repair not finished"
+    )
 
 
 def test_runner_killed_during_check(database: str) -> None:
@@ -81,7 +86,10 @@ def test_runner_killed_during_check(database: str) -> None:
     assert value(database, "select count(*) from trueup.data_consistency_alerts") == 0
     trueup.migrate(database=database)
     trueup.check(database=database)
-    assert value(database, "select count(*) from trueup.data_consistency_alerts where alert_type = %s", CHECK) == CALLS
+    assert (
+        value(database, "select count(*) from trueup.data_consistency_alerts where alert_type = %s", CHECK)
+        == CALLS
+    )
     statuses = sql(database, "select cr.status from trueup.check_runs as cr order by cr.id")
     assert statuses == [("abandoned",), ("complete",)]
 

@@ -24,7 +24,12 @@ LAYERS = (
     {"cli_review"},
     {"cli", "__init__", "__main__"},
 )
-ALONE = {"psycopg": {"store"}, "alembic": {"migration"}, "sqlalchemy": {"migration"}, "click": {"cli", "cli_options", "cli_review"}}
+ALONE = {
+    "psycopg": {"store"},
+    "alembic": {"migration"},
+    "sqlalchemy": {"migration"},
+    "click": {"cli", "cli_options", "cli_review"},
+}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
@@ -75,5 +80,11 @@ def test_libraries_stay_behind_their_module(module: str) -> None:
 def test_only_the_command_line_prints() -> None:
     for module in MODULES:
         if not module.startswith("cli"):
-            calls = [node for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())) if isinstance(node, ast.Call)]
-            assert not any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls), module
+            calls = [
+                node
+                for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text()))
+                if isinstance(node, ast.Call)
+            ]
+            assert not any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls), (
+                module
+            )

@@ -92,7 +92,10 @@ def test_undo_twice_and_undo_of_nothing_are_refused(database: str) -> None:
 
 
 def test_what_has_no_evidence_goes_to_people_once(database: str) -> None:
-    plant(database, "select factory.company(1); select factory.call(id => 1, appointment_made => true, session_outcome => 'appointment_rescheduled')")
+    plant(
+        database,
+        "select factory.company(1); select factory.call(id => 1, appointment_made => true, session_outcome => 'appointment_rescheduled')",
+    )
     for _ in range(3):
         done = trueup.repair(database=database, apply=True)
         assert done.review >= 1
@@ -149,7 +152,10 @@ def test_a_repair_that_raises_is_a_question_for_people(database: str) -> None:
         """,
     )
     done = trueup.repair([CHECK], database=database, apply=True)
-    assert done.checks[0].reasons[0][:2] == ("review", "the repair was refused: division by zero (SQLSTATE 22012)")
+    assert done.checks[0].reasons[0][:2] == (
+        "review",
+        "the repair was refused: division by zero (SQLSTATE 22012)",
+    )
 
 
 def test_over_budget_nothing_is_applied_and_one_alert_says_so(database: str) -> None:
@@ -172,7 +178,9 @@ def test_over_budget_nothing_is_applied_and_one_alert_says_so(database: str) -> 
 def test_an_accepted_violation_is_left_alone(database: str) -> None:
     plant(database, ONE)
     trueup.check(database=database)
-    alert = value(database, "select al.id from trueup.data_consistency_alerts as al where al.alert_type = %s", CHECK)
+    alert = value(
+        database, "select al.id from trueup.data_consistency_alerts as al where al.alert_type = %s", CHECK
+    )
     trueup.alerts.accept(alert, "known", database=database, actor="ada")
     assert trueup.repair([CHECK], database=database, apply=True).checks == ()
 
@@ -219,7 +227,10 @@ def test_a_locked_entity_is_busy_and_stays_open(database: str) -> None:
 
 def test_a_disarmed_journal_stops_repairs(database: str) -> None:
     plant(database, ONE)
-    sql(database, "alter table public.calls disable trigger journal_repairs; alter table public.appointments disable trigger journal_repairs")
+    sql(
+        database,
+        "alter table public.calls disable trigger journal_repairs; alter table public.appointments disable trigger journal_repairs",
+    )
     done = trueup.repair([CHECK], database=database, apply=True)
     assert done.checks[0].reasons[0][1] == "the repair changed nothing that the journal saw"
     assert sql(database, "select a.call_id from public.appointments as a") == [(None,)]

@@ -24,7 +24,7 @@ begin
     v_appointment_link_status := trueup.vocabulary_value('appointment_link_status', v_call.appointment_link_status);
 
     if
-        v_direction <> all (trueup.vocabulary_values('direction'))
+        v_direction <> all(trueup.vocabulary_values('direction'))
         or v_customer_link_status is null
         or (v_customer_link_method is null) <> (v_call.customer_link_method is null)
         or v_appointment_link_status is null

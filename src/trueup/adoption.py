@@ -12,7 +12,16 @@ from pathlib import Path
 
 from trueup import packs
 from trueup.errors import DatabaseError, UsageError
-from trueup.migration import WAIT, current, first_revision, host_sql, host_tables, migrate, refuse_newer, stamp
+from trueup.migration import (
+    WAIT,
+    current,
+    first_revision,
+    host_sql,
+    host_tables,
+    migrate,
+    refuse_newer,
+    stamp,
+)
 from trueup.model import Migration
 from trueup.store import LOCK_TIMEOUT, SCHEMA, Session, session
 
@@ -55,10 +64,6 @@ class _Column:
     is_key: bool
 
 
-class _RolledBack(Exception):
-    """Leaves the transaction in which the expected tables were made."""
-
-
 def adopt(
     *, database: str | None = None, pack: Path | None = None, apply: bool = False, wait: float = WAIT
 ) -> Adoption:
@@ -75,7 +80,9 @@ def adopt(
     text = host_sql(loaded)
     revision = first_revision(loaded)
     if text is None or revision is None:
-        raise UsageError(f"{loaded.root} has no revision 0001 with the application's tables; run `trueup migrate`")
+        raise UsageError(
+            f"{loaded.root} has no revision 0001 with the application's tables; run `trueup migrate`"
+        )
     tables = host_tables(text)
     with session(database, "adopt") as connection:
         refuse_newer(connection, loaded)
@@ -104,16 +111,11 @@ def explain(problems: list[Problem]) -> str:
 
 def compare(connection: Session, text: str, tables: list[str]) -> list[Problem]:
     """Return what is missing from the application's tables or has another type."""
-    columns: list[_Column] = []
-    try:
-        with connection.transaction():
-            connection.set_local("search_path", "pg_temp")
-            connection.script(text)
-            connection.set_local("search_path", "pg_catalog")
-            columns = connection.rows("compare_tables", _Column, names=tables)
-            raise _RolledBack
-    except _RolledBack:
-        pass
+    with connection.transaction(rollback=True):
+        connection.set_local("search_path", "pg_temp")
+        connection.script(text)
+        connection.set_local("search_path", "pg_catalog")
+        columns = connection.rows("compare_tables", _Column, names=tables)
     problems = []
     absent = set()
     for column in columns:
@@ -147,7 +149,10 @@ def _problem(column: _Column) -> Problem | None:
             rest = f" not null default {column.expression}"
         else:
             rest = f" default {column.expression}" if column.expression else ""
-        return found(f"column {where} is missing", f"alter table {table} add column {name} {column.expected_type}{rest};")
+        return found(
+            f"column {where} is missing",
+            f"alter table {table} add column {name} {column.expected_type}{rest};",
+        )
     if column.live_type != column.expected_type:
         using = ""
         if column.live_type.startswith("timestamp without"):
@@ -170,7 +175,9 @@ def _problem(column: _Column) -> Problem | None:
             f"alter table {table} alter column {name} set default false, alter column {name} set not null;",
         )
     if column.column_name == "id" and not column.is_key:
-        return found(f"column {where} is not the primary key", f"alter table {table} add primary key ({name});")
+        return found(
+            f"column {where} is not the primary key", f"alter table {table} add primary key ({name});"
+        )
     return None
 
 

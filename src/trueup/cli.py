@@ -64,7 +64,9 @@ for group in (review, alerts, guard, contract):
     cli.add_command(group)
 
 
-@cli.command(epilog="\b\nExample:\n  trueup migrate --database postgresql://postgres@localhost/bookings --dry-run")
+@cli.command(
+    epilog="\b\nExample:\n  trueup migrate --database postgresql://postgres@localhost/bookings --dry-run"
+)
 @database_option
 @pack_option
 @click.option("--dry-run", is_flag=True, help="Print the SQL that would run, ready for psql; change nothing.")
@@ -88,7 +90,9 @@ def migrate(database: str | None, pack: Path | None, dry_run: bool, wait: float,
         _print_migration(done.revisions, done.changes, done.warnings)
 
 
-@cli.command(epilog="\b\nExample:\n  trueup adopt --database postgresql://postgres@localhost/bookings --apply")
+@cli.command(
+    epilog="\b\nExample:\n  trueup adopt --database postgresql://postgres@localhost/bookings --apply"
+)
 @database_option
 @pack_option
 @click.option("--apply", is_flag=True, help="Put the layer in place. Without it, compare only.")
@@ -114,14 +118,18 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
         raise DatabaseError(explain(list(done.problems)))
     if form == "json":
         return
-    click.echo(f"{len(done.tables)} tables compared: {', '.join(done.tables)}: everything the pack needs is there")
+    click.echo(
+        f"{len(done.tables)} tables compared: {', '.join(done.tables)}: everything the pack needs is there"
+    )
     if done.migration:
         _print_migration(done.migration.revisions, done.migration.changes, done.migration.warnings)
         click.echo("next: trueup check, trueup repair, then trueup enforce")
     elif done.adopted_before:
         click.echo("adopted already; `trueup migrate` brings it to head")
     else:
-        click.echo("nothing was changed; --apply puts schema trueup, triggers and NOT VALID constraints in place")
+        click.echo(
+            "nothing was changed; --apply puts schema trueup, triggers and NOT VALID constraints in place"
+        )
 
 
 @cli.command(
@@ -138,8 +146,12 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     show_default=True,
     help="Exit with 1 for violations of this severity or a higher one.",
 )
-@click.option("--max-alerts", default=10_000, show_default=True, help="More new violations of one check make one alert.")
-@click.option("--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it.")
+@click.option(
+    "--max-alerts", default=10_000, show_default=True, help="More new violations of one check make one alert."
+)
+@click.option(
+    "--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it."
+)
 @click.option("--examples", default=3, show_default=True, help="Violations of each check to show.")
 @format_option("junit", "sarif", "prometheus")
 def check(
@@ -197,7 +209,9 @@ def check(
     type=click.IntRange(min=0),
     help="Entities that may be repaired at most.  [default: 1000, or 5 % of all entities if that is more]",
 )
-@click.option("--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it.")
+@click.option(
+    "--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it."
+)
 @click.option("--as", "actor", metavar="NAME", help="Name for the journal. Default: the database user.")
 @format_option()
 def repair(
@@ -256,7 +270,9 @@ def repair(
 @pack_option
 @click.option("--dry-run", is_flag=True, help="Say what would be switched on; change nothing.")
 @format_option()
-def enforce(names: tuple[str, ...], database: str | None, pack: Path | None, dry_run: bool, form: str) -> None:
+def enforce(
+    names: tuple[str, ...], database: str | None, pack: Path | None, dry_run: bool, form: str
+) -> None:
     """Validate the constraints and enforce the guards whose checks are clean.
 
     Says of each what was switched on, or what keeps it off. VALIDATE lets writers go on
@@ -291,7 +307,9 @@ def catalog(pack: Path | None, form: str) -> None:
         click.echo("| check | what must be true | severity | prevented by | repair |\n|---|---|---|---|---|")
         for entry in entries:
             invariant = entry.invariant.replace("|", r"\|")
-            click.echo(f"| `{entry.name}` | {invariant} | {entry.severity} | {entry.prevented} | {entry.repair} |")
+            click.echo(
+                f"| `{entry.name}` | {invariant} | {entry.severity} | {entry.prevented} | {entry.repair} |"
+            )
     else:
         print_table(
             ["check", "severity", "prevented by", "repair", "invariant"],
@@ -315,8 +333,12 @@ def status(database: str | None, pack: Path | None, form: str) -> None:
     click.echo(f"revision     {', '.join(now.revisions) or 'none'}")
     pending = [*now.pending_revisions, *(f"{change.what} ({change.detail})" for change in now.pending_files)]
     click.echo(f"pending      {', '.join(pending) or 'nothing'}")
-    click.echo(f"constraints  {', '.join(f'{count} {state}' for state, count in sorted(now.constraints.items()))}")
-    click.echo(f"open alerts  {', '.join(f'{n} {severity}' for severity, n in now.open_alerts.items()) or 'none'}")
+    click.echo(
+        f"constraints  {', '.join(f'{count} {state}' for state, count in sorted(now.constraints.items()))}"
+    )
+    click.echo(
+        f"open alerts  {', '.join(f'{n} {severity}' for severity, n in now.open_alerts.items()) or 'none'}"
+    )
     click.echo(f"open reviews {now.open_reviews}")
     if now.guards:
         print_table(["guard", "mode"], [(g.name, g.mode) for g in now.guards])
@@ -369,9 +391,14 @@ def init(directory: Path, table: str, column: str | None, database: str | None, 
     click.echo(f"next: trueup migrate --pack {made.directory}, then trueup check --pack {made.directory}")
 
 
-@cli.command(epilog="\b\nExamples:\n  trueup demo\n  trueup demo --keep ./demo-data\n  trueup demo --format json")
+@cli.command(
+    epilog="\b\nExamples:\n  trueup demo\n  trueup demo --keep ./demo-data\n  trueup demo --format json"
+)
 @click.option(
-    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep the demo's cluster in DIR and leave it running."
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the demo's cluster in DIR and leave it running.",
 )
 @format_option()
 def demo(keep: Path | None, form: str) -> None:
@@ -431,7 +458,9 @@ def server_status(data: Path, form: str) -> None:
     sys.exit(int(not now.running))
 
 
-@cli.command(epilog="\b\nExample:\n  trueup completion bash > ~/.local/share/bash-completion/completions/trueup")
+@cli.command(
+    epilog="\b\nExample:\n  trueup completion bash > ~/.local/share/bash-completion/completions/trueup"
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a shell."""
@@ -463,7 +492,9 @@ def _names(context: click.Context, parameter: click.Parameter, incomplete: str) 
     from trueup import packs
 
     try:
-        return [c.name for c in packs.load(context.params.get("pack")).checks if c.name.startswith(incomplete)]
+        return [
+            c.name for c in packs.load(context.params.get("pack")).checks if c.name.startswith(incomplete)
+        ]
     except TrueupError:
         return []
 
@@ -498,8 +529,14 @@ def _print_run(run: Run) -> None:
             ["check", "severity", "violations", "of", "new", "again", "gone", ""],
             [
                 (
-                    r.name, r.severity, r.violations, r.rows_tested, r.opened or None, r.reopened or None,
-                    r.resolved or None, _remark(r),
+                    r.name,
+                    r.severity,
+                    r.violations,
+                    r.rows_tested,
+                    r.opened or None,
+                    r.reopened or None,
+                    r.resolved or None,
+                    _remark(r),
                 )
                 for r in sorted(shown, key=lambda r: (order[r.severity], r.name))
             ],
@@ -534,13 +571,16 @@ def _print_repairs(done: Repairs) -> None:
     if done.checks:
         print_table(
             ["check", "violating", "corrected", "to people", "clean by now", "busy"],
-            [(c.name, c.candidates, c.corrected, c.review, c.clean or None, c.busy or None) for c in done.checks],
+            [
+                (c.name, c.candidates, c.corrected, c.review, c.clean or None, c.busy or None)
+                for c in done.checks
+            ],
             right=["violating", "corrected", "to people", "clean by now", "busy"],
         )
         for item in done.checks:
             for outcome, reason, count in item.reasons:
                 if outcome in ("review", "busy"):
-                    click.echo(f"  {item.name}: {count} × {reason}")
+                    click.echo(f"  {item.name}: {count}: {reason}")
     verb = "corrected" if done.applied else "would be corrected"
     tail = "" if done.applied else "; nothing was changed, --apply does it"
     click.echo(f"{done.corrected:,} {verb}, {done.review:,} for people{tail}")

@@ -21,7 +21,16 @@ from trueup.repairing import repair
 from trueup.store import ServerSaid, session
 
 DATABASE = "demo"
-STEPS = ("start the server", "load the legacy database", "adopt", "check", "repair", "check again", "enforce", "refuse")
+STEPS = (
+    "start the server",
+    "load the legacy database",
+    "adopt",
+    "check",
+    "repair",
+    "check again",
+    "enforce",
+    "refuse",
+)
 
 
 @dataclass(frozen=True)
@@ -78,12 +87,6 @@ class Demo:
     data: Path | None
     url: str | None
     psql: str | None
-
-
-@dataclass(frozen=True)
-class _Part:
-    part: str
-    rows: int
 
 
 def demo(*, keep: Path | None = None, progress: Progress = silent) -> Demo:
@@ -157,21 +160,27 @@ def story(done: Demo) -> str:
     from jinja2 import Environment, StrictUndefined
 
     text = (files("trueup") / "templates" / "story.txt.jinja").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
     corrected = [item for item in done.repaired.checks if item.corrected]
-    return environment.from_string(text).render(
-        demo=done,
-        corrected=corrected,
-        validated=[c for c in done.enforced if c.action in ("validate", "build")],
-        guards=[c for c in done.enforced if c.action == "enforce"],
-        left=[c for c in done.enforced if c.action == "leave"],
-        wide=max(len(count.title) for count in done.counts),
-    ).rstrip()
+    return (
+        environment.from_string(text)
+        .render(
+            demo=done,
+            corrected=corrected,
+            validated=[c for c in done.enforced if c.action in ("validate", "build")],
+            guards=[c for c in done.enforced if c.action == "enforce"],
+            left=[c for c in done.enforced if c.action == "leave"],
+            wide=max(len(count.title) for count in done.counts),
+        )
+        .rstrip()
+    )
 
 
 def _counts(url: str) -> dict[str, int]:
     with session(url, "demo") as connection:
-        return {part.part: part.rows for part in connection.rows("incident_counts", _Part)}
+        return connection.record("incident_counts")
 
 
 def _refused_write(url: str) -> Refusal:
@@ -191,4 +200,6 @@ def _refused_write(url: str) -> Refusal:
                 said.message_detail or "",
                 said.message_hint or "",
             )
-    raise ServerError("the guard let a write through that it must refuse; run `trueup verify` on the demo's database")
+    raise ServerError(
+        "the guard let a write through that it must refuse; run `trueup verify` on the demo's database"
+    )

@@ -45,10 +45,7 @@ def pending_files(session: Session, pack: Pack) -> list[tuple[SqlFile, str]]:
     states = object_states(session)
     found = []
     for file in pack.files:
-        reasons = [
-            _reason(file, item, states.get((item.kind, item.identity)))
-            for item in file.objects
-        ]
+        reasons = [_reason(file, item, states.get((item.kind, item.identity))) for item in file.objects]
         if reason := next((text for text in reasons if text), ""):
             found.append((file, reason))
     return found
@@ -81,7 +78,10 @@ def deploy(session: Session, pack: Pack) -> list[Change]:
             if sqlstate(error) not in NOT_REPLACEABLE:
                 raise
             files = _rebuild(session, pack, states)
-            changes = [Change("deploy", file.name, "rebuilt: a view or function changed its shape") for file, _ in files]
+            changes = [
+                Change("deploy", file.name, "rebuilt: a view or function changed its shape")
+                for file, _ in files
+            ]
         for file, _ in files:
             for item in file.objects:
                 _record(session, item, file.name, file.checksum)
@@ -106,7 +106,9 @@ def _run(session: Session, file: SqlFile) -> None:
     try:
         session.script(file.text)
     except ServerSaid as error:
-        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith(("55P", "40", "57", "42501")):
+        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith(
+            ("55P", "40", "57", "42501")
+        ):
             raise
         raise CatalogError(f"{file.name}: {str(error).strip()}") from error
 
@@ -166,7 +168,9 @@ def _drop_strays(session: Session, pack: Pack) -> Iterator[Change]:
     known = [item.identity for file in pack.files for item in file.objects if item.kind == "trigger"]
     for stray in session.rows("stray_triggers", Named, known=known):
         session.script(f"drop trigger {quoted(stray.name)} on {stray.table_name}")
-        yield Change("drop", f"{stray.name} on {stray.table_name}", "calls a function of ours but stands in no file")
+        yield Change(
+            "drop", f"{stray.name} on {stray.table_name}", "calls a function of ours but stands in no file"
+        )
 
 
 def _register(session: Session, pack: Pack) -> None:
@@ -174,7 +178,9 @@ def _register(session: Session, pack: Pack) -> None:
         fields = ("name", "invariant", "severity", "entity", "changes", "population", "prevented", "repair")
         session.run(
             "register_check",
-            **{field: getattr(check, field) for field in (*fields, "cost", "description", "file", "checksum")},
+            **{
+                field: getattr(check, field) for field in (*fields, "cost", "description", "file", "checksum")
+            },
         )
         for population in check.populations:
             found = session.run(
@@ -265,7 +271,11 @@ def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> 
         patiently(session, drop, [state.table_name])
     empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
     if state.kind == "exclude" and not empty and not build:
-        return Change("pending", state.name, "an exclusion constraint is built by `trueup enforce` once its check is clean")
+        return Change(
+            "pending",
+            state.name,
+            "an exclusion constraint is built by `trueup enforce` once its check is clean",
+        )
     try:
         patiently(session, definition(state, valid=empty), [state.table_name])
     except MigrationError as error:
@@ -282,8 +292,10 @@ def definition(state: ConstraintState, *, valid: bool) -> str:
     """Return the statement that adds the constraint or index."""
     if state.kind.endswith("index"):
         unique = "unique " if state.kind.startswith("unique") else ""
-        rest = state.definition
-        return f"create {unique}index concurrently if not exists {quoted(state.name)} on {state.table_name} {rest}"
+        return (
+            f"create {unique}index concurrently if not exists {quoted(state.name)} "
+            f"on {state.table_name} {state.definition}"
+        )
     suffix = "" if valid or state.kind == "exclude" else " not valid"
     return (
         f"alter table {state.table_name} add constraint {quoted(state.name)} {state.kind} "

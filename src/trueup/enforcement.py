@@ -15,7 +15,6 @@ from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
 from trueup.store import Session, literal, quoted, session
 
-
 # violations that are neither in the review queue nor accepted
 _NOBODY_KNOWS = """
     not exists (
@@ -45,7 +44,7 @@ def enforce(
     dry_run: bool = False,
     wait: float = WAIT,
 ) -> list[Change]:
-    """Validate the constraints whose checks list nothing, and enforce the guards; return what was done or why not.
+    """Validate the constraints whose checks are clean, enforce the guards; return what was done or why not.
 
     A guard looks at new writes only, so it may be enforced while old violations are in
     people's hands (in the review queue, or accepted); a constraint must be true of all rows.
@@ -63,7 +62,9 @@ def enforce(
         guards = connection.rows("guard_modes", _Guard)
         known = {c.name for c in constraints} | {g.name for g in guards} | {c.name for c in loaded.checks}
         if unknown := wanted - known:
-            raise NotFoundError(f"no constraint, guard or check is called {sorted(unknown)[0]}; see `trueup verify`")
+            raise NotFoundError(
+                f"no constraint, guard or check is called {sorted(unknown)[0]}; see `trueup verify`"
+            )
         counts: dict[str, int] = {}
         changes = []
         with one_at_a_time(database, wait):
@@ -105,11 +106,19 @@ def _guard(connection: Session, guard: _Guard, counts: dict[str, int], dry_run: 
     if guard.mode == "enforce":
         return Change("keep", guard.name, "guard, enforce")
     wrong = _violations(connection, guard.name, counts)
-    if wrong and (unknown := connection.counted(quoted("trueup", guard.name) + " as v", _NOBODY_KNOWS.format(literal(guard.name)))):
-        return Change("leave", guard.name, f"guard stays {guard.mode}: {unknown} violations that nobody has looked at")
+    if wrong and (
+        unknown := connection.counted(
+            quoted("trueup", guard.name) + " as v", _NOBODY_KNOWS.format(literal(guard.name))
+        )
+    ):
+        return Change(
+            "leave", guard.name, f"guard stays {guard.mode}: {unknown} violations that nobody has looked at"
+        )
     if not dry_run:
         connection.value("set_guard_mode", name=guard.name, mode="enforce")
-    return Change("enforce", guard.name, f"guard; {wrong} old violations are in people's hands" if wrong else "guard")
+    return Change(
+        "enforce", guard.name, f"guard; {wrong} old violations are in people's hands" if wrong else "guard"
+    )
 
 
 def _violations(connection: Session, check: str, counts: dict[str, int]) -> int:

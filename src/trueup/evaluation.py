@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -92,9 +92,7 @@ def check(
         require(connection, loaded)
         with recorded(connection, kind, len(selected)) as run_id:
             snapshot, results = evaluate(connection, selected, timeout=timeout, progress=progress)
-            return file(
-                connection, run_id, kind, snapshot, results, max_alerts=max_alerts, examples=examples
-            )
+            return file(connection, run_id, kind, snapshot, results, max_alerts=max_alerts, examples=examples)
 
 
 def require(connection: Session, pack: Pack) -> None:
@@ -121,10 +119,9 @@ def recorded(connection: Session, kind: str, checks: int) -> Iterator[int]:
     try:
         yield run_id
     except (ServerSaid, TrueupError, KeyboardInterrupt) as error:
-        try:
+        # when the connection is gone, the next run finds this one abandoned
+        with suppress(ServerSaid):
             connection.run("fail_run", run_id=run_id, error=str(error) or type(error).__name__)
-        except ServerSaid:
-            pass  # the connection is gone: the next run finds this one abandoned
         raise
 
 
@@ -148,7 +145,8 @@ def evaluate(
                 company = quoted(table.company_column) + "::text" if table.company_column else "null"
                 connection.script(
                     "insert into pg_temp.trueup_populations "
-                    f"select {literal(table.entity_type)}, {company}, count(*) from {table.table_name} group by 2"
+                    f"select {literal(table.entity_type)}, {company}, count(*) "
+                    f"from {table.table_name} group by 2"
                 )
     progress("", len(checks), len(checks))
     return snapshot, results
@@ -169,7 +167,9 @@ def file(
         connection.run("set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at)
         filed = [_file(connection, run_id, snapshot, result, max_alerts, examples) for result in results]
         failed = [result for result in filed if result.outcome in ("error", "timeout")]
-        rates = connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not failed else []
+        rates = (
+            connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not failed else []
+        )
         finished = connection.row(
             "finish_run",
             _Finished,
@@ -195,9 +195,7 @@ def file(
     )
 
 
-def _evaluate(
-    connection: Session, item: Check, timeout: str, tested: dict[tuple[str, str], int]
-) -> Result:
+def _evaluate(connection: Session, item: Check, timeout: str, tested: dict[tuple[str, str], int]) -> Result:
     started = time.monotonic()
     result = Result(item.name, item.severity, "complete", 0.0, invariant=item.invariant)
     try:
@@ -205,14 +203,16 @@ def _evaluate(
             connection.set_local("statement_timeout", timeout)
             violations = connection.count(
                 "insert into pg_temp.trueup_violations "
-                f"select {literal(item.name)}, v.company_id::text, v.entity_type, v.entity_id::text, v.description, "
-                f"v.evidence from {quoted('trueup', item.name)} as v"
+                f"select {literal(item.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
+                f"v.description, v.evidence from {quoted('trueup', item.name)} as v"
             )
             for population in item.populations:
                 key = (population.table, population.predicate)
                 if key not in tested:
                     tested[key] = connection.counted(population.table, population.predicate)
-            rows_tested = sum(tested[p.table, p.predicate] for p in item.populations) if item.populations else None
+            rows_tested = (
+                sum(tested[p.table, p.predicate] for p in item.populations) if item.populations else None
+            )
             result = replace(result, violations=violations, rows_tested=rows_tested)
     except ServerSaid as error:
         state = sqlstate(error)
@@ -259,10 +259,18 @@ def _file(
         **{
             field: getattr(result, field)
             for field in (
-                "name", "outcome", "duration_ms", "rows_tested", "violations", "opened", "resolved",
-                "reopened", "flooded", "sqlstate", "error",
+                "name",
+                "outcome",
+                "duration_ms",
+                "rows_tested",
+                "violations",
+                "opened",
+                "resolved",
+                "reopened",
+                "flooded",
+                "sqlstate",
+                "error",
             )
         },
     )
     return result
-

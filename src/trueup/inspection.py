@@ -125,7 +125,6 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
             raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
         facts = connection.row("status_facts", _Facts)
         assert facts is not None
-        unknown = [name for name in current(connection)]
         refuse_newer(connection, loaded)
         constraints: dict[str, int] = {}
         for constraint in connection.rows("constraint_states", ConstraintState):
@@ -133,9 +132,12 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
         return Status(
             facts.server,
             facts.database,
-            tuple(unknown),
+            current(connection),
             tuple(pending_revisions(connection, loaded)),
-            tuple(Change("deploy", file.name, reason) for file, reason in deploy.pending_files(connection, loaded)),
+            tuple(
+                Change("deploy", file.name, reason)
+                for file, reason in deploy.pending_files(connection, loaded)
+            ),
             constraints,
             tuple(connection.rows("guard_modes", GuardMode)),
             tuple(connection.rows("last_runs", LastRun)),
@@ -152,24 +154,37 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
             raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
         refuse_newer(connection, loaded)
         problems = [Change("missing", f"revision {name}") for name in pending_revisions(connection, loaded)]
-        problems += [Change("missing", f"table trueup.{name}") for name in connection.values("missing_tables")]
-        problems += [Change("differs", file.name, why) for file, why in deploy.pending_files(connection, loaded)]
+        problems += [
+            Change("missing", f"table trueup.{name}") for name in connection.values("missing_tables")
+        ]
+        problems += [
+            Change("differs", file.name, why) for file, why in deploy.pending_files(connection, loaded)
+        ]
         problems += _generated(connection)
         problems += _constraints(connection, problem=True)
         notes = _constraints(connection, problem=False)
         known_triggers = [o.identity for f in loaded.files for o in f.objects if o.kind == "trigger"]
         problems += [
-            Change("unknown", f"trigger {stray.name} on {stray.table_name}", "calls a function of ours, stands in no file")
+            Change(
+                "unknown",
+                f"trigger {stray.name} on {stray.table_name}",
+                "calls a function of ours, stands in no file",
+            )
             for stray in connection.rows("stray_triggers", deploy.Named, known=known_triggers)
         ]
         known = [f"{o.kind} {o.identity}" for f in loaded.files for o in f.objects]
-        known += [f"function trueup.violations_of_{e.entity_type}" for e in connection.rows("entities", deploy.Entity)]
+        known += [
+            f"function trueup.violations_of_{e.entity_type}"
+            for e in connection.rows("entities", deploy.Entity)
+        ]
         notes += [
             Change("unknown", f"{stray.kind} {stray.identity}", "in schema trueup, but stands in no file")
             for stray in connection.rows("stray_objects", _Stray, known=known)
         ]
         notes += [
-            Change("off", f"guard {guard.name}") for guard in connection.rows("guard_modes", GuardMode) if guard.mode == "off"
+            Change("off", f"guard {guard.name}")
+            for guard in connection.rows("guard_modes", GuardMode)
+            if guard.mode == "off"
         ]
     return Verification(tuple(problems), tuple(notes))
 
@@ -186,8 +201,14 @@ def _constraints(connection: Session, *, problem: bool) -> list[Change]:
     found = []
     for state in connection.rows("constraint_states", ConstraintState):
         waits = state.state == "not valid" or (
-            state.state == "missing" and state.check_name is not None and state.kind in ("exclude", "unique index")
+            state.state == "missing"
+            and state.check_name is not None
+            and state.kind in ("exclude", "unique index")
         )
         if state.state != "valid" and waits != problem:
-            found.append(Change(state.state, f"{state.kind} {state.name} on {state.table_name}", state.check_name or ""))
+            found.append(
+                Change(
+                    state.state, f"{state.kind} {state.name} on {state.table_name}", state.check_name or ""
+                )
+            )
     return found

@@ -63,15 +63,24 @@ def run_as_junit(run: Run) -> str:
         f'time="{seconds:.3f}" timestamp={quoteattr(run.started_at.isoformat())}>',
     ]
     for result in run.results:
-        case = f'  <testcase classname="trueup.{result.severity}" name="{result.name}" time="{result.duration_ms / 1000:.3f}"'
+        took = result.duration_ms / 1000
+        case = f'  <testcase classname="trueup.{result.severity}" name="{result.name}" time="{took:.3f}"'
         if result.outcome in ("error", "timeout"):
-            lines += [f"{case}>", f"    <error message={quoteattr(_clean(result.error or ''))}/>", "  </testcase>"]
+            lines += [
+                f"{case}>",
+                f"    <error message={quoteattr(_clean(result.error or ''))}/>",
+                "  </testcase>",
+            ]
         elif result.failing:
             shown = "\n".join(
                 f"{item.entity_type} {item.entity_id}: {item.description}" for item in result.examples
             )
             message = quoteattr(f"{result.failing} violations: {result.invariant}")
-            lines += [f"{case}>", f"    <failure message={message}>{escape(_clean(shown))}</failure>", "  </testcase>"]
+            lines += [
+                f"{case}>",
+                f"    <failure message={message}>{escape(_clean(shown))}</failure>",
+                "  </testcase>",
+            ]
         else:
             lines.append(f"{case}/>")
     return "\n".join([*lines, "</testsuite>"])
@@ -101,7 +110,9 @@ def run_as_sarif(run: Run, pack: Pack, version: str) -> str:
                     **base,
                     "level": SARIF_LEVELS[result.severity],
                     "message": {"text": text},
-                    "partialFingerprints": {"entity/v1": f"{result.name}/{item.entity_type}/{item.entity_id}"},
+                    "partialFingerprints": {
+                        "entity/v1": f"{result.name}/{item.entity_type}/{item.entity_id}"
+                    },
                     "properties": {"violations": result.violations, "evidence": item.evidence},
                 }
             )
@@ -135,13 +146,18 @@ def run_as_prometheus(run: Run) -> str:
 
     metric("check_violations", "gauge", "Rows that violate the invariant of a check.", each("violations"))
     metric("check_rows_tested", "gauge", "Population of a check.", each("rows_tested"))
-    metric("check_duration_seconds", "gauge", "Time the evaluation of a check took.", each("duration_ms", 0.001))
+    metric(
+        "check_duration_seconds", "gauge", "Time the evaluation of a check took.", each("duration_ms", 0.001)
+    )
     metric(
         "check_up",
         "gauge",
         "1 when the last evaluation of a check was complete.",
         [
-            ({"check": result.name, "severity": result.severity}, float(result.outcome in ("complete", "superseded")))
+            (
+                {"check": result.name, "severity": result.severity},
+                float(result.outcome in ("complete", "superseded")),
+            )
             for result in run.results
         ],
     )
@@ -149,10 +165,7 @@ def run_as_prometheus(run: Run) -> str:
         "consistency_ratio",
         "gauge",
         "Share of entities without an open critical or warning alert.",
-        [
-            ({"company": rate.company_id or ""}, float(rate.rate) / 100)
-            for rate in run.rates
-        ],
+        [({"company": rate.company_id or ""}, float(rate.rate) / 100) for rate in run.rates],
     )
     metric(
         "run_timestamp_seconds",

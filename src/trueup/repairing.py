@@ -14,17 +14,23 @@ from pathlib import Path
 
 from trueup import packs
 from trueup.errors import RefusedError
-from trueup.evaluation import EXAMPLES, MAX_ALERTS, TIMEOUT, Progress, evaluate, file, recorded, require, silent
+from trueup.evaluation import (
+    EXAMPLES,
+    MAX_ALERTS,
+    TIMEOUT,
+    Progress,
+    evaluate,
+    file,
+    recorded,
+    require,
+    silent,
+)
 from trueup.model import CheckRepairs, Outcome, Repairs, Run, Undone
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, Session, session
 
 MAX_CHANGES = 1000
 MAX_SHARE = 0.05
-
-
-class _RolledBack(Exception):
-    """Leaves the transaction of a dry run."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,20 @@ def repair(
     with session(database, "repair") as connection:
         require(connection, loaded)
         connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
-        order = {name: place for place, name in enumerate(connection.values("repair_order", names=[c.name for c in selected]))}
-        chosen = sorted((c for c in selected if c.populations and c.name in order), key=lambda c: order[c.name])
+        order = {
+            name: place
+            for place, name in enumerate(connection.values("repair_order", names=[c.name for c in selected]))
+        }
+        chosen = sorted(
+            (c for c in selected if c.populations and c.name in order), key=lambda c: order[c.name]
+        )
         # every check is evaluated: the budget is a share of all entities, and the run files all alerts
         with recorded(connection, "repair", len(loaded.checks)) as run_id:
             snapshot, results = evaluate(connection, list(loaded.checks), timeout=timeout, progress=progress)
             _keep_budget(connection, run_id, chosen, loaded.repairs, max_changes, apply)
-            run = file(connection, run_id, "repair", snapshot, results, max_alerts=max_alerts, examples=EXAMPLES)
+            run = file(
+                connection, run_id, "repair", snapshot, results, max_alerts=max_alerts, examples=EXAMPLES
+            )
             done = _repair_all(connection, run, chosen, loaded.repairs, actor, apply, progress)
             connection.run("record_repairs", run_id=run_id, repairs=json.dumps(_counts(done, apply)))
     return Repairs(run, apply, tuple(done))
@@ -95,7 +108,9 @@ def _keep_budget(
     max_changes: int | None,
     apply: bool,
 ) -> None:
-    wanted = connection.value("count_candidates", names=[check.name for check in checks if check.name in repairs])
+    wanted = connection.value(
+        "count_candidates", names=[check.name for check in checks if check.name in repairs]
+    )
     share = int(connection.value("entities_total") * MAX_SHARE)
     budget = max(MAX_CHANGES, share) if max_changes is None else max_changes
     if wanted <= budget:
@@ -119,14 +134,18 @@ def _repair_all(
     apply: bool,
     progress: Progress,
 ) -> list[CheckRepairs]:
-    total = sum(result.violations for result in run.results if result.name in {check.name for check in checks})
+    total = sum(
+        result.violations for result in run.results if result.name in {check.name for check in checks}
+    )
     attempted = 0
     done = []
     for check in checks:
         outcomes: Counter[str] = Counter()
         reasons: Counter[tuple[str, str]] = Counter()
         for candidate in _candidates(connection, check.name):
-            outcome = _repair_one(connection, run.id, check.name, candidate, actor, apply, check.name in repairs)
+            outcome = _repair_one(
+                connection, run.id, check.name, candidate, actor, apply, check.name in repairs
+            )
             outcomes[outcome.outcome] += 1
             reasons[outcome.outcome, outcome.reason] += 1
             attempted += 1
@@ -157,23 +176,17 @@ def _repair_one(
     apply: bool,
     correct: bool,
 ) -> Outcome:
-    outcome: Outcome | None = None
-    try:
-        with connection.transaction():
-            outcome = connection.row(
-                "apply_repair",
-                Outcome,
-                check=check,
-                entity_type=candidate.entity_type,
-                entity_id=candidate.entity_id,
-                actor=actor,
-                run_id=run_id,
-                correct=correct,
-            )
-            if not apply:
-                raise _RolledBack
-    except _RolledBack:
-        pass
+    with connection.transaction(rollback=not apply):
+        outcome = connection.row(
+            "apply_repair",
+            Outcome,
+            check=check,
+            entity_type=candidate.entity_type,
+            entity_id=candidate.entity_id,
+            actor=actor,
+            run_id=run_id,
+            correct=correct,
+        )
     assert outcome is not None
     return outcome
 
@@ -199,7 +212,12 @@ def _counts(done: list[CheckRepairs], apply: bool) -> dict[str, object]:
     return {
         "applied": apply,
         "checks": {
-            item.name: {"corrected": item.corrected, "review": item.review, "clean": item.clean, "busy": item.busy}
+            item.name: {
+                "corrected": item.corrected,
+                "review": item.review,
+                "clean": item.clean,
+                "busy": item.busy,
+            }
             for item in done
         },
     }

@@ -31,9 +31,7 @@ class _Table:
     columns: list[str]
 
 
-def init(
-    directory: Path, *, table: str, column: str | None = None, database: str | None = None
-) -> NewPack:
+def init(directory: Path, *, table: str, column: str | None = None, database: str | None = None) -> NewPack:
     """Write a working pack into `directory`, which must be empty or not exist.
 
     Its one check says that every row of `table` has a value in `column` (default: the
@@ -51,7 +49,9 @@ def init(
         raise UsageError(f"{table} has no primary key of one column: a check names rows by such a key")
     if column is not None and column not in found.columns:
         raise UsageError(f"{table} has no column {column}; it has {', '.join(found.columns)}")
-    chosen = column or next((name for name in found.nullable_columns if name != "company_id"), found.columns[-1])
+    chosen = column or next(
+        (name for name in found.nullable_columns if name != "company_id"), found.columns[-1]
+    )
     entity = re.sub(r"\W", "_", found.table_name.lower())
     check = re.sub(r"\W", "_", f"{entity}_{chosen}_missing".lower())[:63]
     values = {
@@ -81,5 +81,7 @@ def _render(template: str, values: dict[str, str]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     text = (files("trueup") / "templates" / template).read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # SQL, not HTML
+    environment = Environment(
+        undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )  # SQL, not HTML
     return environment.from_string(text).render(values)

@@ -72,6 +72,12 @@ class Session:
         found = self.values(name, **parameters)
         return found[0] if found else None
 
+    def record(self, name: str, /) -> dict[str, Any]:
+        """Run a statement file of one row; return it as a dictionary."""
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            (found,) = cursor.execute(statement(name)).fetchall()
+        return found
+
     def dicts(self, text: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run SQL text that a pack or a revision holds; return its rows as dictionaries."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
@@ -89,16 +95,18 @@ class Session:
     def counted(self, table: str, predicate: str) -> int:
         """Return how many rows of a table a pack's predicate selects."""
         with self.connection.cursor(row_factory=scalar_row) as cursor:
-            return int(cursor.execute(f"select count(*) from {table} where {predicate}".encode()).fetchall()[0])
+            return int(
+                cursor.execute(f"select count(*) from {table} where {predicate}".encode()).fetchall()[0]
+            )
 
     @contextmanager
-    def transaction(self, *, snapshot: bool = False) -> Iterator[None]:
-        """Open a transaction, or a savepoint inside one.
+    def transaction(self, *, snapshot: bool = False, rollback: bool = False) -> Iterator[None]:
+        """Open a transaction, or a savepoint inside one; with `rollback`, undo it at the end.
 
         With `snapshot`, repeatable read and read only: every statement sees one state,
         and a check view cannot write.
         """
-        with self.connection.transaction():
+        with self.connection.transaction(force_rollback=rollback):
             if snapshot:
                 self.connection.execute("set transaction isolation level repeatable read, read only")
             yield
@@ -188,8 +196,8 @@ def explained(error: psycopg.Error) -> TrueupError:
         return DatabaseError(f"{message}; connect as a role that may, see db/roles.sql")
     if state in ("3F000", "42P01", "42883") and "trueup." in message:
         return DatabaseError(
-            f"this database has no complete trueup ({message}); run `trueup migrate`, or `trueup adopt` first "
-            "when it holds tables of an application"
+            f"this database has no complete trueup ({message}); run `trueup migrate`, or `trueup adopt` "
+            "first when it holds tables of an application"
         )
     if state == "55P03":
         return DatabaseError(f"a lock was not granted in time ({message}); nothing was changed, try again")
