@@ -24,7 +24,7 @@ select
         when live.checksum is null then 'missing'
         when
             ct.definition_checksum is distinct from live.checksum
-            and ct.server_version = current_setting('server_version_num')::integer / 10000
+            and current_setting('server_version_num')::integer / 10000 = ct.server_version
             then 'different'
         when live.is_valid then 'valid'
         when ct.kind in ('unique index', 'index') then 'invalid'
