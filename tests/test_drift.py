@@ -39,10 +39,10 @@ BROKEN = {
     """,
     "a view renamed": "alter view trueup.call_direction_missing rename to zzz",
     "a shared word edited": """
-        create or replace view trueup.kept_appointments as
-        select a.id, a.company_id, a.call_id, a.customer_id, a.service_id, a.staff_id, a.starts_at, a.ends_at,
-               a.status, a.source, a.calcom_booking_id, a.calcom_booking_uid
-        from public.appointments as a
+        do $$ begin
+            execute 'create or replace view trueup.kept_appointments as '
+                || replace(pg_get_viewdef('trueup.kept_appointments'), 'deleted_at IS NULL', 'id > 0');
+        end $$
     """,
     "a check constraint dropped": "alter table public.calls drop constraint calls_direction_known",
     "a check constraint edited": """
