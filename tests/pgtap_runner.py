@@ -4,8 +4,8 @@ A file is `begin; select plan(n); ... select * from finish(); rollback;`. It fai
 not ok, and for everything that would let a broken file pass: no plan, fewer or more results than
 planned, an error half-way, a transaction that is not its own or not rolled back.
 
-pytest-pgtap cannot do this: it collects only `test*.sql`, knows one connection for the whole
-session and so one server, and loses the results before an error.
+pytest-pgtap cannot do this: it collects only `test*.sql`, takes one connection and so one server for
+the whole session, loses the results before an error, and makes pytest 9 warn.
 """
 
 import re

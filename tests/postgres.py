@@ -245,4 +245,6 @@ def _said(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
         lines = str(error.stderr or error.stdout).strip().splitlines()
         return f"{error.cmd[0]}: {lines[-1] if lines else error.returncode}"
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"no {error.filename} here"
     return str(error) or type(error).__name__

@@ -16,6 +16,12 @@ select
     a.status,
     a.source,
     a.calcom_booking_id,
-    a.calcom_booking_uid
+    a.calcom_booking_uid,
+    a.sync_origin,
+    a.calcom_sync_status,
+    a.idempotency_key,
+    a.cancelled_at,
+    a.metadata,
+    a.created_at
 from public.appointments as a
 where a.deleted_at is null;

@@ -16,6 +16,12 @@ select
     ka.status,
     ka.source,
     ka.calcom_booking_id,
-    ka.calcom_booking_uid
+    ka.calcom_booking_uid,
+    ka.sync_origin,
+    ka.calcom_sync_status,
+    ka.idempotency_key,
+    ka.cancelled_at,
+    ka.metadata,
+    ka.created_at
 from trueup.kept_appointments as ka
 where ka.status <> 'cancelled';

@@ -1,3 +1,65 @@
-"""trueup keeps the facts that a PostgreSQL application stores more than once in agreement."""
+"""trueup keeps the facts that a PostgreSQL application stores more than once in agreement.
+
+Each command of the command line is a function of the same name here, with typed
+results; `review`, `alerts`, `guards`, `contracts` and `server` are modules of functions.
+Everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from trueup import errors
+    from trueup.adoption import adopt
+    from trueup.demonstration import demo
+    from trueup.enforcement import enforce
+    from trueup.evaluation import check
+    from trueup.inspection import catalog, status, verify
+    from trueup.migration import migrate, rollback
+    from trueup.repairing import repair, undo
+    from trueup.scaffold import init
+
+_FUNCTIONS = {
+    "adopt": "adoption",
+    "catalog": "inspection",
+    "check": "evaluation",
+    "demo": "demonstration",
+    "enforce": "enforcement",
+    "init": "scaffold",
+    "migrate": "migration",
+    "repair": "repairing",
+    "rollback": "migration",
+    "status": "inspection",
+    "undo": "repairing",
+    "verify": "inspection",
+}
+_MODULES = ("alerts", "contracts", "errors", "guards", "model", "review", "server")
+
+__all__ = [
+    "__version__",
+    "adopt",
+    "catalog",
+    "check",
+    "demo",
+    "enforce",
+    "errors",
+    "init",
+    "migrate",
+    "repair",
+    "rollback",
+    "status",
+    "undo",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        return getattr(import_module(f"trueup.{_FUNCTIONS[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"trueup.{name}")
+    raise AttributeError(f"module 'trueup' has no attribute {name!r}")

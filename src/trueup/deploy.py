@@ -19,7 +19,6 @@ from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, literal, quoted, sql
 GENERATED = "(generated from the headers of checks/)"
 # the server's answers to a replaced view or function whose columns or arguments differ
 NOT_REPLACEABLE = {"42P16", "42P13"}
-DROP = {"view": "drop view if exists {}", "function": "drop routine if exists {}"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,9 @@ class Entity:
 
 
 @dataclass(frozen=True)
-class _Named:
+class Named:
+    """A trigger and its table."""
+
     table_name: str
     name: str
 
@@ -44,10 +45,7 @@ def pending_files(session: Session, pack: Pack) -> list[tuple[SqlFile, str]]:
     states = object_states(session)
     found = []
     for file in pack.files:
-        reasons = [
-            _reason(file, item, states.get((item.kind, item.identity)))
-            for item in file.objects
-        ]
+        reasons = [_reason(file, item, states.get((item.kind, item.identity))) for item in file.objects]
         if reason := next((text for text in reasons if text), ""):
             found.append((file, reason))
     return found
@@ -80,7 +78,10 @@ def deploy(session: Session, pack: Pack) -> list[Change]:
             if sqlstate(error) not in NOT_REPLACEABLE:
                 raise
             files = _rebuild(session, pack, states)
-            changes = [Change("deploy", file.name, "rebuilt: a view or function changed its shape") for file, _ in files]
+            changes = [
+                Change("deploy", file.name, "rebuilt: a view or function changed its shape")
+                for file, _ in files
+            ]
         for file, _ in files:
             for item in file.objects:
                 _record(session, item, file.name, file.checksum)
@@ -105,27 +106,47 @@ def _run(session: Session, file: SqlFile) -> None:
     try:
         session.script(file.text)
     except ServerSaid as error:
-        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith(("55P", "40", "57", "42501")):
+        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith(
+            ("55P", "40", "57", "42501")
+        ):
             raise
         raise CatalogError(f"{file.name}: {str(error).strip()}") from error
+
+
+def undeploy(session: Session, pack: Pack) -> list[Change]:
+    """Drop every view, function and trigger of ours, in one transaction; return what was dropped."""
+    with session.transaction():
+        session.set_local("lock_timeout", LOCK_TIMEOUT)
+        states = object_states(session)
+        _take_down(session, pack, states)
+        for kind, identity in states:
+            session.run("forget_object", kind=kind, identity=identity)
+    return [Change("drop", identity) for _, identity in states]
 
 
 def _rebuild(
     session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]
 ) -> list[tuple[SqlFile, str]]:
-    """Take everything down, dependents first, and up again; never by cascade, which could hit others' views."""
-    order = [item for file in pack.files for item in file.objects]
-    generated = [SqlObject(kind, name) for (kind, name), state in states.items() if state.file == GENERATED]
-    for item in [*reversed(order), *generated]:
-        if item.kind == "trigger":
-            name, _, table = item.identity.partition(" on ")
-            session.script(f"drop trigger if exists {quoted(name)} on {table}")
-    for item in [*generated, *reversed(order)]:
-        if item.kind != "trigger":
-            session.script(DROP[item.kind].format(item.identity))
+    _take_down(session, pack, states)
     for file in pack.files:
         _run(session, file)
     return [(file, "") for file in pack.files]
+
+
+def _take_down(session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]) -> None:
+    """Drop everything, dependents first; never by cascade, which could hit a view of somebody else's."""
+    generated = [SqlObject(kind, name) for (kind, name), state in states.items() if state.file == GENERATED]
+    items = [*generated, *(item for file in reversed(pack.files) for item in reversed(file.objects))]
+    for item in sorted(items, key=lambda item: item.kind != "trigger"):
+        _drop(session, item.kind, item.identity)
+
+
+def _drop(session: Session, kind: str, identity: str) -> None:
+    if kind == "trigger":
+        name, _, table = identity.partition(" on ")
+        session.script(f"drop trigger if exists {quoted(name)} on {table}")
+    else:
+        session.script(f"drop {'view' if kind == 'view' else 'routine'} if exists {identity}")
 
 
 def _record(session: Session, item: SqlObject, file: str, checksum: str) -> None:
@@ -138,20 +159,18 @@ def _drop_retired(
     known = {(item.kind, item.identity) for file in pack.files for item in file.objects}
     retired = [state for key, state in states.items() if key not in known and state.file != GENERATED]
     for state in sorted(retired, key=lambda state: ("trigger", "view", "function").index(state.kind)):
-        if state.kind == "trigger":
-            name, _, table = state.identity.partition(" on ")
-            session.script(f"drop trigger if exists {quoted(name)} on {table}")
-        else:
-            session.script(DROP[state.kind].format(state.identity))
+        _drop(session, state.kind, state.identity)
         session.run("forget_object", kind=state.kind, identity=state.identity)
         yield Change("drop", state.identity, f"{state.file} is gone")
 
 
 def _drop_strays(session: Session, pack: Pack) -> Iterator[Change]:
     known = [item.identity for file in pack.files for item in file.objects if item.kind == "trigger"]
-    for stray in session.rows("stray_triggers", _Named, known=known):
+    for stray in session.rows("stray_triggers", Named, known=known):
         session.script(f"drop trigger {quoted(stray.name)} on {stray.table_name}")
-        yield Change("drop", f"{stray.name} on {stray.table_name}", "calls a function of ours but stands in no file")
+        yield Change(
+            "drop", f"{stray.name} on {stray.table_name}", "calls a function of ours but stands in no file"
+        )
 
 
 def _register(session: Session, pack: Pack) -> None:
@@ -159,7 +178,9 @@ def _register(session: Session, pack: Pack) -> None:
         fields = ("name", "invariant", "severity", "entity", "changes", "population", "prevented", "repair")
         session.run(
             "register_check",
-            **{field: getattr(check, field) for field in (*fields, "cost", "description", "file", "checksum")},
+            **{
+                field: getattr(check, field) for field in (*fields, "cost", "description", "file", "checksum")
+            },
         )
         for population in check.populations:
             found = session.run(
@@ -180,6 +201,7 @@ def _register(session: Session, pack: Pack) -> None:
         known=[f"{check.name} {p.entity}" for check in pack.checks for p in check.populations],
     )
     session.run("register_guards", names=list(pack.guards))
+    session.run("register_tables")
 
 
 def _generate(session: Session) -> Iterator[Change]:
@@ -200,7 +222,7 @@ def _generate(session: Session) -> Iterator[Change]:
         yield Change("deploy", name, "generated")
     for key, state in states.items():
         if state.file == GENERATED and key not in wanted:
-            session.script(DROP["function"].format(state.identity))
+            _drop(session, state.kind, state.identity)
             session.run("forget_object", kind=state.kind, identity=state.identity)
             yield Change("drop", state.identity, "no check judges this entity any more")
 
@@ -249,7 +271,11 @@ def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> 
         patiently(session, drop, [state.table_name])
     empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
     if state.kind == "exclude" and not empty and not build:
-        return Change("pending", state.name, "an exclusion constraint is built by `trueup enforce` once its check is clean")
+        return Change(
+            "pending",
+            state.name,
+            "an exclusion constraint is built by `trueup enforce` once its check is clean",
+        )
     try:
         patiently(session, definition(state, valid=empty), [state.table_name])
     except MigrationError as error:
@@ -266,8 +292,10 @@ def definition(state: ConstraintState, *, valid: bool) -> str:
     """Return the statement that adds the constraint or index."""
     if state.kind.endswith("index"):
         unique = "unique " if state.kind.startswith("unique") else ""
-        rest = state.definition
-        return f"create {unique}index concurrently if not exists {quoted(state.name)} on {state.table_name} {rest}"
+        return (
+            f"create {unique}index concurrently if not exists {quoted(state.name)} "
+            f"on {state.table_name} {state.definition}"
+        )
     suffix = "" if valid or state.kind == "exclude" else " not valid"
     return (
         f"alter table {state.table_name} add constraint {quoted(state.name)} {state.kind} "

@@ -71,7 +71,9 @@ def one_at_a_time(database: str | None, wait: float) -> Iterator[None]:
         deadline = time.monotonic() + wait
         while not connection.value("try_lock", key=MIGRATION_LOCK):
             if time.monotonic() >= deadline:
-                holder = connection.value("lock_holder", key=MIGRATION_LOCK) or "a session that has ended since"
+                holder = (
+                    connection.value("lock_holder", key=MIGRATION_LOCK) or "a session that has ended since"
+                )
                 raise MigrationError(
                     f"another migration is running ({holder}); waited {wait:g} s, nothing was changed"
                 )

@@ -20,8 +20,6 @@ from trueup.store import LOCK_TIMEOUT, SCHEMA, ServerSaid, Session, connect, exp
 
 if TYPE_CHECKING:
     from alembic.config import Config
-    from alembic.runtime.environment import EnvironmentContext
-    from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
 VERSION_TABLE = "alembic_version"
@@ -46,10 +44,12 @@ def migrate(
             return _dry_run(connection, loaded)
         with one_at_a_time(database, wait):
             revisions = _upgrade(connection, database, loaded)
-            changes = retried(lambda: deploy.deploy(connection, loaded), lambda: "while deploying views and triggers")
+            changes = retried(
+                lambda: deploy.deploy(connection, loaded), lambda: "while deploying views and triggers"
+            )
             changes += deploy.add_constraints(connection)
-            changes += _roles(connection, loaded)
-    return Migration(tuple(revisions), tuple(changes))
+            _roles(connection, loaded)
+        return Migration(tuple(revisions), tuple(changes), warnings=tuple(connection.warnings))
 
 
 def pending_revisions(connection: Session, pack: Pack) -> list[str]:
@@ -61,7 +61,9 @@ def pending_revisions(connection: Session, pack: Pack) -> list[str]:
     while left:
         script = scripts.get_revision(left.pop())
         had.add(script.revision)
-        left += [name for name in (*_names(script.down_revision), *_names(script.dependencies)) if name not in had]
+        left += [
+            name for name in (*_names(script.down_revision), *_names(script.dependencies)) if name not in had
+        ]
     return [name for name in reversed(wanted) if name not in had]
 
 
@@ -128,7 +130,9 @@ def rollback(
     loaded = packs.load(pack)
     with session(database, "rollback") as connection, one_at_a_time(database, wait):
         refuse_newer(connection, loaded)
-        changes = retried(lambda: deploy.undeploy(connection, loaded), lambda: "while dropping views and triggers")
+        changes = retried(
+            lambda: deploy.undeploy(connection, loaded), lambda: "while dropping views and triggers"
+        )
         before = current(connection)
         _command(database, loaded, "downgrade", revision)
         gone = [name for name in before if name not in current(connection)]
@@ -266,15 +270,14 @@ def _dry_run(connection: Session, pack: Pack) -> Migration:
         if state.state == "missing":
             output.write(f"\n{deploy.definition(state, valid=False)};\n")
     changes = tuple(Change("deploy", file.name, reason) for file, reason in files)
-    return Migration(tuple(missing), (), changes, output.getvalue())
+    return Migration(tuple(missing), changes, output.getvalue())
 
 
-def _roles(connection: Session, pack: Pack) -> list[Change]:
-    path = pack.root / "db" / "roles.sql"
-    for candidate in (CORE / "db" / "roles.sql", path):
-        if candidate.is_file():
-            connection.script(packs.readable(candidate))
-    return []
+def _roles(connection: Session, pack: Pack) -> None:
+    for root in (CORE, pack.root):
+        path = root / "db" / "roles.sql"
+        if path.is_file():
+            connection.script(packs.readable(path))
 
 
 def _refuse_read_only(connection: Session) -> None:

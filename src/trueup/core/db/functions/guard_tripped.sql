@@ -11,6 +11,8 @@ create or replace function trueup.guard_tripped(p_guard text, p_entity_id anyele
     language plpgsql
     security definer
     set search_path = ''
+    -- instants in the evidence are written as a run writes them, whatever the writer's zone
+    set timezone = 'UTC'
 as $$
 declare
     v_mode text := trueup.guard_mode(p_guard);

@@ -5,6 +5,7 @@ drop table trueup.manual_review_queue;
 drop table trueup.repair_changes;
 drop table trueup.repairs;
 drop type trueup.repair_outcome;
+drop table trueup.tables;
 drop table trueup.objects;
 drop table trueup.constraints;
 drop table trueup.guards;

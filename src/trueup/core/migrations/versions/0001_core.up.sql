@@ -148,6 +148,8 @@ create table trueup.data_consistency_alerts (
     accepted_at timestamptz,
     accepted_reason text,
     accepted_until timestamptz,
+    -- what was accepted; other evidence is another fault and ends the acceptance
+    accepted_evidence jsonb,
     auto_corrected boolean not null default false,
     corrected_at timestamptz,
     resolved_at timestamptz,
@@ -190,6 +192,7 @@ create table trueup.guards (
 
 -- constraints and indexes of ours on the application's tables, with their definitions
 create table trueup.constraints (
+    id bigint generated always as identity unique,
     name text primary key,
     table_name text not null,
     kind text not null,
@@ -214,6 +217,14 @@ create table trueup.objects (
     deployed_at timestamptz not null default now(),
     unique (kind, identity),
     constraint objects_kind_known check (kind in ('view', 'function', 'trigger'))
+);
+
+-- tables of ours; every deployment adds those it finds and takes none away, so that one
+-- that vanished is known by its name
+create table trueup.tables (
+    id bigint generated always as identity primary key,
+    name text not null unique,
+    registered_at timestamptz not null default now()
 );
 
 -- what a repair function answers
@@ -296,6 +307,8 @@ create table trueup.manual_review_queue (
 create unique index manual_review_queue_open_key
     on trueup.manual_review_queue (reason, entity_type, entity_id)
     where status in ('pending', 'in_progress');
+create index manual_review_queue_entity_idx
+    on trueup.manual_review_queue (entity_type, entity_id);
 create index manual_review_queue_next_idx
     on trueup.manual_review_queue (priority, due_at, id)
     where status in ('pending', 'in_progress');

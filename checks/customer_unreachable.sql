@@ -1,0 +1,39 @@
+-- customer_unreachable
+--
+-- invariant:   a customer with a live appointment ahead has a usable phone number or e-mail address
+-- severity:    warning
+-- entity:      customer
+-- changes:     customers.id, appointments.customer_id
+-- population:  customers where deleted_at is null
+-- prevented:   none: somebody who withholds every contact may still book
+-- repair:      review
+-- cost:        scans customers; one probe of appointments_customer_id_idx for each without contact
+--
+-- Usable is what trueup.usable_phone and trueup.usable_email say; a placeholder is not.
+
+create or replace view trueup.customer_unreachable as
+select
+    k.company_id,
+    'customer' as entity_type,
+    k.id as entity_id,
+    'has an appointment ahead, and neither a usable phone number nor a usable e-mail address' as description,
+    jsonb_build_object(
+        'appointment_ids', array(
+            select la.id
+            from trueup.live_appointments as la
+            where la.customer_id = k.id and la.company_id = k.company_id and la.starts_at > now()
+            order by la.id
+        ),
+        'phone', trueup.masked(k.phone),
+        'email', trueup.masked(k.email)
+    ) as evidence
+from public.customers as k
+where
+    k.deleted_at is null
+    and not trueup.usable_phone(k.phone)
+    and not trueup.usable_email(k.email)
+    and exists (
+        select 1
+        from trueup.live_appointments as la
+        where la.customer_id = k.id and la.company_id = k.company_id and la.starts_at > now()
+    );

@@ -1,0 +1,153 @@
+-- tenant_mismatch
+--
+-- invariant:   every row belongs to an existing company, and refers to rows of that company only
+-- severity:    critical
+-- entity:      call, appointment, modification, staff, phone_number, branch, service, customer
+-- changes:     calls.id, appointments.id, appointment_modifications.id, staff.id, phone_numbers.id,
+--              branches.id, services.id, customers.id
+-- population:  calls; appointments; appointment_modifications; staff; phone_numbers; branches; services;
+--              customers
+-- prevented:   constraint calls_company_id_fkey; constraint calls_company_known;
+--              constraint calls_customer_id_fkey; constraint calls_appointment_id_fkey;
+--              constraint calls_branch_id_fkey; constraint calls_phone_number_id_fkey;
+--              constraint appointments_company_id_fkey; constraint appointments_company_known;
+--              constraint appointments_call_id_fkey; constraint appointments_customer_id_fkey;
+--              constraint appointments_service_id_fkey; constraint appointments_staff_id_fkey;
+--              constraint appointments_branch_id_fkey;
+--              constraint appointment_modifications_company_id_fkey;
+--              constraint appointment_modifications_company_known;
+--              constraint appointment_modifications_appointment_id_fkey;
+--              constraint appointment_modifications_call_id_fkey; constraint staff_company_id_fkey;
+--              constraint staff_company_known; constraint staff_branch_id_fkey;
+--              constraint phone_numbers_company_id_fkey; constraint phone_numbers_company_known;
+--              constraint phone_numbers_branch_id_fkey; constraint branches_company_id_fkey;
+--              constraint branches_company_known; constraint services_company_id_fkey;
+--              constraint services_company_known; constraint customers_company_id_fkey
+-- repair:      review
+-- cost:        scans every table once and joins by primary key; one entity costs its own probes
+--
+-- One row per entity; the evidence lists every column at fault and what it leads to. Rows
+-- deleted softly count: the constraints speak of all rows. Never moved automatically,
+-- because either end may be the wrong one.
+--
+-- Left to others: a customer without a company (customer_company_missing), and a call's
+-- appointment_id that leads nowhere (call_backlink_broken). A reference to a row without
+-- a company is not a second fault.
+
+create or replace view trueup.tenant_mismatch as
+select
+    t.company_id,
+    t.entity_type,
+    t.entity_id,
+    'has no company, or refers to a row of another company or to none that exists' as description,
+    t.faults as evidence
+from (
+    select
+        c.company_id,
+        'call' as entity_type,
+        c.id as entity_id,
+        jsonb_strip_nulls(jsonb_build_object(
+            'company_id', trueup.company_fault(c.company_id, co.id),
+            'customer_id', trueup.reference_fault(c.company_id, c.customer_id, k.id, k.company_id),
+            'appointment_id', trueup.reference_fault(c.company_id, a.id, a.id, a.company_id),
+            'branch_id', trueup.reference_fault(c.company_id, c.branch_id, b.id, b.company_id),
+            'phone_number_id', trueup.reference_fault(c.company_id, c.phone_number_id, pn.id, pn.company_id)
+        )) as faults
+    from public.calls as c
+    left join public.companies as co on c.company_id = co.id
+    left join public.customers as k on c.customer_id = k.id
+    left join public.appointments as a on c.appointment_id = a.id
+    left join public.branches as b on c.branch_id = b.id
+    left join public.phone_numbers as pn on c.phone_number_id = pn.id
+    union all
+    select
+        a.company_id,
+        'appointment' as entity_type,
+        a.id as entity_id,
+        jsonb_strip_nulls(jsonb_build_object(
+            'company_id', trueup.company_fault(a.company_id, co.id),
+            'call_id', trueup.reference_fault(a.company_id, a.call_id, c.id, c.company_id),
+            'customer_id', trueup.reference_fault(a.company_id, a.customer_id, k.id, k.company_id),
+            'service_id', trueup.reference_fault(a.company_id, a.service_id, s.id, s.company_id),
+            'staff_id', trueup.reference_fault(a.company_id, a.staff_id, m.id, m.company_id),
+            'branch_id', trueup.reference_fault(a.company_id, a.branch_id, b.id, b.company_id)
+        )) as faults
+    from public.appointments as a
+    left join public.companies as co on a.company_id = co.id
+    left join public.calls as c on a.call_id = c.id
+    left join public.customers as k on a.customer_id = k.id
+    left join public.services as s on a.service_id = s.id
+    left join public.staff as m on a.staff_id = m.id
+    left join public.branches as b on a.branch_id = b.id
+    union all
+    select
+        am.company_id,
+        'modification' as entity_type,
+        am.id as entity_id,
+        jsonb_strip_nulls(jsonb_build_object(
+            'company_id', trueup.company_fault(am.company_id, co.id),
+            'appointment_id', trueup.reference_fault(am.company_id, am.appointment_id, a.id, a.company_id),
+            'call_id', trueup.reference_fault(am.company_id, am.call_id, c.id, c.company_id)
+        )) as faults
+    from public.appointment_modifications as am
+    left join public.companies as co on am.company_id = co.id
+    left join public.appointments as a on am.appointment_id = a.id
+    left join public.calls as c on am.call_id = c.id
+    union all
+    select
+        m.company_id,
+        'staff' as entity_type,
+        m.id as entity_id,
+        jsonb_strip_nulls(jsonb_build_object(
+            'company_id', trueup.company_fault(m.company_id, co.id),
+            'branch_id', trueup.reference_fault(m.company_id, m.branch_id, b.id, b.company_id)
+        )) as faults
+    from public.staff as m
+    left join public.companies as co on m.company_id = co.id
+    left join public.branches as b on m.branch_id = b.id
+    union all
+    select
+        pn.company_id,
+        'phone_number' as entity_type,
+        pn.id as entity_id,
+        jsonb_strip_nulls(jsonb_build_object(
+            'company_id', trueup.company_fault(pn.company_id, co.id),
+            'branch_id', trueup.reference_fault(pn.company_id, pn.branch_id, b.id, b.company_id)
+        )) as faults
+    from public.phone_numbers as pn
+    left join public.companies as co on pn.company_id = co.id
+    left join public.branches as b on pn.branch_id = b.id
+    union all
+    select
+        b.company_id,
+        'branch' as entity_type,
+        b.id as entity_id,
+        jsonb_strip_nulls(jsonb_build_object(
+            'company_id', trueup.company_fault(b.company_id, co.id)
+        )) as faults
+    from public.branches as b
+    left join public.companies as co on b.company_id = co.id
+    union all
+    select
+        s.company_id,
+        'service' as entity_type,
+        s.id as entity_id,
+        jsonb_strip_nulls(jsonb_build_object(
+            'company_id', trueup.company_fault(s.company_id, co.id)
+        )) as faults
+    from public.services as s
+    left join public.companies as co on s.company_id = co.id
+    union all
+    select
+        k.company_id,
+        'customer' as entity_type,
+        k.id as entity_id,
+        jsonb_strip_nulls(jsonb_build_object(
+            'company_id', case
+                when k.company_id is not null then trueup.company_fault(k.company_id, co.id)
+            end
+        )) as faults
+    from public.customers as k
+    left join public.companies as co on k.company_id = co.id
+) as t
+where t.faults <> '{}';

@@ -1,0 +1,78 @@
+-- backfill_customer(company, call, number, e-mail, name): whose booking it was
+--
+-- For a booking that only the provider knows (repair call_booked_without_appointment).
+-- Looks inside the company and nowhere else: first the caller's number, then the
+-- attendee's e-mail address. Several customers are no answer, and reason says so; how
+-- says what found the one: phone, email, created, created for a withheld number.
+--
+-- A caller who withheld the number, and whose address no customer of the company has,
+-- gets a customer of its own, always, with trueup.withheld_email(call) as the address.
+-- The attendee's address is put into the notes and not into email: agents give one
+-- fallback address for every caller without, and two such callers must not become one
+-- customer, nor count as reachable. No name is invented.
+
+create or replace function trueup.backfill_customer(
+    p_company_id bigint,
+    p_call_id bigint,
+    p_number text,
+    p_email text,
+    p_name text,
+    out customer_id bigint,
+    out how text,
+    out reason text
+)
+    returns record
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    v_phone text := case when trueup.usable_phone(p_number) then trueup.plain_phone(p_number) end;
+    v_email text := case when trueup.usable_email(p_email) then lower(btrim(p_email)) end;
+    v_customer_ids bigint[];
+begin
+    -- two repairs at once must not create one caller twice
+    perform pg_advisory_xact_lock(hashtextextended('trueup.backfill_customer ' || p_company_id, 0));
+
+    v_customer_ids := array(
+        select k.id
+        from public.customers as k
+        where
+            k.company_id = p_company_id
+            and k.phone_normalized = v_phone
+            and trueup.usable_phone(k.phone)
+            and k.deleted_at is null
+        order by k.id
+    );
+    how := 'phone';
+    if cardinality(v_customer_ids) = 0 then
+        v_customer_ids := array(
+            select k.id
+            from public.customers as k
+            where k.company_id = p_company_id and lower(k.email) = v_email and k.deleted_at is null
+            order by k.id
+        );
+        how := 'email';
+    end if;
+
+    if cardinality(v_customer_ids) > 1 then
+        reason := format('several customers have the %s of the booking', how);
+        return;
+    elsif cardinality(v_customer_ids) = 1 then
+        customer_id := v_customer_ids[1];
+        return;
+    end if;
+
+    insert into public.customers as k (company_id, name, phone, email, source, notes)
+    values (
+        p_company_id,
+        case when trueup.usable_name(p_company_id, p_name) then p_name end,
+        case when v_phone is not null then p_number end,
+        case when v_phone is not null then v_email else trueup.withheld_email(p_call_id) end,
+        'backfill',
+        case when v_phone is null then 'address given with the booking: ' || v_email end
+    )
+    returning k.id into customer_id;
+
+    how := case when v_phone is null then 'created for a withheld number' else 'created' end;
+end;
+$$;

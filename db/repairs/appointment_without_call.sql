@@ -1,0 +1,77 @@
+-- appointment_without_call: repair
+--
+-- Links the one call of the company that evidence names: metadata.call_id, which holds
+-- our id or the provider's; a call whose booking_id is the booking uid; and, when
+-- neither tells, a call whose booking_details prove this booking. The last reads the
+-- proofs of all calls, so it comes last. Evidence that names two calls is for a person;
+-- so is none. The call's flags and its link back are written by appointments_sync_calls.
+
+create or replace function trueup.repair_appointment_without_call(p_appointment_id bigint)
+    returns trueup.repair_outcome
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    v_appointment public.appointments;
+    v_named text;
+    v_call_ids bigint[];
+    v_found_by text := 'linked by metadata.call_id or booking_id';
+begin
+    select a.* into v_appointment
+    from public.appointments as a
+    where a.id = p_appointment_id
+    for no key update;
+
+    v_named := nullif(btrim(v_appointment.metadata ->> 'call_id'), '');
+
+    v_call_ids := array(
+        select c.id
+        from public.calls as c
+        where
+            c.company_id = v_appointment.company_id
+            and c.deleted_at is null
+            and (
+                c.id = case when v_named ~ '^[0-9]{1,18}$' then v_named::bigint end
+                or c.retell_call_id = v_named
+                or c.booking_id = nullif(btrim(v_appointment.calcom_booking_uid), '')
+            )
+        order by c.id
+    );
+
+    if cardinality(v_call_ids) = 0 then
+        v_found_by := 'linked by the booking in booking_details';
+        v_call_ids := array(
+            select bp.call_id
+            from trueup.booking_proofs as bp
+            where
+                bp.company_id = v_appointment.company_id
+                and (
+                    bp.booking_uid = v_appointment.calcom_booking_uid
+                    or (bp.booking_uid is null or v_appointment.calcom_booking_uid is null)
+                    and bp.booking_number = v_appointment.calcom_booking_id
+                )
+            order by bp.call_id
+        );
+    end if;
+
+    if cardinality(v_call_ids) = 0 then
+        return (
+            'review',
+            'no call of the company is named by metadata.call_id or bears the booking',
+            null
+        )::trueup.repair_outcome;
+    elsif cardinality(v_call_ids) > 1 then
+        return (
+            'review',
+            'the evidence names several calls',
+            jsonb_build_object('call_ids', v_call_ids)
+        )::trueup.repair_outcome;
+    end if;
+
+    update public.appointments as a
+    set call_id = v_call_ids[1]
+    where a.id = p_appointment_id;
+
+    return ('corrected', v_found_by, jsonb_build_object('call_id', v_call_ids[1]))::trueup.repair_outcome;
+end;
+$$;

@@ -1,0 +1,586 @@
+"""The command line: parse, call one use case, print, pick the exit code.
+
+Nothing is imported before the command that needs it, so that `trueup --help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trueup import __version__
+from trueup.cli_options import (
+    database_option,
+    format_option,
+    pack_option,
+    print_json,
+    print_table,
+    shown_progress,
+)
+from trueup.cli_review import alerts, contract, guard, review
+from trueup.errors import TrueupError
+
+if TYPE_CHECKING:
+    from trueup.model import Change, Repairs, Run
+
+EXIT_CODES = """
+\b
+Exit codes:
+  0  clean
+  1  violations at or above --fail-on, or something is not as it should be
+  2  the command was used wrongly, or refused
+  3  a check or a migration could not run
+  4  the database cannot be reached, cannot be written to, or is not ours
+"""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="trueup")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Keep the facts that a PostgreSQL application stores more than once in agreement.
+
+    Constraints and triggers prevent disagreement, check views find what slipped through,
+    repairs correct what evidence allows, and people get the rest in a queue.
+
+    \b
+    First steps:
+      trueup demo                          see it work on a broken booking database
+      trueup adopt --database URL          compare your tables with the pack; changes nothing
+      trueup adopt --database URL --apply  put the layer beside them
+      trueup check && trueup repair        what is wrong, and what could be corrected
+    """
+
+
+for group in (review, alerts, guard, contract):
+    cli.add_command(group)
+
+
+@cli.command(
+    epilog="\b\nExample:\n  trueup migrate --database postgresql://postgres@localhost/bookings --dry-run"
+)
+@database_option
+@pack_option
+@click.option("--dry-run", is_flag=True, help="Print the SQL that would run, ready for psql; change nothing.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
+@format_option()
+def migrate(database: str | None, pack: Path | None, dry_run: bool, wait: float, form: str) -> None:
+    """Bring the database to head: revisions, then views and triggers, then constraints.
+
+    Run it again at any time: what is in place is left alone, what was dropped, disabled
+    or edited by hand is mended. One migration runs at a time; no lock is waited for
+    longer than three seconds at once.
+    """
+    from trueup.migration import migrate as run
+
+    done = run(database=database, pack=pack, dry_run=dry_run, wait=wait)
+    if form == "json":
+        print_json(done)
+    elif dry_run:
+        click.echo(done.sql or "-- nothing to do")
+    else:
+        _print_migration(done.revisions, done.changes, done.warnings)
+
+
+@cli.command(
+    epilog="\b\nExample:\n  trueup adopt --database postgresql://postgres@localhost/bookings --apply"
+)
+@database_option
+@pack_option
+@click.option("--apply", is_flag=True, help="Put the layer in place. Without it, compare only.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
+@format_option()
+def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, form: str) -> None:
+    """Compare an existing application's tables with the pack, and put the layer beside them.
+
+    No row is changed. Constraints arrive NOT VALID: they refuse new and changed rows and
+    leave old ones alone. Guards arrive in mode observe: they file alerts and refuse
+    nothing. `trueup enforce` switches on what is clean, later.
+    """
+    from trueup.adoption import adopt as run
+    from trueup.adoption import explain
+    from trueup.errors import DatabaseError
+
+    done = run(database=database, pack=pack, apply=apply, wait=wait)
+    if form == "json":
+        print_json(done)
+    if done.problems:
+        if form == "json":
+            sys.exit(DatabaseError.exit_code)
+        raise DatabaseError(explain(list(done.problems)))
+    if form == "json":
+        return
+    click.echo(
+        f"{len(done.tables)} tables compared: {', '.join(done.tables)}: everything the pack needs is there"
+    )
+    if done.migration:
+        _print_migration(done.migration.revisions, done.migration.changes, done.migration.warnings)
+        click.echo("next: trueup check, trueup repair, then trueup enforce")
+    elif done.adopted_before:
+        click.echo("adopted already; `trueup migrate` brings it to head")
+    else:
+        click.echo(
+            "nothing was changed; --apply puts schema trueup, triggers and NOT VALID constraints in place"
+        )
+
+
+@cli.command(
+    epilog="\b\nExamples:\n  trueup check\n  trueup check call_backlink_missing --format json\n"
+    "  trueup check --fail-on warning --format junit > trueup.xml\n" + EXIT_CODES
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=lambda *a: _names(*a))
+@database_option
+@pack_option
+@click.option(
+    "--fail-on",
+    type=click.Choice(["critical", "warning", "info", "never"]),
+    default="critical",
+    show_default=True,
+    help="Exit with 1 for violations of this severity or a higher one.",
+)
+@click.option(
+    "--max-alerts", default=10_000, show_default=True, help="More new violations of one check make one alert."
+)
+@click.option(
+    "--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it."
+)
+@click.option("--examples", default=3, show_default=True, help="Violations of each check to show.")
+@format_option("junit", "sarif", "prometheus")
+def check(
+    names: tuple[str, ...],
+    database: str | None,
+    pack: Path | None,
+    fail_on: str,
+    max_alerts: int,
+    timeout: str,
+    examples: int,
+    form: str,
+) -> None:
+    """Evaluate the checks on one snapshot and file alerts for what they list.
+
+    A check is a view of the rows that violate one invariant. New violations open an
+    alert, known ones are counted, gone ones resolved, returned ones reopened.
+    """
+    from trueup import packs, rendering
+    from trueup.evaluation import check as run
+
+    with shown_progress("checking") as progress:
+        done = run(
+            names,
+            database=database,
+            pack=pack,
+            max_alerts=max_alerts,
+            timeout=timeout,
+            examples=examples,
+            progress=progress,
+        )
+    if form == "json":
+        click.echo(rendering.run_as_json(done, fail_on))
+    elif form == "junit":
+        click.echo(rendering.run_as_junit(done))
+    elif form == "sarif":
+        click.echo(rendering.run_as_sarif(done, packs.load(pack), __version__))
+    elif form == "prometheus":
+        click.echo(rendering.run_as_prometheus(done))
+    else:
+        _print_run(done)
+    sys.exit(done.exit_code(fail_on))
+
+
+@cli.command(
+    epilog="\b\nExamples:\n  trueup repair\n  trueup repair call_direction_missing --apply\n"
+    "  trueup repair --undo 17\n" + EXIT_CODES
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=lambda *a: _names(*a))
+@database_option
+@pack_option
+@click.option("--apply", is_flag=True, help="Do it. Without it, every repair is tried and rolled back.")
+@click.option("--undo", type=int, metavar="ID", help="Put back what the repair with this id changed.")
+@click.option(
+    "--max-changes",
+    type=click.IntRange(min=0),
+    help="Entities that may be repaired at most.  [default: 1000, or 5 % of all entities if that is more]",
+)
+@click.option(
+    "--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it."
+)
+@click.option("--as", "actor", metavar="NAME", help="Name for the journal. Default: the database user.")
+@format_option()
+def repair(
+    names: tuple[str, ...],
+    database: str | None,
+    pack: Path | None,
+    apply: bool,
+    undo: int | None,
+    max_changes: int | None,
+    timeout: str,
+    actor: str | None,
+    form: str,
+) -> None:
+    """Correct what evidence allows and queue the rest for people: a dry run unless --apply.
+
+    One entity is one transaction: locked, checked again, corrected, and every check of
+    every row it touched read again; a violation that stays, or a new one, undoes it.
+    Images of all rows before and after, the evidence and the actor go to
+    trueup.repairs. Exits with 1 when something critical was left to people.
+    """
+    from trueup.repairing import repair as run
+    from trueup.repairing import undo as take_back
+
+    if undo is not None:
+        if names or apply:
+            raise click.UsageError("--undo takes an id and neither names nor --apply")
+        undone = take_back(undo, database=database, actor=actor)
+        if form == "json":
+            print_json(undone)
+            return
+        click.echo(f"repair {undo} undone: {undone.rows_restored} rows are as they were")
+        for name in undone.constraints_loosened:
+            click.echo(f"constraint {name} is NOT VALID again: a row it refuses is back")
+        return
+    with shown_progress("repairing") as progress:
+        done = run(
+            names,
+            database=database,
+            pack=pack,
+            apply=apply,
+            max_changes=max_changes,
+            actor=actor,
+            timeout=timeout,
+            progress=progress,
+        )
+    if form == "json":
+        print_json(done)
+    else:
+        _print_repairs(done)
+    sys.exit(done.exit_code())
+
+
+@cli.command(epilog="\b\nExamples:\n  trueup enforce --dry-run\n  trueup enforce call_direction_missing")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@database_option
+@pack_option
+@click.option("--dry-run", is_flag=True, help="Say what would be switched on; change nothing.")
+@format_option()
+def enforce(
+    names: tuple[str, ...], database: str | None, pack: Path | None, dry_run: bool, form: str
+) -> None:
+    """Validate the constraints and enforce the guards whose checks are clean.
+
+    Says of each what was switched on, or what keeps it off. VALIDATE lets writers go on
+    (SHARE UPDATE EXCLUSIVE); nothing is switched off. Exits with 1 when something had
+    to be left off.
+    """
+    from trueup.enforcement import enforce as run
+
+    changes = run(names, database=database, pack=pack, dry_run=dry_run)
+    if form == "json":
+        print_json(changes)
+    else:
+        shown = [change for change in changes if change.action != "keep"]
+        if shown:
+            print_table(["", "what", "why"], [(c.action, c.what, c.detail) for c in shown])
+        kept = len(changes) - len(shown)
+        click.echo(f"{kept} on already, {sum(c.action == 'leave' for c in shown)} left off")
+    sys.exit(int(any(change.action == "leave" for change in changes)))
+
+
+@cli.command(epilog="\b\nExample:\n  trueup catalog --format json")
+@pack_option
+@format_option("markdown")
+def catalog(pack: Path | None, form: str) -> None:
+    """List the invariants of the pack: what prevents, finds and repairs a violation. Needs no database."""
+    from trueup.inspection import catalog as run
+
+    entries = run(pack=pack)
+    if form == "json":
+        print_json(entries)
+    elif form == "markdown":
+        click.echo("| check | what must be true | severity | prevented by | repair |\n|---|---|---|---|---|")
+        for entry in entries:
+            invariant = entry.invariant.replace("|", r"\|")
+            click.echo(
+                f"| `{entry.name}` | {invariant} | {entry.severity} | {entry.prevented} | {entry.repair} |"
+            )
+    else:
+        print_table(
+            ["check", "severity", "prevented by", "repair", "invariant"],
+            [(e.name, e.severity, e.prevented, e.repair, e.invariant) for e in entries],
+        )
+
+
+@cli.command(epilog="\b\nExample:\n  trueup status --database service=bookings")
+@database_option
+@pack_option
+@format_option()
+def status(database: str | None, pack: Path | None, form: str) -> None:
+    """Show revisions, pending files, guard modes, last runs and what is open; changes nothing."""
+    from trueup.inspection import status as run
+
+    now = run(database=database, pack=pack)
+    if form == "json":
+        print_json(now)
+        return
+    click.echo(f"database     {now.database} on {now.server}")
+    click.echo(f"revision     {', '.join(now.revisions) or 'none'}")
+    pending = [*now.pending_revisions, *(f"{change.what} ({change.detail})" for change in now.pending_files)]
+    click.echo(f"pending      {', '.join(pending) or 'nothing'}")
+    click.echo(
+        f"constraints  {', '.join(f'{count} {state}' for state, count in sorted(now.constraints.items()))}"
+    )
+    click.echo(
+        f"open alerts  {', '.join(f'{n} {severity}' for severity, n in now.open_alerts.items()) or 'none'}"
+    )
+    click.echo(f"open reviews {now.open_reviews}")
+    if now.guards:
+        print_table(["guard", "mode"], [(g.name, g.mode) for g in now.guards])
+    if now.runs:
+        print_table(
+            ["last run", "id", "status", "started", "violations", "failed checks", "consistency %"],
+            [(r.kind, r.id, r.status, r.started_at, r.violations, r.checks_failed, r.rate) for r in now.runs],
+            right=["id", "violations", "failed checks", "consistency %"],
+        )
+
+
+@cli.command(epilog="\b\nExample:\n  trueup verify || trueup migrate")
+@database_option
+@pack_option
+@format_option()
+def verify(database: str | None, pack: Path | None, form: str) -> None:
+    """Compare everything of ours with its file: there, enabled, valid, unchanged. Exits with 1 if not."""
+    from trueup.inspection import verify as run
+
+    found = run(database=database, pack=pack)
+    if form == "json":
+        print_json({"ok": found.ok, "problems": found.problems, "notes": found.notes})
+        sys.exit(int(not found.ok))
+    for title, changes in (("problems", found.problems), ("notes", found.notes)):
+        if changes:
+            print_table([title, "what", ""], [(c.action, c.what, c.detail) for c in changes])
+    if found.ok:
+        click.echo("everything of ours is there, enabled and equal to its file")
+    else:
+        click.echo(f"{len(found.problems)} problems: `trueup migrate` mends them", err=True)
+    sys.exit(int(not found.ok))
+
+
+@cli.command(epilog="\b\nExample:\n  trueup init shop --table public.orders --database service=shop")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--table", required=True, help="A table of the database, as schema.table.")
+@click.option("--column", help="A column that must have a value. Default: the first that may be NULL.")
+@database_option
+@format_option()
+def init(directory: Path, table: str, column: str | None, database: str | None, form: str) -> None:
+    """Start a pack for any database, with one example check for TABLE."""
+    from trueup.scaffold import init as run
+
+    made = run(directory, table=table, column=column, database=database)
+    if form == "json":
+        print_json(made)
+        return
+    for name in made.files:
+        click.echo(f"wrote {made.directory / name}")
+    click.echo(f"next: trueup migrate --pack {made.directory}, then trueup check --pack {made.directory}")
+
+
+@cli.command(
+    epilog="\b\nExamples:\n  trueup demo\n  trueup demo --keep ./demo-data\n  trueup demo --format json"
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the demo's cluster in DIR and leave it running.",
+)
+@format_option()
+def demo(keep: Path | None, form: str) -> None:
+    """Bring the reference incident's database back to order, on an embedded PostgreSQL."""
+    from trueup.demonstration import demo as run
+    from trueup.demonstration import story
+
+    with shown_progress("demo") as progress:
+        done = run(keep=keep, progress=progress)
+    click.echo(story(done)) if form == "text" else print_json(done)
+
+
+@cli.group()
+def server() -> None:
+    """Start, stop and look at the embedded PostgreSQL server."""
+
+
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory of the cluster."
+)
+
+
+@server.command("start", epilog="\b\nExample:\n  trueup server start --data ./demo-data")
+@data_option
+def server_start(data: Path) -> None:
+    """Start the server, making the cluster first if DIR is empty; the last line is its URL."""
+    from trueup import server as embedded
+
+    started = embedded.start(data)
+    click.echo(f"PostgreSQL {started.binaries.version}, process {started.pid}, data in {started.data}")
+    click.echo(started.url())
+
+
+@server.command("stop", epilog="\b\nExample:\n  trueup server stop --data ./demo-data")
+@data_option
+def server_stop(data: Path) -> None:
+    """Stop the server and keep its data."""
+    from trueup import server as embedded
+
+    click.echo("stopped" if embedded.stop(data) else "was not running")
+
+
+@server.command("status", epilog="\b\nExample:\n  trueup server status --data ./demo-data")
+@data_option
+@format_option()
+def server_status(data: Path, form: str) -> None:
+    """Say whether the server runs, and where. Exits with 1 when it does not."""
+    from trueup import server as embedded
+
+    now = embedded.status(data)
+    if form == "json":
+        print_json(now)
+    elif now.running:
+        click.echo(f"running, process {now.pid}, PostgreSQL {now.version}\n{now.url}")
+    else:
+        click.echo("not running")
+    sys.exit(int(not now.running))
+
+
+@cli.command(
+    epilog="\b\nExample:\n  trueup completion bash > ~/.local/share/bash-completion/completions/trueup"
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell."""
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(cli, {}, "trueup", "_TRUEUP_COMPLETE").source())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; errors of ours are printed in a line or two."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        cli.main(args=["--debug", *words] if debug else words, prog_name="trueup")
+    except TrueupError as error:
+        if debug:
+            raise
+        click.echo(f"trueup: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from trueup import packs
+
+    try:
+        return [
+            c.name for c in packs.load(context.params.get("pack")).checks if c.name.startswith(incomplete)
+        ]
+    except TrueupError:
+        return []
+
+
+def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnings: Sequence[str]) -> None:
+    for revision in revisions:
+        click.echo(f"revision  {revision}")
+    files = [change for change in changes if change.action == "deploy"]
+    if files and all(change.detail in ("new", "generated") for change in files):
+        click.echo(f"deployed  {len(files)} files, all new")
+    else:
+        for change in files:
+            click.echo(f"deployed  {change.what}: {change.detail}")
+    added = [change for change in changes if change.action == "add"]
+    loose = sum(change.detail == "not valid" for change in added)
+    if added:
+        click.echo(f"added     {len(added)} constraints and indexes, {loose} of them NOT VALID")
+    for change in changes:
+        if change.action not in ("deploy", "add"):
+            click.echo(f"{change.action:<9} {change.what}: {change.detail}")
+    for warning in warnings:
+        click.echo(f"warning   {warning}", err=True)
+    if not revisions and not changes:
+        click.echo("nothing to do: the database is at head")
+
+
+def _print_run(run: Run) -> None:
+    shown = [r for r in run.results if r.violations or r.resolved or r.outcome != "complete"]
+    if shown:
+        order = {"critical": 0, "warning": 1, "info": 2}
+        print_table(
+            ["check", "severity", "violations", "of", "new", "again", "gone", ""],
+            [
+                (
+                    r.name,
+                    r.severity,
+                    r.violations,
+                    r.rows_tested,
+                    r.opened or None,
+                    r.reopened or None,
+                    r.resolved or None,
+                    _remark(r),
+                )
+                for r in sorted(shown, key=lambda r: (order[r.severity], r.name))
+            ],
+            right=["violations", "of", "new", "again", "gone"],
+        )
+        for result in shown:
+            for item in result.examples:
+                click.echo(f"  {result.name}: {item.entity_type} {item.entity_id}: {item.description}")
+    failed = sum(r.outcome in ("error", "timeout") for r in run.results)
+    seconds = (run.finished_at - run.started_at).total_seconds()
+    rate = f", {run.rate} % consistent" if run.rate is not None else ""
+    click.echo(
+        f"run {run.id}: {len(run.results)} checks in {seconds:.1f} s, {run.violations:,} violations{rate}"
+        + (f", {failed} checks could not run" if failed else "")
+    )
+
+
+def _remark(result: Any) -> str:
+    if result.error:
+        return f"{result.outcome}: {result.error}"
+    remarks = []
+    if result.outcome == "superseded":
+        remarks.append("a newer run had filed it")
+    if result.accepted:
+        remarks.append(f"{result.accepted} accepted")
+    if result.flooded:
+        remarks.append("too many: filed as one alert")
+    return ", ".join(remarks)
+
+
+def _print_repairs(done: Repairs) -> None:
+    if done.checks:
+        print_table(
+            ["check", "violating", "corrected", "to people", "clean by now", "busy"],
+            [
+                (c.name, c.candidates, c.corrected, c.review, c.clean or None, c.busy or None)
+                for c in done.checks
+            ],
+            right=["violating", "corrected", "to people", "clean by now", "busy"],
+        )
+        for item in done.checks:
+            for outcome, reason, count in item.reasons:
+                if outcome in ("review", "busy"):
+                    click.echo(f"  {item.name}: {count}: {reason}")
+    verb = "corrected" if done.applied else "would be corrected"
+    tail = "" if done.applied else "; nothing was changed, --apply does it"
+    click.echo(f"{done.corrected:,} {verb}, {done.review:,} for people{tail}")

@@ -1,0 +1,125 @@
+"""What every command of the command line shares: options, tables, progress, JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+Progress = Callable[[str, int, int], None]
+
+SECONDS_BETWEEN_LINES = 10
+
+
+def database_option(function: F) -> F:
+    """Add --database URL."""
+    return click.option(
+        "--database",
+        metavar="URL",
+        help="Database, as a libpq URL or key=value string. Default: TRUEUP_DATABASE_URL, else libpq's "
+        "own environment and service files.",
+    )(function)
+
+
+def pack_option(function: F) -> F:
+    """Add --pack DIR."""
+    return click.option(
+        "--pack",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Directory of the pack. Default: the shipped pack of phone bookings.",
+    )(function)
+
+
+def format_option(*more: str) -> Callable[[F], F]:
+    """Add --format text|json, and whatever else the command can print."""
+
+    def decorate(function: F) -> F:
+        return click.option(
+            "--format",
+            "form",
+            type=click.Choice(["text", "json", *more]),
+            default="text",
+            show_default=True,
+            help="What to print.",
+        )(function)
+
+    return decorate
+
+
+def print_json(value: Any) -> None:
+    """Print any result as JSON."""
+    from trueup.rendering import as_json
+
+    click.echo(as_json(value))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:
+    """Print a table: as wide as the terminal, or unshortened when it goes to a file or a pipe.
+
+    The columns named in `right` are aligned to the right. None prints as nothing.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else _cell(cell)) for cell in row))
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=10_000)
+    with console.capture() as captured:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
+
+
+def _cell(value: Any) -> str:
+    from datetime import datetime
+
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S%z")
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+@contextmanager
+def shown_progress(verb: str) -> Iterator[Progress]:
+    """Show progress on standard error: a bar on a terminal, a plain line now and then otherwise."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bar:
+            task = bar.add_task(verb, total=None)
+
+            def show(what: str, done: int, total: int) -> None:
+                bar.update(task, description=f"{verb} {what}", completed=done, total=total)
+
+            yield show
+        return
+    started = last = time.monotonic()
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            rate = done / (now - started)
+            left = f", about {(total - done) / rate:.0f} s left" if done else ""
+            click.echo(f"{verb} {what}: {done:,} of {total:,} ({rate:,.0f}/s{left})", err=True)
+
+    yield tell

@@ -1,0 +1,723 @@
+"""The commands of people: review, alerts, guard, contract.
+
+Parses, calls one use case, prints. The use cases are imported when a command runs,
+so that `trueup --help` does not wait for them.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trueup.cli_options import database_option, format_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime, timedelta
+
+    from trueup.alerts import Alert
+    from trueup.review import Claim, Detail, Item
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PASSWORD = re.compile(r"(?i)password|://[^/@]*:[^/@]*@")
+
+as_option = click.option("--as", "actor", metavar="NAME", help="Who you are.  [default: the database user]")
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most this many."
+)
+company_option = click.option("--company", metavar="ID", help="Only this company.")
+token_option = click.option("--token", required=True, help="The token of your claim.")
+free_token_option = click.option(
+    "--token", help="The token of your claim; needed while somebody holds the item."
+)
+lease_option = click.option(
+    "--lease", metavar="TIME", help="How long the claim lasts: 45m, 2h.  [default: setting review_lease]"
+)
+note_option = click.option("--note", metavar="TEXT", help="What the next reader should know.")
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  trueup review next --as ann
+  trueup review list --status open --company 7
+  trueup review show 12
+"""
+)
+def review() -> None:
+    """Work off the review queue: what evidence could not decide."""
+
+
+@review.command("list", epilog="Example: trueup review list --reason call_made_without_appointment")
+@click.option(
+    "--status",
+    type=click.Choice(["open", "pending", "in_progress", "resolved", "dismissed", "all"]),
+    default="open",
+    show_default=True,
+    help="open is pending and in progress.",
+)
+@click.option("--reason", help="Only this reason: the name of a check, or what an application gave.")
+@click.option("--reviewer", metavar="NAME", help="Only what this person holds, is assigned, or decided.")
+@company_option
+@limit_option
+@format_option()
+@database_option
+def review_list(
+    status: str,
+    reason: str | None,
+    reviewer: str | None,
+    company: str | None,
+    limit: int,
+    form: str,
+    database: str | None,
+) -> None:
+    """List the items of the queue, in the order in which they should be done."""
+    from trueup import review as use_case
+
+    items = use_case.list_items(status, reason, reviewer, company, limit, database=database)
+    if form == "json":
+        print_json(items)
+    else:
+        _print_items(items, empty="the queue is empty" if status == "open" else "no item matches")
+
+
+@review.command("show", epilog="Example: trueup review show 12")
+@click.argument("item_id", metavar="ID", type=int)
+@format_option()
+@database_option
+def review_show(item_id: int, form: str, database: str | None) -> None:
+    """Show an item, its evidence, and what happened to it."""
+    from trueup import review as use_case
+
+    detail = use_case.show(item_id, database=database)
+    if form == "json":
+        print_json(detail)
+        return
+    _print_detail(detail)
+    click.echo()
+    _print_rows(
+        ["when", "event", "who", "details"],
+        [(event.happened_at, event.event, event.actor, _brief(event.details)) for event in detail.events],
+    )
+
+
+@review.command(
+    "next",
+    epilog="""\b
+Example:
+  trueup review next --as ann --company 7 --lease 1h
+
+Prints the commands that go on from there, with the token of the claim.
+""",
+)
+@as_option
+@company_option
+@lease_option
+@format_option()
+@database_option
+def review_next(
+    actor: str | None, company: str | None, lease: str | None, form: str, database: str | None
+) -> None:
+    """Claim the most urgent item that nobody holds."""
+    from trueup import review as use_case
+
+    _print_claim(use_case.next_item(actor, company, _lease(lease), database=database), form, database)
+
+
+@review.command("claim", epilog="Example: trueup review claim 12 --as ann")
+@click.argument("item_id", metavar="ID", type=int)
+@as_option
+@lease_option
+@format_option()
+@database_option
+def review_claim(item_id: int, actor: str | None, lease: str | None, form: str, database: str | None) -> None:
+    """Claim one item, snoozed or not."""
+    from trueup import review as use_case
+
+    _print_claim(use_case.claim(item_id, actor, _lease(lease), database=database), form, database)
+
+
+@review.command("extend", epilog="Example: trueup review extend 12 --token TOKEN --lease 2h")
+@click.argument("item_id", metavar="ID", type=int)
+@token_option
+@lease_option
+@database_option
+def review_extend(item_id: int, token: str, lease: str | None, database: str | None) -> None:
+    """Prolong your claim, also one that ran out while nobody took the item."""
+    from trueup import review as use_case
+
+    item = use_case.extend(item_id, token, _lease(lease), database=database)
+    click.echo(f"item {item.id} is yours until {_clock(item.lease_expires_at)}")
+
+
+@review.command("release", epilog="Example: trueup review release 12 --token TOKEN --note 'needs the salon'")
+@click.argument("item_id", metavar="ID", type=int)
+@token_option
+@note_option
+@database_option
+def review_release(item_id: int, token: str, note: str | None, database: str | None) -> None:
+    """Give an item back, undecided."""
+    from trueup import review as use_case
+
+    item = use_case.release(item_id, token, note, database=database)
+    click.echo(f"item {item.id} is free again")
+
+
+@review.command(
+    "resolve",
+    epilog="""\b
+Examples:
+  trueup review resolve 12 --token TOKEN --notes 'linked by hand'
+  trueup review resolve 12 --token TOKEN --repair
+""",
+)
+@click.argument("item_id", metavar="ID", type=int)
+@token_option
+@click.option("--notes", metavar="TEXT", help="What you did.")
+@click.option("--repair", is_flag=True, help="Have the check's repair correct it first.")
+@database_option
+def review_resolve(item_id: int, token: str, notes: str | None, repair: bool, database: str | None) -> None:
+    """Close an item whose matter is right now, and its alert with it.
+
+    Refused while its check still lists the entity: mend the row first, or dismiss.
+    """
+    from trueup import review as use_case
+
+    item = use_case.resolve(item_id, token, notes, repair, database=database)
+    click.echo(f"item {item.id} is resolved")
+    if item.repair_id:
+        click.echo(f"take the repair back with: trueup repair --undo {item.repair_id}")
+
+
+@review.command(
+    "dismiss", epilog="Example: trueup review dismiss 12 --token TOKEN --notes 'a test call, may stay'"
+)
+@click.argument("item_id", metavar="ID", type=int)
+@token_option
+@click.option("--notes", metavar="TEXT", required=True, help="Why it may stay as it is.")
+@database_option
+def review_dismiss(item_id: int, token: str, notes: str, database: str | None) -> None:
+    """Close an item whose matter may stay; its alert is accepted until the evidence changes."""
+    from trueup import review as use_case
+
+    item = use_case.dismiss(item_id, token, notes, database=database)
+    click.echo(f"item {item.id} is dismissed; it comes back when its evidence changes")
+
+
+@review.command(
+    "snooze",
+    epilog="""\b
+Examples:
+  trueup review snooze 12 --until 1d
+  trueup review snooze 12 --until 2025-11-03T09:00 --token TOKEN
+""",
+)
+@click.argument("item_id", metavar="ID", type=int)
+@click.option("--until", metavar="WHEN", required=True, help="2h or 1d from now on, or an ISO date or time.")
+@free_token_option
+@note_option
+@as_option
+@database_option
+def review_snooze(
+    item_id: int, until: str, token: str | None, note: str | None, actor: str | None, database: str | None
+) -> None:
+    """Put an item off; a claim on it ends."""
+    from trueup import review as use_case
+
+    item = use_case.snooze(item_id, token, _until(until), note, actor, database=database)
+    click.echo(f"item {item.id} comes back at {_clock(item.snoozed_until)}")
+
+
+@review.command("reassign", epilog="Example: trueup review reassign 12 --to bob --note 'his customer'")
+@click.argument("item_id", metavar="ID", type=int)
+@click.option("--to", metavar="NAME", help="The reviewer whom alone it is offered from now on.")
+@click.option("--anybody", is_flag=True, help="Take the assignment away.")
+@free_token_option
+@note_option
+@as_option
+@database_option
+def review_reassign(
+    item_id: int,
+    to: str | None,
+    anybody: bool,
+    token: str | None,
+    note: str | None,
+    actor: str | None,
+    database: str | None,
+) -> None:
+    """Give an item to somebody else; a claim on it ends."""
+    from trueup import review as use_case
+    from trueup.errors import UsageError
+
+    if (to is None) is not anybody:
+        raise UsageError("say to whom: --to NAME, or --anybody")
+    item = use_case.reassign(item_id, token, to, note, actor, database=database)
+    click.echo(f"item {item.id} is for {_printable(item.assigned_to) if item.assigned_to else 'anybody'} now")
+
+
+@review.command("reopen", epilog="Example: trueup review reopen 12 --note 'it was the other call'")
+@click.argument("item_id", metavar="ID", type=int)
+@note_option
+@as_option
+@database_option
+def review_reopen(item_id: int, note: str | None, actor: str | None, database: str | None) -> None:
+    """Take a decision back; what a dismissal accepted is open again."""
+    from trueup import review as use_case
+
+    item = use_case.reopen(item_id, note, actor, database=database)
+    click.echo(f"item {item.id} waits again, due {_clock(item.due_at)}")
+
+
+@review.command("escalate", epilog="Example: trueup review escalate")
+@as_option
+@format_option()
+@database_option
+def review_escalate(actor: str | None, form: str, database: str | None) -> None:
+    """Move overdue items up by one priority, each once; a scheduler may run it hourly."""
+    from trueup import review as use_case
+
+    items = use_case.escalate(actor, database=database)
+    if form == "json":
+        print_json(items)
+    else:
+        _print_items(items, empty="nothing to escalate")
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  trueup alerts list --severity critical
+  trueup alerts accept 31 --reason 'known, ticket 12' --until 30d
+"""
+)
+def alerts() -> None:
+    """Look at alerts and say what is to become of them."""
+
+
+@alerts.command("list", epilog="Example: trueup alerts list --check call_backlink_missing --company 7")
+@click.option(
+    "--status",
+    type=click.Choice(["open", "acknowledged", "snoozed", "accepted", "resolved", "all"]),
+    default="open",
+    show_default=True,
+    help="open leaves out what is snoozed.",
+)
+@click.option("--check", metavar="NAME", help="Only this check.")
+@click.option("--severity", type=click.Choice(["critical", "warning", "info"]), help="Only this severity.")
+@company_option
+@click.option("--entity", "entity_id", metavar="ID", help="Only the row with this key.")
+@limit_option
+@format_option()
+@database_option
+def alerts_list(
+    status: str,
+    check: str | None,
+    severity: str | None,
+    company: str | None,
+    entity_id: str | None,
+    limit: int,
+    form: str,
+    database: str | None,
+) -> None:
+    """List alerts, the gravest and newest first."""
+    from trueup import alerts as use_case
+
+    found = use_case.list_alerts(status, check, severity, company, entity_id, limit, database=database)
+    if form == "json":
+        print_json(found)
+        return
+    _print_rows(
+        ["id", "severity", "check", "entity", "company", "status", "since", "seen", "what"],
+        [
+            (
+                alert.id,
+                alert.severity,
+                alert.alert_type,
+                f"{alert.entity_type} {alert.entity_id}",
+                alert.company_id,
+                _alert_status(alert),
+                alert.detected_at,
+                f"{alert.occurrences} x",
+                alert.description,
+            )
+            for alert in found
+        ],
+        empty="no alert" if status == "all" else f"no {status} alert",
+    )
+
+
+@alerts.command("show", epilog="Example: trueup alerts show 31")
+@click.argument("alert_id", metavar="ID", type=int)
+@format_option()
+@database_option
+def alerts_show(alert_id: int, form: str, database: str | None) -> None:
+    """Show one alert with its evidence."""
+    from trueup import alerts as use_case
+
+    alert = use_case.show(alert_id, database=database)
+    if form == "json":
+        print_json(alert)
+        return
+    _print_facts(
+        [
+            ("alert", alert.id),
+            ("check", alert.alert_type),
+            ("severity", alert.severity),
+            ("company", alert.company_id),
+            ("entity", f"{alert.entity_type} {alert.entity_id}"),
+            ("what", alert.description),
+            ("evidence", alert.metadata),
+            ("status", _alert_status(alert)),
+            ("detected", alert.detected_at),
+            ("last seen", f"{_clock(alert.last_seen_at)}, {alert.occurrences} times"),
+            ("reopened", f"{alert.reopened_count} times" if alert.reopened_count else None),
+            ("acknowledged", _by(alert.acknowledged_by, alert.acknowledged_at)),
+            ("accepted", _by(alert.accepted_by, alert.accepted_at)),
+            ("reason", alert.accepted_reason),
+            ("accepted until", alert.accepted_until),
+            ("snoozed", _by(alert.snoozed_by, alert.snoozed_until, "until")),
+            ("resolved", _by(alert.resolution, alert.resolved_at)),
+            ("notes", alert.resolution_notes),
+        ]
+    )
+
+
+@alerts.command("ack", epilog="Example: trueup alerts ack 31 --as ann")
+@click.argument("alert_id", metavar="ID", type=int)
+@as_option
+@database_option
+def alerts_ack(alert_id: int, actor: str | None, database: str | None) -> None:
+    """Say that you have seen it."""
+    from trueup import alerts as use_case
+
+    alert = use_case.acknowledge(alert_id, actor, database=database)
+    click.echo(f"alert {alert.id} is acknowledged by {_printable(alert.acknowledged_by or '')}")
+
+
+@alerts.command("snooze", epilog="Example: trueup alerts snooze 31 --until 2h")
+@click.argument("alert_id", metavar="ID", type=int)
+@click.option("--until", metavar="WHEN", required=True, help="2h or 1d from now on, or an ISO date or time.")
+@as_option
+@database_option
+def alerts_snooze(alert_id: int, until: str, actor: str | None, database: str | None) -> None:
+    """Hear nothing about it until then."""
+    from trueup import alerts as use_case
+
+    alert = use_case.snooze(alert_id, _until(until), actor, database=database)
+    click.echo(f"alert {alert.id} is silent until {_clock(alert.snoozed_until)}")
+
+
+@alerts.command(
+    "accept", epilog="Example: trueup alerts accept 31 --reason 'known, ticket 12' --until 2025-12-31"
+)
+@click.argument("alert_id", metavar="ID", type=int)
+@click.option("--reason", metavar="TEXT", required=True, help="Why it may stay.")
+@click.option("--until", metavar="WHEN", help="When to look again: 30d, or an ISO date.  [default: no end]")
+@as_option
+@database_option
+def alerts_accept(
+    alert_id: int, reason: str, until: str | None, actor: str | None, database: str | None
+) -> None:
+    """Let a known fault be; it comes back at its end, or when its evidence changes."""
+    from trueup import alerts as use_case
+
+    alert = use_case.accept(
+        alert_id, reason, None if until is None else _until(until), actor, database=database
+    )
+    end = f"until {_clock(alert.accepted_until)}, or " if alert.accepted_until else "until "
+    click.echo(f"alert {alert.id} is accepted {end}its evidence changes")
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  trueup guard list
+  trueup guard set call_made_without_appointment enforce
+"""
+)
+def guard() -> None:
+    """Say what a violation at COMMIT costs: nothing, an alert, or the transaction."""
+
+
+@guard.command("list", epilog="Example: trueup guard list --format json")
+@format_option()
+@database_option
+def guard_list(form: str, database: str | None) -> None:
+    """List the guards with their modes and the violations still open."""
+    from trueup import guards as use_case
+
+    found = use_case.list_guards(database=database)
+    if form == "json":
+        print_json(found)
+        return
+    _print_rows(
+        ["guard", "mode", "since", "by", "open", "what must hold at commit"],
+        [
+            (each.name, each.mode, each.changed_at, each.changed_by, each.open_violations, each.invariant)
+            for each in found
+        ],
+        empty="this pack has no guards",
+    )
+
+
+@guard.command("set", epilog="Example: trueup guard set call_made_without_appointment observe")
+@click.argument("name")
+@click.argument("mode", type=click.Choice(["off", "observe", "enforce"]))
+@as_option
+@database_option
+def guard_set(name: str, mode: str, actor: str | None, database: str | None) -> None:
+    """Set the mode of a guard, from the next COMMIT on, also of sessions already open.
+
+    \b
+    off      says nothing
+    observe  files an alert in the writer's transaction
+    enforce  refuses the transaction (SQLSTATE 23514)
+    """
+    from trueup import guards as use_case
+
+    found = use_case.set_mode(name, mode, actor, database=database)
+    click.echo(f"guard {found.name} is set to {found.mode}")
+    if found.mode == "enforce" and found.open_violations:
+        click.echo(f"still open: {found.open_violations}; writes to those rows may be refused until mended")
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  trueup contract add save_call queries/save_call.sql
+  trueup contract list
+"""
+)
+def contract() -> None:
+    """Keep statements of applications, so that a column they name cannot vanish unseen."""
+
+
+@contract.command(
+    "add", epilog="Example: trueup contract add save_call queries/save_call.sql --search-path app"
+)
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--search-path", default="public", show_default=True, help="Where it finds its tables.")
+@database_option
+def contract_add(name: str, file: Path, search_path: str, database: str | None) -> None:
+    """Keep the one statement in FILE under NAME; adding NAME again replaces it."""
+    from trueup import contracts as use_case
+
+    found = use_case.add(name, file, search_path, database=database)
+    click.echo(f"contract {found.name} is kept; check schema_contract_broken asks the server about it")
+
+
+@contract.command("list", epilog="Example: trueup contract list --format json")
+@format_option()
+@database_option
+def contract_list(form: str, database: str | None) -> None:
+    """List the contracts."""
+    from trueup import contracts as use_case
+
+    found = use_case.list_contracts(database=database)
+    if form == "json":
+        print_json(found)
+        return
+    _print_rows(
+        ["contract", "search path", "from", "added", "by", "statement"],
+        [
+            (each.name, each.search_path, each.source, each.added_at, each.added_by, _short(each.statement))
+            for each in found
+        ],
+        empty="no contracts",
+    )
+
+
+@contract.command("remove", epilog="Example: trueup contract remove save_call")
+@click.argument("name")
+@database_option
+def contract_remove(name: str, database: str | None) -> None:
+    """Forget a contract."""
+    from trueup import contracts as use_case
+
+    use_case.remove(name, database=database)
+    click.echo(f"contract {_printable(name)} is forgotten")
+
+
+def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "") -> None:
+    shown = [[_shown(value) for value in row] for row in rows]
+    if shown:
+        print_table(columns, shown, right=["id"])
+    else:
+        click.echo(empty)
+
+
+def _print_facts(facts: Iterable[tuple[str, Any]]) -> None:
+    """Print names and values below each other; what is None or empty is left out."""
+    kept = [(name, text) for name, text in ((name, _shown(value)) for name, value in facts) if text]
+    width = max(len(name) for name, _ in kept)
+    for name, text in kept:
+        click.echo(f"{name:<{width}}  " + text.replace("\n", "\n" + " " * (width + 2)))
+
+
+def _shown(value: Any) -> str:
+    from datetime import datetime
+
+    if isinstance(value, datetime):
+        return _clock(value)
+    if isinstance(value, dict):
+        from trueup.rendering import as_json
+
+        return _printable(as_json(value)) if value else ""
+    return "" if value is None else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """Return the text without control characters: data must not steer a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _clock(moment: datetime | None) -> str:
+    """Return an instant in the zone of this machine, to the minute."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M %Z}" if moment else ""
+
+
+def _print_items(items: Sequence[Item], *, empty: str) -> None:
+    _print_rows(
+        ["id", "priority", "severity", "reason", "entity", "company", "due", "status", "what"],
+        [
+            (
+                item.id,
+                item.priority,
+                item.severity,
+                item.reason,
+                f"{item.entity_type} {item.entity_id}",
+                item.company_id,
+                _clock(item.due_at) + (" (overdue)" if item.overdue else ""),
+                _item_status(item),
+                item.description,
+            )
+            for item in items
+        ],
+        empty=empty,
+    )
+
+
+def _print_detail(detail: Detail) -> None:
+    item, matter = detail.item, detail.matter
+    says = {
+        None: None,
+        True: "still lists it",
+        False: "no longer lists it: the item may be resolved",
+    }[matter.violated]
+    _print_facts(
+        [
+            ("item", item.id),
+            ("priority", f"{item.priority}, {item.severity}"),
+            ("due", _clock(item.due_at) + (" (overdue)" if item.overdue else "")),
+            ("status", _item_status(item)),
+            ("company", item.company_id),
+            ("entity", f"{item.entity_type} {item.entity_id}"),
+            ("what", item.description),
+            ("reason", item.reason),
+            ("must hold", matter.invariant),
+            ("the check", says),
+            ("evidence", matter.evidence or item.metadata),
+            ("when queued", item.metadata if matter.evidence and item.metadata != matter.evidence else None),
+            ("alert", f"{matter.alert_id}, {matter.alert_status}" if matter.alert_id else None),
+            ("decided", _by(item.decided_by, item.decided_at)),
+            ("notes", item.resolution_notes),
+            ("repair", item.repair_id),
+        ]
+    )
+
+
+def _print_claim(claim: Claim | None, form: str, database: str | None) -> None:
+    """Print a claimed item, its evidence, and the commands that go on from there."""
+    from trueup import review as use_case
+    from trueup.errors import TrueupError
+
+    if form == "json":
+        print_json(claim)
+        return
+    if claim is None:
+        click.echo("nothing to review")
+        return
+    try:
+        detail = use_case.show(claim.item.id, database=database)
+    except TrueupError as error:
+        # the item is claimed: whatever else fails, its token must be printed
+        detail = use_case.Detail(claim.item, use_case.Matter(None, None, None, None, None, None), ())
+        click.echo(f"what its check says now cannot be read: {_printable(str(error))}", err=True)
+    _print_detail(detail)
+    ending = f" --token {claim.token}"
+    if database and not _PASSWORD.search(database):
+        ending += f" --database {shlex.quote(database)}"
+    click.echo("\nGo on with one of:\n")
+    commands: list[tuple[str, str]] = []
+    if detail.matter.violated and detail.matter.repair not in (None, "review"):
+        commands.append(("resolve", " --repair"))
+    commands += [
+        ("resolve", " --notes 'what you did'"),
+        ("dismiss", " --notes 'why it may stay'"),
+        ("snooze", " --until 1d"),
+        ("reassign", " --to NAME"),
+        ("extend", " --lease 1h"),
+        ("release", ""),
+    ]
+    for name, more in commands:
+        click.echo(f"  trueup review {name} {claim.item.id}{more}{ending}")
+
+
+def _item_status(item: Item) -> str:
+    if item.held:
+        return f"held by {item.claimed_by} until {_clock(item.lease_expires_at)}"
+    if item.status == "in_progress":
+        return f"free, the claim of {item.claimed_by} expired"
+    if item.status == "pending":
+        parts = [
+            f"snoozed until {_clock(item.snoozed_until)}" if item.snoozed_until else "",
+            f"for {item.assigned_to}" if item.assigned_to else "",
+        ]
+        return ", ".join(["pending", *(part for part in parts if part)])
+    return f"{item.status} by {item.decided_by}"
+
+
+def _alert_status(alert: Alert) -> str:
+    if alert.status == "resolved":
+        return f"resolved, {alert.resolution}"
+    accepted = alert.status == "acknowledged" and alert.accepted_at
+    status = f"accepted by {alert.accepted_by}" if accepted else alert.status
+    if alert.snoozed_until and alert.snoozed_until > _now():
+        return f"{status}, snoozed until {_clock(alert.snoozed_until)}"
+    return status
+
+
+def _by(who: str | None, when: datetime | None, preposition: str = "at") -> str | None:
+    return f"{who}, {preposition} {_clock(when)}" if when else None
+
+
+def _brief(details: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in details.items())
+
+
+def _short(statement: str) -> str:
+    line = " ".join(statement.split())
+    return line if len(line) <= 80 else f"{line[:79]}…"
+
+
+def _now() -> datetime:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+def _lease(text: str | None) -> timedelta | None:
+    from trueup.durations import duration
+
+    return None if text is None else duration(text)
+
+
+def _until(text: str) -> datetime:
+    from trueup.durations import instant
+
+    return instant(text)

@@ -1,0 +1,228 @@
+-- apply_repair(check, entity type, entity id, ...): correct one entity, or say why not
+--
+-- Returns one of
+--     clean      the check no longer lists the entity; nothing was done
+--     corrected  done, and proven: the violation is gone and no other is new
+--     review     a person decides; queued with the reason (unless the check is info)
+--     busy       somebody else holds the row; try again
+--
+-- Locks the entity, reads the check again, lets trueup.repair_<check> work inside a
+-- savepoint with the journal on, runs the deferred guards, then reads every check of
+-- every entity the repair touched. A violation that is still there, or one that was
+-- not there before, undoes all of it. Whether a violation was there before is known
+-- for the entity itself; for another touched entity the work is undone once, the
+-- question asked, and the work done again.
+--
+-- p_correct false: do not try, queue it (a check whose repair is a person's decision).
+
+create or replace function trueup.apply_repair(
+    p_check text,
+    p_entity_type text,
+    p_entity_id text,
+    p_actor text default session_user,
+    p_run_id bigint default null,
+    p_correct boolean default true,
+    out outcome text,
+    out reason text,
+    out repair_id bigint
+)
+    returns record
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    v_check trueup.checks;
+    v_key trueup.check_populations;
+    v_violation record;
+    v_answer trueup.repair_outcome;
+    v_before text[];
+    v_after text[];
+    v_new text[];
+    v_touched jsonb;
+    v_is_proven boolean := false;
+begin
+    select ch.* into strict v_check from trueup.checks as ch where ch.name = p_check;
+    select cp.* into v_key
+    from trueup.check_populations as cp
+    where cp.check_name = p_check and cp.entity_type = p_entity_type;
+
+    begin
+        if v_key.table_name is not null then
+            execute format(
+                'select 1 from %s as t where t.%I = $1::%s for no key update', v_key.table_name, v_key.key_column, v_key.key_type
+            ) using p_entity_id;
+        end if;
+    exception
+        when lock_not_available or deadlock_detected then
+            outcome := 'busy';
+            reason := 'somebody else holds the row';
+            return;
+    end;
+
+    execute format(
+        'select v.company_id::text as company_id, v.description, v.evidence from trueup.%I as v '
+        'where v.entity_id = $1::%s and v.entity_type = $2 limit 1',
+        p_check, coalesce(v_key.key_type, 'bigint')
+    )
+    into v_violation
+    using p_entity_id, p_entity_type;
+    if v_violation.description is null then
+        outcome := 'clean';
+        reason := 'the check no longer lists it';
+        return;
+    end if;
+
+    if not p_correct then
+        outcome := 'review';
+        reason := 'a person decides';
+    else
+        v_before := trueup.violations_of(jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id)));
+    end if;
+
+    -- at most three rounds: correct; ask what was there before; correct again
+    while outcome is null loop
+        begin
+            insert into trueup.repairs (run_id, check_name, company_id, entity_type, entity_id, reason, actor)
+            values (p_run_id, p_check, v_violation.company_id, p_entity_type, p_entity_id, '', p_actor)
+            returning id into repair_id;
+
+            perform set_config('trueup.repair_id', repair_id::text, true);
+            execute format('select (r).* from trueup.%I($1::%s) as r', 'repair_' || p_check, v_key.key_type)
+                into v_answer
+                using p_entity_id;
+
+            if v_answer.outcome = 'corrected' then
+                set constraints all immediate;
+                set constraints all deferred;
+                perform set_config('trueup.repair_id', '', true);
+
+                update trueup.repairs as r
+                set reason = v_answer.reason, evidence = v_answer.evidence
+                where r.id = repair_id;
+
+                select jsonb_object_agg(t.entity_type, t.ids) into v_touched
+                from (
+                    select cp.entity_type, jsonb_agg(distinct rc.key_value) as ids
+                    from trueup.repair_changes as rc
+                    inner join (
+                        select distinct p.entity_type, p.table_name from trueup.check_populations as p
+                    ) as cp on rc.table_name = cp.table_name
+                    where rc.repair_id = apply_repair.repair_id
+                    group by cp.entity_type
+                ) as t;
+
+                v_touched := coalesce(v_touched, '{}') || jsonb_build_object(
+                    p_entity_type,
+                    coalesce(v_touched -> p_entity_type, '[]') || to_jsonb(p_entity_id)
+                );
+                v_after := trueup.violations_of(v_touched);
+                v_new := array(select unnest(v_after) except select unnest(v_before) order by 1);
+
+                if concat_ws(' ', p_check, p_entity_type, p_entity_id) = any(v_after) then
+                    raise exception 'the repair did not remove the violation' using errcode = 'TU100';
+                elsif cardinality(v_new) > 0 and v_is_proven then
+                    raise exception 'the repair would cause %', array_to_string(v_new, ', ') using errcode = 'TU100';
+                elsif cardinality(v_new) > 0 then
+                    raise exception 'what was there before?' using errcode = 'TU101';
+                elsif
+                    not exists (
+                        select 1 from trueup.repair_changes as rc where rc.repair_id = apply_repair.repair_id
+                    )
+                then
+                    raise exception 'the repair changed nothing that the journal saw'
+                        using errcode = 'TU100', hint = 'run trueup verify: a trigger journal_repairs may be disabled';
+                end if;
+                outcome := 'corrected';
+                reason := v_answer.reason;
+            else
+                raise exception '%', coalesce(v_answer.reason, 'a person decides') using errcode = 'TU100';
+            end if;
+        exception
+            when sqlstate 'TU101' then
+                v_before := v_before || trueup.violations_of(v_touched);
+                v_is_proven := true;
+            when lock_not_available or deadlock_detected then
+                outcome := 'busy';
+                reason := 'somebody else holds a row';
+                repair_id := null;
+                return;
+            when sqlstate 'TU100' then
+                outcome := 'review';
+                reason := sqlerrm;
+            when query_canceled or admin_shutdown or crash_shutdown or insufficient_privilege then
+                raise;
+            when others then
+                outcome := 'review';
+                reason := format('the repair was refused: %s (SQLSTATE %s)', sqlerrm, sqlstate);
+        end;
+    end loop;
+
+    if outcome = 'review' then
+        repair_id := null;
+        if v_check.severity <> 'info' then
+            perform trueup.queue_review(
+                p_check,
+                p_entity_type,
+                p_entity_id,
+                v_violation.description || ': ' || reason,
+                v_violation.company_id,
+                v_check.severity,
+                v_violation.evidence || jsonb_strip_nulls(jsonb_build_object('repair', v_answer.evidence)),
+                p_actor
+            );
+        end if;
+        return;
+    end if;
+
+    -- what the repair mended, also of other checks, is over: alerts and questions
+    with touched as (
+        select t.key as entity_type, i.entity_id
+        from jsonb_each(v_touched) as t
+        cross join lateral jsonb_array_elements_text(t.value) as i (entity_id)
+    ),
+
+    over as (
+        update trueup.data_consistency_alerts as al
+        set
+            status = 'resolved',
+            resolution = 'repaired',
+            resolution_notes = v_answer.reason,
+            resolved_at = clock_timestamp(),
+            resolved_run_id = p_run_id,
+            auto_corrected = true,
+            corrected_at = clock_timestamp()
+        from touched as t
+        where
+            al.entity_type = t.entity_type
+            and al.entity_id = t.entity_id
+            and al.status <> 'resolved'
+            and concat_ws(' ', al.alert_type, al.entity_type, al.entity_id) <> all(v_after)
+        returning al.alert_type, al.entity_type, al.entity_id
+    ),
+
+    closed as (
+        update trueup.manual_review_queue as q
+        set
+            status = 'resolved',
+            claimed_by = null,
+            claim_token = null,
+            lease_expires_at = null,
+            decided_at = clock_timestamp(),
+            decided_by = p_actor,
+            resolution_notes = v_answer.reason,
+            repair_id = apply_repair.repair_id,
+            updated_at = clock_timestamp()
+        from over as o
+        where
+            q.reason = o.alert_type
+            and q.entity_type = o.entity_type
+            and q.entity_id = o.entity_id
+            and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
+        returning q.id
+    )
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    select c.id, 'resolved', p_actor, jsonb_build_object('repair_id', apply_repair.repair_id)
+    from closed as c;
+end;
+$$;

@@ -1,0 +1,251 @@
+-- file_violations(run, check, most new alerts): the life of alerts, one check at a time
+--
+-- Reads pg_temp.trueup_violations, which the run filled from the check's view on its
+-- snapshot, and files the difference in one statement:
+--     not known           -> an open alert
+--     known and open      -> seen again
+--     known and resolved  -> the same row reopened
+--     open, not seen      -> resolved
+-- An accepted alert comes back when its term has ended or its evidence has changed.
+--
+-- Left alone: an alert whose last writer the run's snapshot cannot see, decided by
+-- transaction id (an id from the future belongs to another cluster, after a restore,
+-- and is ignored); and everything, when a run with a newer snapshot has already filed
+-- this check (superseded). More new violations than p_most are counted in one flood
+-- alert instead.
+
+create or replace function trueup.file_violations(
+    p_run_id bigint,
+    p_check text,
+    p_most bigint,
+    out superseded boolean,
+    out flooded boolean,
+    out violations bigint,
+    out opened bigint,
+    out reopened bigint,
+    out resolved bigint
+)
+    returns record
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    v_run trueup.check_runs;
+    v_check trueup.checks;
+    v_new bigint;
+begin
+    select cr.* into v_run from trueup.check_runs as cr where cr.id = p_run_id;
+    select ch.* into v_check from trueup.checks as ch where ch.name = p_check;
+
+    -- two runs file one after the other, and the later one sees what the earlier wrote
+    perform pg_advisory_xact_lock(hashtext('trueup.file_violations'), v_check.id::integer);
+
+    superseded := exists (
+        select 1
+        from trueup.check_results as r
+        where r.check_name = p_check and r.outcome = 'complete' and r.snapshot_at > v_run.snapshot_at
+    );
+    flooded := false;
+    select count(*) into violations from pg_temp.trueup_violations as f where f.check_name = p_check;
+    opened := 0;
+    reopened := 0;
+    resolved := 0;
+    if superseded then
+        return;
+    end if;
+
+    select count(*) into v_new
+    from pg_temp.trueup_violations as f
+    where
+        f.check_name = p_check
+        and not exists (
+            select 1
+            from trueup.data_consistency_alerts as al
+            where
+                al.alert_type = p_check
+                and al.entity_type = f.entity_type
+                and al.entity_id = f.entity_id
+                and al.status <> 'resolved'
+        );
+    flooded := v_new > p_most;
+
+    with seen as (
+        select f.company_id, f.entity_type, f.entity_id, f.description, f.evidence
+        from pg_temp.trueup_violations as f
+        where f.check_name = p_check
+        union all
+        select
+            null,
+            'check',
+            v_check.id::text,
+            format('%s new violations of %s at once: counted, not listed', v_new, p_check),
+            jsonb_build_object('new', v_new, 'most', p_most)
+        where flooded
+    ),
+
+    latest as (
+        -- the one row per entity that is open, or else was resolved last
+        select distinct on (al.entity_type, al.entity_id)
+            al.id,
+            al.entity_type,
+            al.entity_id,
+            al.status,
+            al.touched_xid > pg_current_xact_id()
+                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot) as is_ours
+        from trueup.data_consistency_alerts as al
+        where al.alert_type = p_check
+        order by al.entity_type, al.entity_id, al.status = 'resolved', al.id desc
+    ),
+
+    known as (
+        update trueup.data_consistency_alerts as al
+        set
+            status = case when ended.is_ended then 'open' else al.status end,
+            severity = v_check.severity,
+            description = s.description,
+            metadata = s.evidence,
+            last_seen_at = clock_timestamp(),
+            occurrences = al.occurrences + 1,
+            last_run_id = p_run_id,
+            accepted_by = case when not ended.is_ended then al.accepted_by end,
+            accepted_at = case when not ended.is_ended then al.accepted_at end,
+            accepted_reason = case when not ended.is_ended then al.accepted_reason end,
+            accepted_until = case when not ended.is_ended then al.accepted_until end,
+            accepted_evidence = case when not ended.is_ended then al.accepted_evidence end
+        from seen as s
+        inner join latest as l on s.entity_type = l.entity_type and s.entity_id = l.entity_id
+        inner join trueup.data_consistency_alerts as old on l.id = old.id
+        cross join lateral (
+            select
+                old.accepted_by is not null
+                and (
+                    coalesce(old.accepted_until < clock_timestamp(), false)
+                    or old.accepted_evidence is distinct from s.evidence
+                ) as is_ended
+        ) as ended
+        where
+            al.id = l.id
+            and l.is_ours
+            and al.status <> 'resolved'
+            and (
+                al.touched_xid > pg_current_xact_id()
+                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
+            )
+        returning al.id
+    ),
+
+    back as (
+        update trueup.data_consistency_alerts as al
+        set
+            status = 'open',
+            severity = v_check.severity,
+            description = s.description,
+            metadata = s.evidence,
+            last_seen_at = clock_timestamp(),
+            occurrences = al.occurrences + 1,
+            last_run_id = p_run_id,
+            reopened_count = al.reopened_count + 1,
+            reopened_at = clock_timestamp(),
+            acknowledged_by = null,
+            acknowledged_at = null,
+            accepted_by = null,
+            accepted_at = null,
+            accepted_reason = null,
+            accepted_until = null,
+            accepted_evidence = null,
+            auto_corrected = false,
+            corrected_at = null,
+            resolved_at = null,
+            resolution = null,
+            resolution_notes = null,
+            resolved_run_id = null
+        from seen as s
+        inner join latest as l on s.entity_type = l.entity_type and s.entity_id = l.entity_id
+        where
+            al.id = l.id
+            and l.is_ours
+            and l.status = 'resolved'
+            and al.status = 'resolved'
+            and (not flooded or s.entity_type = 'check')
+        returning al.id
+    ),
+
+    fresh as (
+        insert into trueup.data_consistency_alerts
+            (company_id, alert_type, severity, entity_type, entity_id, description, metadata,
+             first_run_id, last_run_id)
+        select
+            s.company_id, p_check, v_check.severity, s.entity_type, s.entity_id, s.description, s.evidence,
+            p_run_id, p_run_id
+        from seen as s
+        where
+            (not flooded or s.entity_type = 'check')
+            and not exists (
+                select 1
+                from latest as l
+                where l.entity_type = s.entity_type and l.entity_id = s.entity_id
+            )
+        on conflict (alert_type, entity_type, entity_id) where status <> 'resolved' do nothing
+        returning id
+    ),
+
+    gone as (
+        update trueup.data_consistency_alerts as al
+        set
+            status = 'resolved',
+            resolved_at = clock_timestamp(),
+            resolved_run_id = p_run_id,
+            last_run_id = p_run_id,
+            resolution = case
+                when v_check.definition_changed_at > al.last_seen_at then 'definition changed'
+                else 'fixed elsewhere'
+            end
+        where
+            al.alert_type = p_check
+            and al.status <> 'resolved'
+            and (
+                al.touched_xid > pg_current_xact_id()
+                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
+            )
+            and not exists (
+                select 1
+                from seen as s
+                where s.entity_type = al.entity_type and s.entity_id = al.entity_id
+            )
+        returning al.id, al.entity_type, al.entity_id
+    ),
+
+    -- nobody should be asked to decide what is no longer wrong
+    closed as (
+        update trueup.manual_review_queue as q
+        set
+            status = 'resolved',
+            claimed_by = null,
+            claim_token = null,
+            lease_expires_at = null,
+            decided_at = clock_timestamp(),
+            decided_by = 'run ' || p_run_id,
+            resolution_notes = 'the violation is gone',
+            updated_at = clock_timestamp()
+        from gone as g
+        where
+            q.reason = p_check
+            and q.entity_type = g.entity_type
+            and q.entity_id = g.entity_id
+            and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
+        returning q.id
+    ),
+
+    noted as (
+        insert into trueup.manual_review_events (item_id, event, actor, details)
+        select c.id, 'resolved', 'run ' || p_run_id, jsonb_build_object('notes', 'the violation is gone')
+        from closed as c
+    )
+
+    select
+        (select count(*) from fresh),
+        (select count(*) from back),
+        (select count(*) from gone)
+    into opened, reopened, resolved;
+end;
+$$;

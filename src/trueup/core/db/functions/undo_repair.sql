@@ -1,0 +1,145 @@
+-- undo_repair(repair): put every row that a repair changed back as it was
+--
+-- Refused, with nothing changed, when one of the rows has changed since (TU003). Fill
+-- and sync triggers stand aside and guards only file their alerts: a person decided.
+-- A CHECK constraint or foreign key of ours that refuses the old row is set back to NOT
+-- VALID in the same transaction, and named in the answer: the old row is then what it was
+-- before the constraint could be validated, a legacy row. Foreign keys refuse when what a
+-- repair corrected is the key that others refer to, as a customer's company is.
+
+create or replace function trueup.undo_repair(
+    p_repair_id bigint,
+    p_actor text default session_user,
+    out rows_restored integer,
+    out constraints_loosened text[]
+)
+    returns record
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    v_repair trueup.repairs;
+    v_change trueup.repair_changes;
+    v_current jsonb;
+    v_columns text;
+    v_constraint text;
+    v_registered trueup.constraints;
+begin
+    rows_restored := 0;
+    constraints_loosened := '{}';
+
+    select r.* into v_repair from trueup.repairs as r where r.id = p_repair_id for update;
+    if v_repair.id is null then
+        raise exception 'no repair has id %', p_repair_id using errcode = 'TU002';
+    end if;
+    if v_repair.undone_at is not null then
+        raise exception 'repair % was already undone', p_repair_id
+            using errcode = 'TU003', detail = format('By %s at %s.', v_repair.undone_by, v_repair.undone_at);
+    end if;
+
+    perform set_config('trueup.undo', 'on', true);
+
+    for v_change in
+        select rc.* from trueup.repair_changes as rc where rc.repair_id = p_repair_id order by rc.id desc
+    loop
+        execute format(
+            'select to_jsonb(t) from %s as t where t.%I::text = $1 for update',
+            v_change.table_name, v_change.key_column
+        )
+        into v_current
+        using v_change.key_value;
+
+        if v_current is distinct from v_change.after then
+            raise exception 'repair % cannot be undone: % % has changed since',
+                p_repair_id, v_change.table_name, v_change.key_value
+                using
+                    errcode = 'TU003',
+                    detail = format(
+                        'Columns that differ: %s.',
+                        coalesce(
+                            (
+                                select string_agg(k.key, ', ' order by k.key)
+                                from jsonb_object_keys(
+                                    coalesce(v_change.after, '{}') || coalesce(v_current, '{}')
+                                ) as k (key)
+                                where v_change.after -> k.key is distinct from v_current -> k.key
+                            ),
+                            'all'
+                        )
+                    ),
+                    hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        end if;
+
+        -- generated columns follow from the others; an identity column is the key itself
+        select string_agg(format('%I', att.attname), ', ' order by att.attnum) into v_columns
+        from pg_catalog.pg_attribute as att
+        where
+            att.attrelid = v_change.table_name::regclass
+            and att.attnum > 0
+            and not att.attisdropped
+            and att.attgenerated = ''
+            and (att.attidentity = '' or v_change.operation = 'delete');
+
+        loop
+            begin
+                if v_change.operation = 'insert' then
+                    execute format(
+                        'delete from %s as t where t.%I::text = $1', v_change.table_name, v_change.key_column
+                    ) using v_change.key_value;
+                elsif v_change.operation = 'update' then
+                    execute format(
+                        'update %1$s as t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2)) '
+                        'where t.%3$I::text = $1',
+                        v_change.table_name, v_columns, v_change.key_column
+                    ) using v_change.key_value, v_change.before;
+                else
+                    execute format(
+                        'insert into %1$s (%2$s) overriding system value '
+                        'select %2$s from jsonb_populate_record(null::%1$s, $1)',
+                        v_change.table_name, v_columns
+                    ) using v_change.before;
+                end if;
+                exit;
+            exception
+                when check_violation or foreign_key_violation then
+                    get stacked diagnostics v_constraint = constraint_name;
+                    -- a key that others refer to may go back to what it was; a row may not go away
+                    select ct.* into v_registered
+                    from trueup.constraints as ct
+                    where
+                        ct.name = v_constraint
+                        and (
+                            (ct.kind = 'check' and ct.table_name = v_change.table_name)
+                            or (ct.kind = 'foreign key' and v_change.operation = 'update')
+                        );
+                    if v_registered.name is null then
+                        raise;
+                    end if;
+            end;
+            -- the row is written while the constraint is away; NOT VALID does not look at it
+            -- again. ALTER TABLE is refused while deferred checks of rows are waiting.
+            set constraints all immediate;
+            set constraints all deferred;
+            execute format('alter table %s drop constraint %I', v_registered.table_name, v_constraint);
+            constraints_loosened := constraints_loosened || v_constraint;
+        end loop;
+        rows_restored := rows_restored + 1;
+    end loop;
+
+    set constraints all immediate;
+    set constraints all deferred;
+    for v_registered in
+        select ct.* from trueup.constraints as ct where ct.name = any(constraints_loosened)
+    loop
+        execute format(
+            'alter table %s add constraint %I %s %s not valid',
+            v_registered.table_name, v_registered.name, v_registered.kind, v_registered.definition
+        );
+    end loop;
+
+    update trueup.repairs as r
+    set undone_at = clock_timestamp(), undone_by = p_actor
+    where r.id = p_repair_id;
+    perform set_config('trueup.undo', '', true);
+end;
+$$;

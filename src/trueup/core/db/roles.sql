@@ -1,0 +1,113 @@
+-- roles.sql: who may do what in schema trueup
+--
+-- Run at every migration and harmless to run again; a user without CREATEROLE gets a
+-- warning and an otherwise complete migration, and a superuser runs this file once.
+-- The roles cannot log in: grant them to your own. What they need on the application's
+-- tables is in the pack's db/roles.sql.
+--
+--     trueup_owner      everything in schema trueup
+--     trueup_runner     evaluates checks, files alerts, repairs
+--     trueup_reviewer   reads alerts and the queue, decides through functions
+--     trueup_app        hands work to the queue
+--     trueup_dashboard  reads what dashboards show
+
+do $$
+declare
+    v_role text;
+begin
+    foreach v_role in array array[
+        'trueup_owner', 'trueup_runner', 'trueup_reviewer', 'trueup_app', 'trueup_dashboard'
+    ] loop
+        if to_regrole(v_role) is null then
+            begin
+                execute format('create role %I nologin', v_role);
+            exception
+                when duplicate_object or unique_violation then
+                    null; -- a migration of another database was quicker
+            end;
+        end if;
+    end loop;
+exception
+    when insufficient_privilege then
+        raise warning 'the trueup roles were not created: have a superuser run roles.sql (db/README.md)';
+end;
+$$;
+
+do $$
+declare
+    r record;
+begin
+    if
+        exists (
+            select 1
+            from unnest(array['owner', 'runner', 'reviewer', 'app', 'dashboard']) as n (name)
+            where to_regrole('trueup_' || n.name) is null
+        )
+    then
+        return;
+    end if;
+
+    grant usage on schema trueup
+        to trueup_owner, trueup_runner, trueup_reviewer, trueup_app, trueup_dashboard;
+    grant create on schema trueup to trueup_owner;
+    grant all on all tables in schema trueup to trueup_owner;
+    grant select, insert, update, delete on all tables in schema trueup to trueup_runner;
+    revoke update, delete on trueup.manual_review_events from trueup_runner;
+    grant select on
+        trueup.data_consistency_alerts,
+        trueup.manual_review_queue,
+        trueup.manual_review_events,
+        trueup.checks,
+        trueup.check_runs,
+        trueup.check_results,
+        trueup.consistency_rates,
+        trueup.guards,
+        trueup.settings,
+        trueup.repairs,
+        trueup.repair_changes
+        to trueup_reviewer;
+    grant select on
+        trueup.data_consistency_alerts,
+        trueup.manual_review_queue,
+        trueup.checks,
+        trueup.check_runs,
+        trueup.check_results,
+        trueup.consistency_rates,
+        trueup.guards,
+        trueup.repairs
+        to trueup_dashboard;
+
+    -- a function that runs with its owner's rights is for those it is meant for; the
+    -- others do nothing that their caller may not do
+    for r in
+        select p.oid::regprocedure as name, p.proname, p.prosecdef, p.prorettype = 'trigger'::regtype as is_trigger
+        from pg_catalog.pg_proc as p
+        where
+            p.pronamespace = 'trueup'::regnamespace
+            and not exists (
+                select 1
+                from pg_catalog.pg_depend as d
+                where d.objid = p.oid and d.classid = 'pg_proc'::regclass and d.deptype = 'e'
+            )
+    loop
+        execute format('revoke all on function %s from public', r.name);
+        if r.is_trigger then
+            continue;
+        end if;
+        execute format('grant execute on function %s to trueup_owner, trueup_runner', r.name);
+        if not r.prosecdef then
+            execute format('grant execute on function %s to trueup_reviewer, trueup_app, trueup_dashboard', r.name);
+        elsif
+            r.proname like '%\_review%' and r.proname <> 'queue_review'
+            or r.proname in ('acknowledge_alert', 'snooze_alert', 'accept_alert')
+        then
+            execute format('grant execute on function %s to trueup_reviewer', r.name);
+        elsif r.proname = 'queue_review' then
+            execute format('grant execute on function %s to trueup_app, trueup_reviewer', r.name);
+        end if;
+    end loop;
+
+    -- dashboards name tables without their schema
+    execute format('alter role trueup_dashboard in database %I set search_path = trueup, public', current_database());
+end;
+$$;

@@ -1,0 +1,56 @@
+"""How people write durations and instants; the only place where they are read."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from trueup.errors import UsageError
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])\s*")
+
+
+def duration(text: str) -> timedelta:
+    """Return the length of `text`: parts such as 90s, 30m, 2h, 1d, 1w, also joined (1h30m).
+
+    Raises UsageError for anything else, and for nothing at all (0s).
+    """
+    found = _duration(text)
+    if found is None:
+        raise UsageError(f"'{text}' is no duration; write 90s, 30m, 2h, 1d or 1h30m")
+    return found
+
+
+def instant(text: str, *, now: datetime | None = None) -> datetime:
+    """Return the instant meant by `text`: a duration from `now` on, or an ISO date or time.
+
+    A date means its first moment. Without an offset the zone of this machine is meant.
+    Raises UsageError for anything else, and for what is not to come.
+    """
+    now = now or datetime.now().astimezone()
+    try:
+        length = _duration(text)
+        found = now + length if length is not None else datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"'{text}' is no time; write 2h or 1d from now on, 2025-11-03, or 2025-11-03T09:00"
+        ) from None
+    if found <= now:
+        raise UsageError(f"'{text}' has passed ({found:%Y-%m-%d %H:%M %z}); say a time to come")
+    return found
+
+
+def _duration(text: str) -> timedelta | None:
+    """Return the length, None for text that is not written as one."""
+    bare = text.strip().lower()
+    parts = _PART.findall(bare)
+    if not parts or _PART.sub("", bare):
+        return None
+    try:
+        length = timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    except OverflowError:
+        raise UsageError(f"'{text}' is longer than anybody can wait") from None
+    if length <= timedelta():
+        raise UsageError(f"'{text}' is no time at all; write 90s, 30m, 2h or 1d")
+    return length

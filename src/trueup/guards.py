@@ -1,0 +1,46 @@
+"""Guards: what a violation at COMMIT costs, an alert or the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from trueup.errors import UsageError
+from trueup.names import unknown
+from trueup.store import session
+
+MODES = ("off", "observe", "enforce")
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One guard and its mode; `open_violations` counts the alerts of its check that are not resolved."""
+
+    name: str
+    mode: str
+    changed_at: datetime
+    changed_by: str
+    severity: str
+    invariant: str
+    open_violations: int
+
+
+def list_guards(*, database: str | None = None) -> list[Guard]:
+    """Return the guards by name."""
+    with session(database, "guard list") as connection:
+        return connection.rows("guards", Guard)
+
+
+def set_mode(name: str, mode: str, actor: str | None = None, *, database: str | None = None) -> Guard:
+    """Set the mode of a guard, from the next COMMIT on, also of sessions that are open.
+
+    Raises NotFoundError, with the nearest names, and UsageError for a mode there is not.
+    """
+    if mode not in MODES:
+        raise UsageError(f"a guard has no mode {mode}; the modes are {', '.join(MODES)}")
+    with session(database, "guard set") as connection, connection.transaction():
+        known = [guard.name for guard in connection.rows("guards", Guard)]
+        if name not in known:
+            raise unknown("guard", name, known, "`trueup guard list`")
+        connection.run("change_guard_mode", name=name, mode=mode, actor=actor)
+        return next(guard for guard in connection.rows("guards", Guard) if guard.name == name)

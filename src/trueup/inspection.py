@@ -1,0 +1,214 @@
+"""Look without touching: what is deployed, what differs, what last ran, what the catalogue says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trueup import deploy, packs
+from trueup.errors import DatabaseError
+from trueup.migration import current, pending_revisions, refuse_newer
+from trueup.model import Change, ConstraintState
+from trueup.store import Session, session
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalogue: an invariant, what prevents it being broken, and what repairs it."""
+
+    name: str
+    severity: str
+    entity: str
+    invariant: str
+    prevented: str
+    repair: str
+    guard: bool
+    population: str
+    cost: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether everything of ours exists, is enabled, valid and equal to its file.
+
+    `problems` are what `trueup migrate` mends; `notes` are facts that are no fault,
+    such as a constraint that legacy rows keep from being validated.
+    """
+
+    problems: tuple[Change, ...]
+    notes: tuple[Change, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No problem was found."""
+        return not self.problems
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The newest run of one kind."""
+
+    id: int
+    kind: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    violations: int
+    checks_failed: int
+    rate: Any
+
+
+@dataclass(frozen=True)
+class GuardMode:
+    """A guard and its mode."""
+
+    name: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of the layer in one database."""
+
+    server: str
+    database: str
+    revisions: tuple[str, ...]
+    pending_revisions: tuple[str, ...]
+    pending_files: tuple[Change, ...]
+    constraints: dict[str, int]
+    guards: tuple[GuardMode, ...]
+    runs: tuple[LastRun, ...]
+    open_alerts: dict[str, int]
+    open_reviews: int
+
+
+@dataclass(frozen=True)
+class _Facts:
+    server: str
+    database: str
+    open_alerts: dict[str, int]
+    open_reviews: int
+
+
+@dataclass(frozen=True)
+class _Stray:
+    kind: str
+    identity: str
+
+
+def catalog(*, pack: Path | None = None) -> list[Entry]:
+    """Return the catalogue of a pack, the layer's own checks included; needs no database."""
+    loaded = packs.load(pack)
+    return [
+        Entry(
+            check.name,
+            check.severity,
+            check.entity,
+            check.invariant,
+            check.prevented,
+            check.repair,
+            check.name in loaded.guards,
+            check.population,
+            check.cost,
+        )
+        for check in loaded.checks
+    ]
+
+
+def status(*, database: str | None = None, pack: Path | None = None) -> Status:
+    """Return revisions, pending files, guard modes, last runs and what is open; changes nothing."""
+    loaded = packs.load(pack)
+    with session(database, "status") as connection:
+        if not connection.value("has_trueup"):
+            raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
+        facts = connection.row("status_facts", _Facts)
+        assert facts is not None
+        refuse_newer(connection, loaded)
+        constraints: dict[str, int] = {}
+        for constraint in connection.rows("constraint_states", ConstraintState):
+            constraints[constraint.state] = constraints.get(constraint.state, 0) + 1
+        return Status(
+            facts.server,
+            facts.database,
+            current(connection),
+            tuple(pending_revisions(connection, loaded)),
+            tuple(
+                Change("deploy", file.name, reason)
+                for file, reason in deploy.pending_files(connection, loaded)
+            ),
+            constraints,
+            tuple(connection.rows("guard_modes", GuardMode)),
+            tuple(connection.rows("last_runs", LastRun)),
+            facts.open_alerts,
+            facts.open_reviews,
+        )
+
+
+def verify(*, database: str | None = None, pack: Path | None = None) -> Verification:
+    """Compare everything of ours with its file and its registration; changes nothing."""
+    loaded = packs.load(pack)
+    with session(database, "verify") as connection:
+        if not connection.value("has_trueup"):
+            raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
+        refuse_newer(connection, loaded)
+        problems = [Change("missing", f"revision {name}") for name in pending_revisions(connection, loaded)]
+        problems += [
+            Change("missing", f"table trueup.{name}") for name in connection.values("missing_tables")
+        ]
+        problems += [
+            Change("differs", file.name, why) for file, why in deploy.pending_files(connection, loaded)
+        ]
+        problems += _generated(connection)
+        problems += _constraints(connection, problem=True)
+        notes = _constraints(connection, problem=False)
+        known_triggers = [o.identity for f in loaded.files for o in f.objects if o.kind == "trigger"]
+        problems += [
+            Change(
+                "unknown",
+                f"trigger {stray.name} on {stray.table_name}",
+                "calls a function of ours, stands in no file",
+            )
+            for stray in connection.rows("stray_triggers", deploy.Named, known=known_triggers)
+        ]
+        known = [f"{o.kind} {o.identity}" for f in loaded.files for o in f.objects]
+        known += [
+            f"function trueup.violations_of_{e.entity_type}"
+            for e in connection.rows("entities", deploy.Entity)
+        ]
+        notes += [
+            Change("unknown", f"{stray.kind} {stray.identity}", "in schema trueup, but stands in no file")
+            for stray in connection.rows("stray_objects", _Stray, known=known)
+        ]
+        notes += [
+            Change("off", f"guard {guard.name}")
+            for guard in connection.rows("guard_modes", GuardMode)
+            if guard.mode == "off"
+        ]
+    return Verification(tuple(problems), tuple(notes))
+
+
+def _generated(connection: Session) -> list[Change]:
+    return [
+        Change("differs", identity, state.state)
+        for (_, identity), state in deploy.object_states(connection).items()
+        if state.file == deploy.GENERATED and state.state != "deployed"
+    ]
+
+
+def _constraints(connection: Session, *, problem: bool) -> list[Change]:
+    found = []
+    for state in connection.rows("constraint_states", ConstraintState):
+        waits = state.state == "not valid" or (
+            state.state == "missing"
+            and state.check_name is not None
+            and state.kind in ("exclude", "unique index")
+        )
+        if state.state != "valid" and waits != problem:
+            found.append(
+                Change(
+                    state.state, f"{state.kind} {state.name} on {state.table_name}", state.check_name or ""
+                )
+            )
+    return found

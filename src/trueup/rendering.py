@@ -1,0 +1,185 @@
+"""One run, five formats: the same result as text for a person and as data for a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from xml.sax.saxutils import escape, quoteattr
+
+from trueup.model import Run
+from trueup.packs import Pack
+
+# SARIF and JUnit know fewer levels than we do
+SARIF_LEVELS = {"critical": "error", "warning": "warning", "info": "note"}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON knows it: dataclasses as objects, instants as ISO 8601, keys as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value) if isinstance(value, UUID) else value
+
+
+def as_json(value: Any) -> str:
+    """Return any result as JSON text."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False)
+
+
+def run_as_json(run: Run, fail_on: str) -> str:
+    """Return a run as JSON text, with its totals and the exit code it leads to."""
+    totals = {
+        "violations": run.violations,
+        "opened": sum(result.opened for result in run.results),
+        "reopened": sum(result.reopened for result in run.results),
+        "resolved": sum(result.resolved for result in run.results),
+        "failed": [result.name for result in run.results if result.outcome in ("error", "timeout")],
+        "consistency_rate": run.rate,
+        "exit_code": run.exit_code(fail_on),
+    }
+    return as_json({**asdict(run), **totals})
+
+
+def run_as_junit(run: Run) -> str:
+    """Return a run as JUnit XML: a check is a test case, a violation a failure."""
+    failures = sum(result.failing > 0 for result in run.results if result.outcome == "complete")
+    errors = sum(result.outcome in ("error", "timeout") for result in run.results)
+    seconds = sum(result.duration_ms for result in run.results) / 1000
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuite name="trueup" tests="{len(run.results)}" failures="{failures}" errors="{errors}" '
+        f'time="{seconds:.3f}" timestamp={quoteattr(run.started_at.isoformat())}>',
+    ]
+    for result in run.results:
+        took = result.duration_ms / 1000
+        case = f'  <testcase classname="trueup.{result.severity}" name="{result.name}" time="{took:.3f}"'
+        if result.outcome in ("error", "timeout"):
+            lines += [
+                f"{case}>",
+                f"    <error message={quoteattr(_clean(result.error or ''))}/>",
+                "  </testcase>",
+            ]
+        elif result.failing:
+            shown = "\n".join(
+                f"{item.entity_type} {item.entity_id}: {item.description}" for item in result.examples
+            )
+            message = quoteattr(f"{result.failing} violations: {result.invariant}")
+            lines += [
+                f"{case}>",
+                f"    <failure message={message}>{escape(_clean(shown))}</failure>",
+                "  </testcase>",
+            ]
+        else:
+            lines.append(f"{case}/>")
+    return "\n".join([*lines, "</testsuite>"])
+
+
+def run_as_sarif(run: Run, pack: Pack, version: str) -> str:
+    """Return a run as SARIF 2.1.0: a check is a rule, each example a result in the check's file."""
+    files = {check.name: check.file for check in pack.checks}
+    rules = [
+        {
+            "id": result.name,
+            "shortDescription": {"text": result.invariant},
+            "defaultConfiguration": {"level": SARIF_LEVELS[result.severity]},
+        }
+        for result in run.results
+    ]
+    results = []
+    for place, result in enumerate(run.results):
+        location = {"physicalLocation": {"artifactLocation": {"uri": files[result.name]}}}
+        base = {"ruleId": result.name, "ruleIndex": place, "locations": [location]}
+        if result.outcome in ("error", "timeout"):
+            results.append({**base, "level": "error", "message": {"text": f"could not run: {result.error}"}})
+        for item in result.examples:
+            text = f"{item.entity_type} {item.entity_id}: {item.description}"
+            results.append(
+                {
+                    **base,
+                    "level": SARIF_LEVELS[result.severity],
+                    "message": {"text": text},
+                    "partialFingerprints": {
+                        "entity/v1": f"{result.name}/{item.entity_type}/{item.entity_id}"
+                    },
+                    "properties": {"violations": result.violations, "evidence": item.evidence},
+                }
+            )
+    driver = {"name": "trueup", "version": version, "rules": rules}
+    return as_json(
+        {
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{"tool": {"driver": driver}, "results": results}],
+        }
+    )
+
+
+def run_as_prometheus(run: Run) -> str:
+    """Return a run as a Prometheus text exposition, fit for the textfile collector."""
+    lines: list[str] = []
+
+    def metric(name: str, kind: str, text: str, samples: list[tuple[dict[str, str], float]]) -> None:
+        lines.append(f"# HELP trueup_{name} {text}")
+        lines.append(f"# TYPE trueup_{name} {kind}")
+        for labels, value in samples:
+            inner = ",".join(f'{key}="{_label(item)}"' for key, item in labels.items())
+            lines.append(f"trueup_{name}{'{' + inner + '}' if inner else ''} {value:.17g}")
+
+    def each(field: str, scale: float = 1) -> list[tuple[dict[str, str], float]]:
+        return [
+            ({"check": result.name, "severity": result.severity}, float(getattr(result, field) or 0) * scale)
+            for result in run.results
+            if result.outcome != "superseded"
+        ]
+
+    metric("check_violations", "gauge", "Rows that violate the invariant of a check.", each("violations"))
+    metric("check_rows_tested", "gauge", "Population of a check.", each("rows_tested"))
+    metric(
+        "check_duration_seconds", "gauge", "Time the evaluation of a check took.", each("duration_ms", 0.001)
+    )
+    metric(
+        "check_up",
+        "gauge",
+        "1 when the last evaluation of a check was complete.",
+        [
+            (
+                {"check": result.name, "severity": result.severity},
+                float(result.outcome in ("complete", "superseded")),
+            )
+            for result in run.results
+        ],
+    )
+    metric(
+        "consistency_ratio",
+        "gauge",
+        "Share of entities without an open critical or warning alert.",
+        [({"company": rate.company_id or ""}, float(rate.rate) / 100) for rate in run.rates],
+    )
+    metric(
+        "run_timestamp_seconds",
+        "gauge",
+        "When the last run of checks finished, in Unix time.",
+        [({}, run.finished_at.timestamp())],
+    )
+    return "\n".join(lines)
+
+
+def _label(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _clean(text: str) -> str:
+    """Return text without the control characters that XML 1.0 cannot hold."""
+    return "".join(character for character in text if character >= " " or character in "\t\n\r")

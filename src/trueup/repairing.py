@@ -1,0 +1,223 @@
+"""Correct what evidence allows, one entity at a time, and hand the rest to people.
+
+Everything that decides is in SQL (trueup.apply_repair); here is the order, the budget,
+the transactions and the counting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from trueup import packs
+from trueup.errors import RefusedError
+from trueup.evaluation import (
+    EXAMPLES,
+    MAX_ALERTS,
+    TIMEOUT,
+    Progress,
+    evaluate,
+    file,
+    recorded,
+    require,
+    silent,
+)
+from trueup.model import CheckRepairs, Outcome, Repairs, Run, Undone
+from trueup.packs import Check
+from trueup.store import LOCK_TIMEOUT, Session, session
+
+MAX_CHANGES = 1000
+MAX_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    entity_type: str
+    entity_id: str
+
+
+def repair(
+    names: Iterable[str] = (),
+    *,
+    database: str | None = None,
+    pack: Path | None = None,
+    apply: bool = False,
+    max_changes: int | None = None,
+    actor: str | None = None,
+    timeout: str = TIMEOUT,
+    max_alerts: int = MAX_ALERTS,
+    progress: Progress = silent,
+) -> Repairs:
+    """Repair the violations of the checks named (default: all) and return what became of each.
+
+    Either way it begins as a full `check` does, and files the alerts. Without `apply`, a
+    dry run: every repair is carried out and rolled back, so the answer is exact and the
+    application's tables stay as they are. With it, each entity is one transaction;
+    what cannot be corrected goes to trueup.manual_review_queue. Entities whose alert a
+    person has accepted are left alone.
+
+    `max_changes` is the budget (default: 1,000, or 5 per cent of all entities if that is
+    more). Raises RefusedError when more entities than that would be repaired: nothing is
+    applied, and one alert says so.
+    """
+    loaded = packs.load(pack)
+    selected = loaded.select(names)
+    with session(database, "repair") as connection:
+        require(connection, loaded)
+        connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
+        order = {
+            name: place
+            for place, name in enumerate(connection.values("repair_order", names=[c.name for c in selected]))
+        }
+        chosen = sorted(
+            (c for c in selected if c.populations and c.name in order), key=lambda c: order[c.name]
+        )
+        # every check is evaluated: the budget is a share of all entities, and the run files all alerts
+        with recorded(connection, "repair", len(loaded.checks)) as run_id:
+            snapshot, results = evaluate(connection, list(loaded.checks), timeout=timeout, progress=progress)
+            _keep_budget(connection, run_id, chosen, loaded.repairs, max_changes, apply)
+            run = file(
+                connection, run_id, "repair", snapshot, results, max_alerts=max_alerts, examples=EXAMPLES
+            )
+            done = _repair_all(connection, run, chosen, loaded.repairs, actor, apply, progress)
+            connection.run("record_repairs", run_id=run_id, repairs=json.dumps(_counts(done, apply)))
+    return Repairs(run, apply, tuple(done))
+
+
+def undo(repair_id: int, *, database: str | None = None, actor: str | None = None) -> Undone:
+    """Put back every row that a repair changed.
+
+    Raises RefusedError, with nothing changed, when one of them has changed since, or
+    the repair was undone before.
+    """
+    with session(database, "repair --undo") as connection, connection.transaction():
+        connection.set_local("lock_timeout", LOCK_TIMEOUT)
+        undone = connection.row("undo_repair", Undone, repair_id=repair_id, actor=actor)
+    assert undone is not None
+    return undone
+
+
+def _keep_budget(
+    connection: Session,
+    run_id: int,
+    checks: list[Check],
+    repairs: frozenset[str],
+    max_changes: int | None,
+    apply: bool,
+) -> None:
+    wanted = connection.value(
+        "count_candidates", names=[check.name for check in checks if check.name in repairs]
+    )
+    share = int(connection.value("entities_total") * MAX_SHARE)
+    budget = max(MAX_CHANGES, share) if max_changes is None else max_changes
+    if wanted <= budget:
+        if apply:
+            connection.run("within_budget", run_id=run_id)
+        return
+    if apply:
+        connection.value("over_budget", wanted=wanted, budget=budget, run_id=run_id)
+    raise RefusedError(
+        f"{wanted} entities violate a check with a repair, and the budget is {budget}: nothing was changed\n"
+        f"find out what happened first; to go on, repair fewer checks at once or give --max-changes {wanted}"
+    )
+
+
+def _repair_all(
+    connection: Session,
+    run: Run,
+    checks: list[Check],
+    repairs: frozenset[str],
+    actor: str | None,
+    apply: bool,
+    progress: Progress,
+) -> list[CheckRepairs]:
+    total = sum(
+        result.violations for result in run.results if result.name in {check.name for check in checks}
+    )
+    attempted = 0
+    done = []
+    for check in checks:
+        outcomes: Counter[str] = Counter()
+        reasons: Counter[tuple[str, str]] = Counter()
+        for candidate in _candidates(connection, check.name):
+            outcome = _repair_one(
+                connection, run.id, check.name, candidate, actor, apply, check.name in repairs
+            )
+            outcomes[outcome.outcome] += 1
+            reasons[outcome.outcome, outcome.reason] += 1
+            attempted += 1
+            progress(check.name, attempted, total)
+        if outcomes:
+            done.append(
+                CheckRepairs(
+                    check.name,
+                    check.repair,
+                    outcomes.total(),
+                    corrected=outcomes["corrected"],
+                    review=outcomes["review"],
+                    clean=outcomes["clean"],
+                    busy=outcomes["busy"],
+                    reasons=tuple((*key, count) for key, count in reasons.most_common(20)),
+                )
+            )
+    progress("", total, total)
+    return done
+
+
+def _repair_one(
+    connection: Session,
+    run_id: int,
+    check: str,
+    candidate: _Candidate,
+    actor: str | None,
+    apply: bool,
+    correct: bool,
+) -> Outcome:
+    with connection.transaction(rollback=not apply):
+        outcome = connection.row(
+            "apply_repair",
+            Outcome,
+            check=check,
+            entity_type=candidate.entity_type,
+            entity_id=candidate.entity_id,
+            actor=actor,
+            run_id=run_id,
+            correct=correct,
+        )
+    assert outcome is not None
+    return outcome
+
+
+def _candidates(connection: Session, check: str) -> Iterator[_Candidate]:
+    after = _Candidate("", "")
+    while True:
+        page = connection.rows(
+            "candidates",
+            _Candidate,
+            name=check,
+            after_length=len(after.entity_id),
+            after_id=after.entity_id,
+            after_type=after.entity_type,
+        )
+        yield from page
+        if not page:
+            return
+        after = page[-1]
+
+
+def _counts(done: list[CheckRepairs], apply: bool) -> dict[str, object]:
+    return {
+        "applied": apply,
+        "checks": {
+            item.name: {
+                "corrected": item.corrected,
+                "review": item.review,
+                "clean": item.clean,
+                "busy": item.busy,
+            }
+            for item in done
+        },
+    }

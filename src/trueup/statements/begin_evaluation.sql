@@ -1,0 +1,17 @@
+-- one row per violation, kept on the server; the NOT NULL keys refuse a view that has lost its entity
+create temporary table if not exists trueup_violations (
+    check_name text not null,
+    company_id text,
+    entity_type text not null,
+    entity_id text not null,
+    description text not null,
+    evidence jsonb
+) on commit preserve rows;
+
+create temporary table if not exists trueup_populations (
+    entity_type text not null,
+    company_id text,
+    entities bigint not null
+) on commit preserve rows;
+
+truncate pg_temp.trueup_violations, pg_temp.trueup_populations;

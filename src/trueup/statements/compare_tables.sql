@@ -1,0 +1,33 @@
+-- what the host revision expects (created in pg_temp by the caller) beside what is there
+select
+    e.relname::text as table_name,
+    to_regclass(format('public.%%I', e.relname)) is not null as is_present,
+    quote_ident(e.relname) as quoted_table,
+    ec.attname::text as column_name,
+    quote_ident(ec.attname) as quoted_column,
+    format_type(ec.atttypid, ec.atttypmod) as expected_type,
+    format_type(lc.atttypid, lc.atttypmod) as live_type,
+    ec.attgenerated <> '' as is_generated,
+    lc.attgenerated <> '' as live_is_generated,
+    pg_get_expr(ed.adbin, ed.adrelid) as expression,
+    coalesce(lc.attnotnull, false) as live_not_null,
+    ec.attnotnull as expected_not_null,
+    ec.atttypid = 'boolean'::regtype as is_boolean,
+    coalesce(
+        (
+            select pk.indkey[0] = lc.attnum and pk.indnkeyatts = 1
+            from pg_catalog.pg_index as pk
+            where pk.indrelid = lc.attrelid and pk.indisprimary
+        ),
+        false
+    ) as is_key
+from pg_catalog.pg_class as e
+inner join pg_catalog.pg_attribute as ec on e.oid = ec.attrelid and ec.attnum > 0
+left join pg_catalog.pg_attrdef as ed on ec.attrelid = ed.adrelid and ec.attnum = ed.adnum
+left join pg_catalog.pg_attribute as lc
+    on
+        lc.attrelid = to_regclass(format('public.%%I', e.relname))
+        and lc.attname = ec.attname
+        and not lc.attisdropped
+where e.relnamespace = pg_my_temp_schema() and e.relkind = 'r' and e.relname = any(%(names)s::text[])
+order by array_position(%(names)s::text[], e.relname::text), ec.attnum;

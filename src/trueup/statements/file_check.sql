@@ -1,0 +1,1 @@
+select * from trueup.file_violations(%(run_id)s, %(name)s, %(most)s);

@@ -1,0 +1,55 @@
+-- entities without an open critical or warning alert, accepted ones aside; a company of NULL counts in the whole only
+with wrong as (
+    select distinct f.company_id, f.entity_type, f.entity_id
+    from pg_temp.trueup_violations as f
+    inner join trueup.checks as ch on f.check_name = ch.name
+    where
+        ch.severity in ('critical', 'warning')
+        and exists (select 1 from pg_temp.trueup_populations as p where p.entity_type = f.entity_type)
+        and not exists (
+            select 1
+            from trueup.data_consistency_alerts as al
+            where
+                al.alert_type = f.check_name
+                and al.entity_type = f.entity_type
+                and al.entity_id = f.entity_id
+                and al.status = 'acknowledged'
+                and al.accepted_by is not null
+        )
+),
+
+counted as (
+    select p.company_id, sum(p.entities) as population
+    from pg_temp.trueup_populations as p
+    where p.company_id is not null
+    group by p.company_id
+    union all
+    select null, coalesce(sum(p.entities), 0)
+    from pg_temp.trueup_populations as p
+),
+
+measured as (
+    select
+        c.company_id,
+        c.population,
+        least(
+            c.population,
+            (
+                select count(distinct (w.entity_type, w.entity_id))
+                from wrong as w
+                where c.company_id is null or w.company_id = c.company_id
+            )
+        ) as wrong
+    from counted as c
+)
+
+insert into trueup.consistency_rates (run_id, company_id, population, wrong, rate)
+select
+    %(run_id)s,
+    m.company_id,
+    m.population,
+    m.wrong,
+    -- cut, not rounded: 100.00 means not one is wrong
+    case when m.population = 0 then 100 else trunc(100 * (m.population - m.wrong) / m.population, 2) end
+from measured as m
+returning company_id, population, wrong, rate;

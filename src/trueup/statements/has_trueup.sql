@@ -1,0 +1,1 @@
+select to_regclass('trueup.checks') is not null;

@@ -1,0 +1,2 @@
+delete from trueup.contracts as ct
+where ct.name = %(name)s;

@@ -1,0 +1,88 @@
+"""Small things that many tests need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+TRUEUP = str(Path(sys.executable).with_name("trueup"))
+
+
+def sql(url: str, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """Run SQL in a connection of its own; return the rows of the last statement."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(text.encode(), parameters or None)
+        while cursor.nextset():
+            pass
+        return cursor.fetchall() if cursor.description else []
+
+
+def value(url: str, text: str, *parameters: Any) -> Any:
+    """Run a query; return the first column of its first row."""
+    return sql(url, text, *parameters)[0][0]
+
+
+def plant(url: str, text: str) -> None:
+    """Run SQL behind the back of every trigger of ours."""
+    with psycopg.connect(url) as connection:
+        connection.execute("select factory.behind_the_back(true)")
+        connection.execute(text.encode())
+        connection.execute("set constraints all immediate")
+        connection.execute("select factory.behind_the_back(false)")
+
+
+def run(
+    *arguments: str | Path, url: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed `trueup` as a user does."""
+    return subprocess.run(
+        [TRUEUP, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=_environment(url, environment),
+    )
+
+
+def launch(*arguments: str, url: str) -> subprocess.Popen[str]:
+    """Start the installed `trueup` and return at once."""
+    return subprocess.Popen(
+        [TRUEUP, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(url, {}),
+    )
+
+
+def _environment(url: str | None, more: dict[str, str]) -> dict[str, str]:
+    kept = {key: item for key, item in os.environ.items() if not key.startswith(("PG", "TRUEUP_"))}
+    return {**kept, **({"TRUEUP_DATABASE_URL": url} if url else {}), "COLUMNS": "200", **more}
+
+
+def eventually(question: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until the question is answered with yes."""
+    deadline = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+@contextmanager
+def connected(url: str, count: int) -> Iterator[list[psycopg.Connection[Any]]]:
+    """Open connections, not in autocommit, and close them."""
+    connections = [psycopg.connect(url) for _ in range(count)]
+    try:
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()

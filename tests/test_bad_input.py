@@ -1,0 +1,271 @@
+"""Bad input: a clear error in a line or two, an exit code, and nothing changed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+from conftest import ROOT, Databases
+from helpers import run, sql, value
+
+import trueup
+from trueup import packs, server
+from trueup.errors import CatalogError
+
+HEADER = (ROOT / "checks" / "call_made_without_appointment.sql").read_text()
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, *texts: str) -> None:
+    """Assert that a command failed as a person would like it to."""
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    for text in texts:
+        assert text in done.stderr, done.stderr
+
+
+def small_pack(directory: Path, **files: str) -> Path:
+    """Write a pack of one table's check, and whatever else is given."""
+    (directory / "checks").mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (directory / "checks" / f"{name}.sql").write_text(text)
+    return directory
+
+
+@pytest.mark.parametrize("command", ["migrate", "adopt", "check", "repair", "enforce", "status", "verify"])
+def test_unreachable_server(command: str) -> None:
+    done = run(command, url="postgresql://postgres@/postgres?host=/nonexistent")
+    refused(done, 4, "cannot reach the database", "--database URL")
+
+
+def test_a_password_is_never_printed(tmp_path: Path) -> None:
+    done = run("check", url="postgresql://ada:sesame@127.0.0.1:9/postgres?connect_timeout=2")
+    refused(done, 4, "cannot reach the database")
+    assert "sesame" not in done.stderr
+    broken = run("check", "--database", "postgresql://ada:sesame@[::1/x")
+    refused(broken, 4, "cannot be read")
+    assert "sesame" not in broken.stderr
+
+
+def test_wrong_password(open_directory: Path) -> None:
+    data = open_directory / "cluster"
+    started = server.start(data, die_with_parent=True)
+    try:
+        sql(started.url(), "create role ada login password 'right'")
+        hba = data / "cluster" / "pg_hba.conf"
+        hba.write_text("local all ada scram-sha-256\nlocal all all trust\n")
+        sql(started.url(), "select pg_reload_conf()")
+        url = started.url().replace("postgres@", "ada:wrong@")
+        refused(run("check", url=url), 4, "password authentication failed")
+    finally:
+        server.stop(data, "immediate")
+
+
+def test_not_a_trueup_database(empty_database: str) -> None:
+    for command in ("check", "repair", "status", "verify", "enforce"):
+        refused(run(command, url=empty_database), 4, "not a trueup database", "trueup migrate")
+    refused(run("review", "list", url=empty_database), 4, "trueup migrate")
+    refused(run("alerts", "list", url=empty_database), 4, "trueup migrate")
+
+
+def test_a_database_of_a_newer_version(database: str) -> None:
+    sql(database, "update trueup.alembic_version set version_num = 'bookings_9999'")
+    for command in ("migrate", "check", "repair", "verify", "status"):
+        refused(run(command, url=database), 4, "bookings_9999", "upgrade trueup")
+
+
+def test_tables_of_an_application_are_not_migrated_unasked(legacy_database: str) -> None:
+    refused(run("migrate", url=legacy_database), 4, "already holds", "trueup adopt")
+    assert value(legacy_database, "select to_regnamespace('trueup') is null")
+
+
+def test_adopt_names_the_statement_that_mends(legacy_database: str) -> None:
+    sql(
+        legacy_database,
+        """
+        alter table public.calls drop column booking_id;
+        alter table public.customers drop column phone_normalized;
+        alter table public.appointments alter column starts_at type timestamp;
+        alter table public.services alter column duration_minutes type text;
+        alter table public.calls alter column booking_confirmed drop not null;
+        drop table public.appointment_modifications;
+        """,
+    )
+    for arguments in (["adopt"], ["adopt", "--apply"]):
+        done = run(*arguments, url=legacy_database)
+        refused(
+            done,
+            4,
+            "column public.calls.booking_id is missing",
+            "alter table public.calls add column booking_id text;",
+            "public.appointments.starts_at is a timestamp without time zone",
+            "column public.services.duration_minutes is text, not integer",
+            "public.calls.booking_confirmed may be NULL",
+            "table public.appointment_modifications is missing",
+        )
+    assert value(legacy_database, "select to_regnamespace('trueup') is null")
+    mend = [
+        line.strip()
+        for line in run("adopt", url=legacy_database).stderr.splitlines()
+        if line.startswith("    ")
+    ]
+    for statement in mend:
+        sql(legacy_database, statement)
+    done = run("adopt", "--apply", url=legacy_database)
+    assert done.returncode == 0, done.stderr
+
+
+def test_read_only_database(databases: Databases) -> None:
+    name = databases.create(databases.migrated())
+    url = databases.server.url(name)
+    databases.admin(f"alter database {name} set default_transaction_read_only = on")
+    try:
+        for arguments in (["migrate"], ["check"], ["repair", "--apply"], ["enforce"]):
+            refused(run(*arguments, url=url), 4, "read only")
+        for arguments in (["status"], ["verify"], ["review", "list"]):
+            assert run(*arguments, url=url).returncode == 0
+    finally:
+        databases.drop(name)
+
+
+def test_unknown_names(database: str) -> None:
+    refused(run("check", "call_direction_mising", url=database), 2, "did you mean call_direction_missing")
+    refused(run("repair", "zzz", url=database), 2, "no check is called zzz")
+    refused(run("enforce", "zzz", url=database), 2, "is called zzz")
+    refused(run("guard", "set", "zzz", "enforce", url=database), 2, "zzz")
+    refused(run("repair", "--undo", "4711", url=database), 2, "no repair has id 4711")
+    refused(run("alerts", "show", "4711", url=database), 2, "4711")
+    refused(run("review", "show", "4711", url=database), 2, "4711")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "text"),
+    [
+        ("-- call_made_without_appointment\n", "-- call_made\n", 1, "the first line must be"),
+        ("-- severity:    critical\n", "", 4, "key 'entity' where 'severity' belongs"),
+        (
+            "-- severity:    critical",
+            "-- severity:    fatal",
+            4,
+            "severity must be one of critical, warning, info",
+        ),
+        ("-- repair:      evidence", "-- repair:      magic", 9, "repair must be one of"),
+        (
+            "-- entity:      call\n",
+            "-- entity:      call\n-- entity:      call\n",
+            6,
+            "key 'entity' stands twice",
+        ),
+        ("-- cost:", "-- price:", 10, "unknown key 'price'"),
+        ("-- invariant:   a call", "-- invariant:\n--   a call", 3, "key 'invariant' has no value"),
+    ],
+)
+def test_malformed_headers(tmp_path: Path, old: str, new: str, line: int, text: str) -> None:
+    assert old in HEADER
+    pack = small_pack(tmp_path, call_made_without_appointment=HEADER.replace(old, new))
+    refused(run("catalog", "--pack", pack), 2, f"checks/call_made_without_appointment.sql:{line}: ", text)
+
+
+def test_a_check_without_its_view(tmp_path: Path) -> None:
+    text = HEADER.replace("create or replace view trueup.call_made", "create or replace view trueup.other")
+    pack = small_pack(tmp_path, call_made_without_appointment=text)
+    refused(
+        run("catalog", "--pack", pack),
+        2,
+        "no 'create or replace view trueup.call_made_without_appointment as'",
+    )
+
+
+def test_two_checks_with_one_name(tmp_path: Path) -> None:
+    text = (ROOT / "src/trueup/core/checks/check_not_run.sql").read_text()
+    refused(
+        run("catalog", "--pack", small_pack(tmp_path, check_not_run=text)),
+        2,
+        "two checks are called check_not_run",
+    )
+
+
+def test_two_files_that_create_one_thing(tmp_path: Path) -> None:
+    pack = small_pack(tmp_path, call_made_without_appointment=HEADER.replace("evidence\n", "review\n", 1))
+    (pack / "db" / "views").mkdir(parents=True)
+    (pack / "db" / "views" / "x.sql").write_text(
+        "create or replace view trueup.call_made_without_appointment as select 1;"
+    )
+    refused(run("catalog", "--pack", pack), 2, "already created in")
+
+
+def test_files_that_are_no_text(tmp_path: Path) -> None:
+    (small_pack(tmp_path) / "checks" / "x.sql").write_bytes(b"-- x\n\xff\xfe")
+    refused(run("catalog", "--pack", tmp_path), 2, "not UTF-8 text")
+    (tmp_path / "checks" / "x.sql").write_bytes(b"-- x\n\x00")
+    refused(run("catalog", "--pack", tmp_path), 2, "NUL character")
+
+
+def test_a_pack_without_checks(tmp_path: Path) -> None:
+    refused(run("catalog", "--pack", tmp_path), 2, "has no checks")
+    refused(run("catalog", "--pack", tmp_path / "nowhere"), 2, "is not a directory")
+
+
+def test_a_repair_promised_and_not_there(tmp_path: Path) -> None:
+    pack = small_pack(tmp_path, call_made_without_appointment=HEADER)
+    with pytest.raises(CatalogError, match=r"there is no db/repairs/call_made_without_appointment\.sql"):
+        packs.load(pack)
+
+
+def test_a_file_that_does_not_run_names_itself_and_changes_nothing(database: str, tmp_path: Path) -> None:
+    pack = tmp_path / "pack"
+    for folder in ("checks", "triggers", "db", "migrations"):
+        shutil.copytree(ROOT / folder, pack / folder)
+    view = pack / "db" / "views" / "live_appointments.sql"
+    view.write_text(view.read_text().replace("ka.status,", "ka.stat,"))
+    done = run("migrate", "--pack", pack, url=database)
+    refused(done, 2, "db/views/live_appointments.sql", "ka.stat")
+    assert trueup.verify(database=database).ok
+
+
+def test_keys_that_are_uuid(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        """
+        create table public.orders (id uuid primary key default gen_random_uuid(), company_id uuid, paid_at timestamptz);
+        insert into public.orders (id, company_id)
+        values ('6b3c0b0e-0000-4000-8000-000000000001', '6b3c0b0e-0000-4000-8000-00000000000a');
+        """,
+    )
+    made = run("init", tmp_path / "shop", "--table", "orders", "--column", "paid_at", url=empty_database)
+    assert made.returncode == 0, made.stderr
+    pack = tmp_path / "shop"
+    trueup.migrate(database=empty_database, pack=pack)
+    checked = trueup.check(database=empty_database, pack=pack)
+    found = next(item for item in checked.results if item.name == "orders_paid_at_missing")
+    assert found.violations == 1
+    assert UUID(found.examples[0].entity_id)
+    repaired = trueup.repair(database=empty_database, pack=pack, apply=True)
+    assert repaired.review == 1
+    assert trueup.verify(database=empty_database, pack=pack).ok
+
+
+def test_wrong_usage_is_explained() -> None:
+    for arguments in (["zzz"], ["check", "--fail-on", "zzz"], ["repair", "--undo", "x"], ["review", "claim"]):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "Usage:" in done.stderr
+
+
+def test_a_reader_without_rights(database: str) -> None:
+    name = f"reader_{database.partition('?')[0].rpartition('_')[2]}"
+    sql(database, f"create role {name} login")
+    try:
+        url = database.replace("postgres@", f"{name}@")
+        refused(run("check", url=url), 4, "permission denied", "db/roles.sql")
+    finally:
+        sql(database, f"drop role {name}")
+
+
+def test_an_old_library_user_gets_our_errors() -> None:
+    with pytest.raises(trueup.errors.DatabaseError):
+        trueup.check(database="postgresql:///postgres?host=/nonexistent")
+    assert not isinstance(trueup.errors.DatabaseError("x"), psycopg.Error)

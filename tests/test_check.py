@@ -1,0 +1,398 @@
+"""A run and the life of its alerts: section 5 of the design."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+from helpers import eventually, plant, run, sql, value
+
+import trueup
+from trueup.errors import NotFoundError
+
+CHECK = "call_made_without_appointment"
+FAULTS = """
+select factory.company(1);
+select factory.call(id => i, appointment_made => true, session_outcome => 'appointment_rescheduled')
+from generate_series(1, 5) as i
+"""
+ALERTS = """
+select al.entity_id, al.status, al.occurrences, al.reopened_count, al.resolution
+from trueup.data_consistency_alerts as al
+where al.alert_type = %s
+order by al.entity_id::bigint
+"""
+
+
+def result(checked: Any, name: str = CHECK) -> Any:
+    return next(item for item in checked.results if item.name == name)
+
+
+def mend(url: str, call: int) -> None:
+    plant(url, f"update public.calls set appointment_made = false where id = {call}")
+
+
+def test_a_clean_database_is_clean(database: str) -> None:
+    checked = trueup.check(database=database)
+    assert checked.exit_code("info") == 0
+    assert checked.violations == 0
+    assert checked.rate == 100
+    assert {item.outcome for item in checked.results} == {"complete"}
+    assert value(database, "select count(*) from trueup.data_consistency_alerts") == 0
+
+
+def test_ten_runs_file_each_fault_once(database: str) -> None:
+    plant(database, FAULTS)
+    for _ in range(10):
+        checked = trueup.check(database=database)
+    assert sql(database, ALERTS, CHECK) == [(str(i), "open", 10, 0, None) for i in range(1, 6)]
+    assert result(checked).violations == 5
+    assert checked.exit_code() == 1
+
+
+def test_mended_is_resolved_and_broken_again_is_the_same_row(database: str) -> None:
+    plant(database, FAULTS)
+    first = trueup.check(database=database)
+    before = sql(database, "select al.id from trueup.data_consistency_alerts as al where al.entity_id = '3'")
+    mend(database, 3)
+    second = trueup.check(database=database)
+    plant(database, "update public.calls set appointment_made = true where id = 3")
+    third = trueup.check(database=database)
+
+    assert result(first).opened == 5
+    assert (result(second).resolved, result(second).violations) == (1, 4)
+    assert (result(third).reopened, result(third).opened) == (1, 0)
+    after = sql(
+        database,
+        "select al.id, al.status, al.reopened_count from trueup.data_consistency_alerts as al where al.entity_id = '3'",
+    )
+    assert after == [(before[0][0], "open", 1)]
+
+
+def test_a_selected_run_resolves_nothing_of_other_checks(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    mend(database, 1)
+    trueup.check(["check_not_run"], database=database)
+    assert {row[1] for row in sql(database, ALERTS, CHECK)} == {"open"}
+
+
+def test_a_resolved_alert_says_why(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    mend(database, 1)
+    trueup.check(database=database)
+    assert sql(database, ALERTS, CHECK)[0] == ("1", "resolved", 1, 0, "fixed elsewhere")
+
+    sql(database, "update trueup.checks set definition_changed_at = clock_timestamp() where name = %s", CHECK)
+    mend(database, 2)
+    trueup.check(database=database)
+    assert sql(database, ALERTS, CHECK)[1] == ("2", "resolved", 2, 0, "definition changed")
+
+
+def test_people_decide_states_and_a_run_keeps_them(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    ids = [
+        row[0]
+        for row in sql(database, "select al.id from trueup.data_consistency_alerts as al order by al.id")
+    ]
+    trueup.alerts.acknowledge(ids[0], database=database, actor="ada")
+    trueup.alerts.accept(ids[1], "known", database=database, actor="ada")
+    checked = trueup.check(database=database)
+    states = sql(
+        database, "select al.status, al.accepted_by from trueup.data_consistency_alerts as al order by al.id"
+    )
+    assert states[:3] == [("acknowledged", None), ("acknowledged", "ada"), ("open", None)]
+    assert result(checked).accepted == 1
+    assert result(checked).failing == 4
+
+
+def test_an_accepted_alert_comes_back_when_its_evidence_changes(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    alert = value(database, "select al.id from trueup.data_consistency_alerts as al where al.entity_id = '1'")
+    trueup.alerts.accept(alert, "known", database=database, actor="ada")
+    plant(database, "update public.calls set booking_id = 'other' where id = 1")
+    trueup.check(database=database)
+    assert sql(
+        database,
+        "select al.status, al.accepted_by from trueup.data_consistency_alerts as al where al.id = %s",
+        alert,
+    ) == [("open", None)]
+
+
+def test_an_accepted_alert_comes_back_when_its_term_ends(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    sql(
+        database,
+        """
+        update trueup.data_consistency_alerts
+        set status = 'acknowledged', accepted_by = 'ada', accepted_evidence = metadata,
+            accepted_until = now() - interval '1 minute'
+        where entity_id = '2'
+        """,
+    )
+    trueup.check(database=database)
+    assert sql(database, ALERTS, CHECK)[1][1] == "open"
+
+
+def test_a_flood_is_one_alert(database: str) -> None:
+    plant(database, FAULTS)
+    checked = trueup.check(database=database, max_alerts=2)
+    assert result(checked).flooded
+    assert result(checked).violations == 5
+    assert sql(database, "select al.entity_type, al.metadata from trueup.data_consistency_alerts as al") == [
+        ("check", {"new": 5, "most": 2})
+    ]
+    again = trueup.check(database=database)
+    assert (result(again).opened, result(again).resolved) == (5, 1)
+
+
+def test_an_alert_touched_after_the_snapshot_is_left_alone(database: str) -> None:
+    """The run holds its snapshot while somebody acknowledges an alert that the run would resolve."""
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    plant(database, "update public.calls set appointment_made = false")
+    alert = value(database, "select al.id from trueup.data_consistency_alerts as al where al.entity_id = '4'")
+    slow = """
+    create or replace view trueup.call_made_without_appointment as
+    select c.company_id, 'call' as entity_type, c.id as entity_id, 'x' as description, '{}'::jsonb as evidence
+    from public.calls as c
+    cross join (select pg_sleep(1.5)) as s
+    where c.appointment_made
+    """
+    sql(database, slow)
+    thread = threading.Thread(target=lambda: trueup.check([CHECK], database=database))
+    thread.start()
+    eventually(
+        lambda: bool(
+            value(
+                database,
+                "select count(*) from pg_stat_activity where query like '%%pg_temp.trueup_viol%%' and pid <> pg_backend_pid()",
+            )
+        )
+    )
+    trueup.alerts.acknowledge(alert, database=database, actor="ada")
+    thread.join()
+    states = {row[0]: row[1] for row in sql(database, ALERTS, CHECK)}
+    assert states == {"1": "resolved", "2": "resolved", "3": "resolved", "4": "acknowledged", "5": "resolved"}
+    trueup.check([CHECK], database=database)
+    assert {row[1] for row in sql(database, ALERTS, CHECK)} == {"resolved"}
+
+
+def test_a_run_waits_for_a_person_who_is_deciding(database: str) -> None:
+    """Acknowledged inside an open transaction: the run waits for it and loses nothing."""
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    with psycopg.connect(database) as person:
+        person.execute(
+            "update trueup.data_consistency_alerts set status = 'acknowledged', acknowledged_by = 'ada' "
+            "where entity_id = '1'"
+        )
+        thread = threading.Thread(target=lambda: trueup.check(database=database))
+        thread.start()
+        eventually(
+            lambda: bool(
+                value(database, "select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+            )
+        )
+        person.commit()
+        thread.join()
+    assert sql(database, ALERTS, CHECK)[0][1] == "acknowledged"
+
+
+def test_two_runners_at_once_file_each_fault_once(database: str) -> None:
+    plant(database, FAULTS)
+    barrier = threading.Barrier(4)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        barrier.wait()
+        try:
+            trueup.check(database=database)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    rows = sql(database, ALERTS, CHECK)
+    assert [row[0] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert {row[1] for row in rows} == {"open"}
+
+
+def test_an_older_snapshot_never_overrules_a_newer_one(database: str) -> None:
+    """The slow run saw the fault, the quick one saw it mended and filed first."""
+    plant(database, FAULTS)
+    sql(
+        database,
+        """
+        create function public.slow() returns boolean language plpgsql as
+        $$ begin perform pg_sleep(1.5 * (current_setting('application_name') = 'slow')::int); return true; end $$;
+        create or replace view trueup.call_made_without_appointment as
+        select c.company_id, 'call' as entity_type, c.id as entity_id, 'x' as description, '{}'::jsonb as evidence
+        from public.calls as c
+        where c.appointment_made and public.slow()
+        """,
+    )
+    outcomes = []
+    slow = f"{database}&application_name=slow"
+    thread = threading.Thread(target=lambda: outcomes.append(trueup.check([CHECK], database=slow)))
+    thread.start()
+    eventually(
+        lambda: bool(value(database, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"))
+    )
+    plant_quietly = "update public.calls set appointment_made = false"
+    with psycopg.connect(database) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.execute(plant_quietly)
+    quick = trueup.check([CHECK], database=database)
+    thread.join()
+    assert quick.results[0].outcome == "complete"
+    assert outcomes[0].results[0].outcome == "superseded"
+    assert value(database, "select count(*) from trueup.data_consistency_alerts where status = 'open'") == 0
+
+
+def test_a_check_that_fails_stops_no_other_and_resolves_nothing(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    sql(
+        database,
+        """
+        create or replace view trueup.call_made_without_appointment as
+        select c.company_id, 'call' as entity_type, c.id as entity_id, 'x' as description, '{}'::jsonb as evidence
+        from public.calls as c where 1 / (c.id - c.id) = 1
+        """,
+    )
+    done = run("check", url=database)
+    assert done.returncode == 3
+    assert "division by zero" in done.stdout
+    assert {row[1] for row in sql(database, ALERTS, CHECK)} == {"open"}
+    recorded = sql(
+        database,
+        "select cr.status, cr.checks_failed, cr.error from trueup.check_runs as cr order by cr.id desc limit 1",
+    )
+    assert recorded == [("partial", 1, f"{CHECK}: division by zero")]
+    complete = value(
+        database,
+        "select count(*) from trueup.check_results where outcome = 'complete' and run_id = (select max(id) from trueup.check_runs)",
+    )
+    assert complete == len(trueup.catalog()) - 1
+    assert sql(database, "select r.sqlstate from trueup.check_results as r where r.outcome = 'error'") == [
+        ("22012",)
+    ]
+
+    trueup.check(database=database)
+    third = trueup.check(database=database)
+    assert result(third, "check_not_run").violations == 1
+    text = value(
+        database,
+        "select al.description from trueup.data_consistency_alerts as al where al.alert_type = 'check_not_run'",
+    )
+    assert CHECK in text
+    trueup.migrate(database=database)
+    trueup.check(database=database)
+    trueup.check(database=database)
+    assert (
+        value(
+            database,
+            "select count(*) from trueup.data_consistency_alerts where alert_type = 'check_not_run' and status <> 'resolved'",
+        )
+        == 0
+    )
+
+
+def test_a_check_that_times_out_is_recorded(database: str) -> None:
+    sql(
+        database,
+        """
+        create or replace view trueup.call_made_without_appointment as
+        select null::bigint as company_id, 'call' as entity_type, 1::bigint as entity_id, 'x' as description, '{}'::jsonb as evidence
+        from (select pg_sleep(5)) as s
+        """,
+    )
+    checked = trueup.check([CHECK, "check_not_run"], database=database, timeout="200ms")
+    assert [item.outcome for item in checked.results] == ["timeout", "complete"] or [
+        item.outcome for item in checked.results
+    ] == ["complete", "timeout"]
+    assert result(checked).error == "did not finish within 200ms"
+    assert checked.exit_code("never") == 3
+
+
+def test_a_violation_without_a_key_is_an_error_of_the_check(database: str) -> None:
+    sql(
+        database,
+        """
+        create or replace view trueup.call_made_without_appointment as
+        select null::bigint as company_id, 'call' as entity_type, null::bigint as entity_id, 'x' as description, '{}'::jsonb as evidence
+        """,
+    )
+    checked = trueup.check(database=database)
+    assert result(checked).outcome == "error"
+    assert result(checked).error == "the view lists a row whose entity_id is NULL"
+
+
+def test_a_view_cannot_write(database: str) -> None:
+    sql(
+        database,
+        """
+        create function public.sneaky() returns boolean language plpgsql as
+        $$ begin delete from public.companies; return true; end $$;
+        create or replace view trueup.call_made_without_appointment as
+        select null::bigint as company_id, 'call' as entity_type, 1::bigint as entity_id, 'x' as description, '{}'::jsonb as evidence
+        where public.sneaky()
+        """,
+    )
+    checked = trueup.check([CHECK], database=database)
+    assert checked.results[0].sqlstate == "25006"
+
+
+def test_an_unknown_name_gets_the_nearest(database: str) -> None:
+    with pytest.raises(NotFoundError, match="did you mean call_made_without_appointment"):
+        trueup.check(["call_made_without_apointment"], database=database)
+
+
+def test_rates_are_bounded_and_per_company(database: str) -> None:
+    plant(
+        database,
+        """
+        select factory.company(1); select factory.company(2);
+        select factory.call(id => i, appointment_made => i = 1, session_outcome => 'appointment_rescheduled')
+        from generate_series(1, 4) as i;
+        select factory.call(id => 9, company_id => 2)
+        """,
+    )
+    for _ in range(3):
+        checked = trueup.check(database=database)
+    rates = {rate.company_id: (rate.population, rate.wrong, float(rate.rate)) for rate in checked.rates}
+    assert rates == {None: (5, 1, 80.0), "1": (4, 1, 75.0), "2": (1, 0, 100.0)}
+
+
+def test_text_of_any_kind_is_filed_and_printed(database: str) -> None:
+    nasty = """it's "quoted", \\ back\nnew line ☃ % {} $1"""
+    sql(
+        database,
+        "create table public.nasty (t text)",
+    )
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("insert into public.nasty values (%s)", (nasty,))
+        connection.execute(
+            """
+            create or replace view trueup.call_made_without_appointment as
+            select null::bigint as company_id, 'call' as entity_type, 1::bigint as entity_id, n.t as description,
+                   jsonb_build_object('t', n.t) as evidence
+            from public.nasty as n
+            """
+        )
+    assert value(database, "select count(*) from trueup.call_made_without_appointment") == 1
+    for form in ("text", "json", "junit", "sarif", "prometheus"):
+        done = run("check", CHECK, "--format", form, url=database)
+        assert done.returncode == 1, done.stderr
+    assert value(database, "select al.description from trueup.data_consistency_alerts as al") == nasty

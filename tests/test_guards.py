@@ -1,0 +1,168 @@
+"""Guards at COMMIT, with real transactions: any order, observe, enforce, a mode that changes meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from rows import factory, value
+
+from trueup import alerts, guards
+from trueup.cli_review import guard as command
+from trueup.errors import NotFoundError, UsageError
+
+Connection = psycopg.Connection[Any]
+GUARD = "call_made_without_appointment"
+FLAG = "update public.calls set appointment_made = true where id = 2"
+
+
+@pytest.fixture
+def db(database: str) -> Iterator[Connection]:
+    """Give a session that is not in autocommit; call 2 has no appointment and says so."""
+    with factory(database) as connection:
+        connection.execute("select factory.call(id => 2, appointment_made => false)")
+        connection.autocommit = False
+        yield connection
+        connection.rollback()
+
+
+def flagged(database: str) -> bool:
+    with psycopg.connect(database) as connection:
+        return bool(value(connection, "select appointment_made from public.calls where id = 2"))
+
+
+def invoke(database: str, *arguments: str) -> Result:
+    return CliRunner().invoke(command, [*arguments, "--database", database], catch_exceptions=False)
+
+
+def test_one_transaction_writes_in_any_order(db: Connection, database: str) -> None:
+    guards.set_mode(GUARD, "enforce", database=database)
+    db.execute(FLAG)
+    db.execute("select factory.appointment(id => 12, call_id => 2)")
+    db.commit()
+    db.execute("delete from public.appointments where id = 12")
+    db.execute("select factory.appointment(id => 13, call_id => 2)")
+    db.commit()
+    assert flagged(database)
+    assert alerts.list_alerts("all", check=GUARD, database=database) == []
+
+
+def test_observe_files_the_alert_in_the_writers_transaction(db: Connection, database: str) -> None:
+    guards.set_mode(GUARD, "observe", database=database)
+    db.execute("set application_name = 'the app'")
+    db.execute(FLAG)
+    transaction = value(db, "select pg_current_xact_id()::text")
+    user = value(db, "select session_user::text")
+    db.commit()
+    (alert,) = alerts.list_alerts(check=GUARD, database=database)
+    assert (alert.entity_id, alert.severity, alert.company_id) == ("2", "critical", "1")
+    assert alert.metadata["written_by"] == {
+        "transaction": transaction,
+        "role": user,
+        "application": "the app",
+    }
+    assert flagged(database)
+
+
+def test_a_rollback_takes_the_alert_along(db: Connection, database: str) -> None:
+    guards.set_mode(GUARD, "observe", database=database)
+    db.execute(FLAG)
+    db.execute("set constraints all immediate")
+    assert (
+        value(db, "select count(*) from trueup.data_consistency_alerts where alert_type = %s", [GUARD]) == 1
+    )
+    db.rollback()
+    assert alerts.list_alerts("all", check=GUARD, database=database) == []
+    assert not flagged(database)
+
+
+def test_enforce_refuses_as_a_check_constraint_does(db: Connection, database: str) -> None:
+    guards.set_mode(GUARD, "enforce", database=database)
+    db.execute(FLAG)
+    with pytest.raises(psycopg.errors.CheckViolation) as caught:
+        db.commit()
+    said = caught.value.diag
+    assert caught.value.sqlstate == "23514"
+    assert said.message_primary == f'call 2 violates guard "{GUARD}"'
+    assert (said.schema_name, said.constraint_name) == ("trueup", GUARD)
+    assert said.message_detail is not None
+    assert said.message_detail.startswith("flagged appointment_made, but no appointment")
+    assert said.message_hint is not None
+    assert said.message_hint.startswith("What must hold at commit: a call flagged appointment_made")
+    assert not flagged(database)
+    assert alerts.list_alerts("all", check=GUARD, database=database) == []
+
+
+def test_off_says_nothing(db: Connection, database: str) -> None:
+    guards.set_mode(GUARD, "off", database=database)
+    db.execute(FLAG)
+    db.commit()
+    assert flagged(database)
+    assert alerts.list_alerts("all", check=GUARD, database=database) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("off", "enforce"), ("observe", "enforce"), ("enforce", "off")]
+)
+def test_a_mode_holds_from_the_next_commit_on(db: Connection, database: str, before: str, after: str) -> None:
+    guards.set_mode(GUARD, before, database=database)
+    db.execute(FLAG)  # this session has its transaction open, and has planned the trigger's queries before
+    guards.set_mode(GUARD, after, database=database)
+    if after == "enforce":
+        with pytest.raises(psycopg.errors.CheckViolation):
+            db.commit()
+    else:
+        db.commit()
+    assert flagged(database) is (after != "enforce")
+
+
+def test_a_session_that_met_the_guard_meets_its_new_mode(db: Connection, database: str) -> None:
+    guards.set_mode(GUARD, "observe", database=database)
+    for _ in range(6):  # often enough for cached plans
+        db.execute(FLAG)
+        db.commit()
+        db.execute("update public.calls set appointment_made = false where id = 2")
+        db.commit()
+    guards.set_mode(GUARD, "enforce", database=database)
+    db.execute(FLAG)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        db.commit()
+
+
+def test_list_and_set(db: Connection, database: str) -> None:
+    found = {each.name: each for each in guards.list_guards(database=database)}
+    assert found[GUARD].mode == "observe"
+    assert found[GUARD].open_violations == 0
+    db.execute(FLAG)
+    db.commit()
+    changed = guards.set_mode(GUARD, "enforce", "ann", database=database)
+    assert (changed.mode, changed.changed_by, changed.open_violations) == ("enforce", "ann", 1)
+    assert changed.changed_at > found[GUARD].changed_at
+    assert guards.set_mode(GUARD, "enforce", "bob", database=database) == changed
+
+
+def test_an_unknown_guard_or_mode(database: str) -> None:
+    with pytest.raises(NotFoundError, match=f"did you mean .*{GUARD}"):
+        guards.set_mode("call_made_without_appointments", "off", database=database)
+    with pytest.raises(NotFoundError, match="`trueup guard list` lists them"):
+        guards.set_mode("zzz", "off", database=database)
+    with pytest.raises(UsageError, match="off, observe, enforce"):
+        guards.set_mode(GUARD, "loud", database=database)
+
+
+def test_commands(db: Connection, database: str) -> None:
+    said = invoke(database, "list").output
+    assert GUARD in said
+    assert "observe" in said
+    db.execute(FLAG)
+    db.commit()
+    said = invoke(database, "set", GUARD, "enforce", "--as", "ann").output
+    assert f"guard {GUARD} is set to enforce" in said
+    assert "still open: 1" in said
+    rows = {row["name"]: row for row in json.loads(invoke(database, "list", "--format", "json").output)}
+    assert (rows[GUARD]["mode"], rows[GUARD]["changed_by"]) == ("enforce", "ann")
+    assert invoke(database, "set", GUARD, "loud").exit_code == 2

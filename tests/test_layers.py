@@ -1,0 +1,90 @@
+"""Who may import whom: an arrow upward fails here."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
+# a module may import modules of its own line and of the lines above it
+LAYERS = (
+    {"errors"},
+    {"model", "durations", "names"},
+    {"packs", "store", "server", "incident"},
+    {"rendering", "locks"},
+    {"deploy"},
+    {"migration"},
+    {"evaluation"},
+    {"alerts", "contracts", "guards", "inspection", "review", "scaffold"},
+    {"adoption", "enforcement", "repairing"},
+    {"demonstration"},
+    {"cli_options"},
+    {"cli_review"},
+    {"cli", "__init__", "__main__"},
+)
+ALONE = {
+    "psycopg": {"store"},
+    "alembic": {"migration"},
+    "sqlalchemy": {"migration"},
+    "click": {"cli", "cli_options", "cli_review"},
+}
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def imports(module: str) -> list[tuple[str, bool]]:
+    """Return what a module imports, and whether it does so for type checking only."""
+    found: list[tuple[str, bool]] = []
+
+    def visit(node: ast.AST, typing_only: bool) -> None:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            typing_only = True
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, typing_only) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            found.append((base, typing_only))
+            if base == "trueup":
+                found.extend((f"trueup.{alias.name}", typing_only) for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child, typing_only)
+
+    visit(ast.parse((PACKAGE / f"{module}.py").read_text()), False)
+    return found
+
+
+def level(module: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if module in layer)
+
+
+def test_every_module_has_its_layer() -> None:
+    assert set(MODULES) <= set().union(*LAYERS)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_arrow_points_upward(module: str) -> None:
+    for name, _ in imports(module):
+        target = name.removeprefix("trueup.").split(".")[0]
+        if name.startswith("trueup.") and target in MODULES:
+            assert level(target) <= level(module), f"{module} imports {target}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_libraries_stay_behind_their_module(module: str) -> None:
+    for name, _ in imports(module):
+        allowed = ALONE.get(name.split(".")[0])
+        assert allowed is None or module in allowed, f"{module} imports {name}"
+
+
+def test_only_the_command_line_prints() -> None:
+    for module in MODULES:
+        if not module.startswith("cli"):
+            calls = [
+                node
+                for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text()))
+                if isinstance(node, ast.Call)
+            ]
+            assert not any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls), (
+                module
+            )

@@ -1,0 +1,236 @@
+"""Repair, journal, undo, budget: section 5 of the design."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+import pytest
+from helpers import plant, run, sql, value
+
+import trueup
+from trueup.errors import RefusedError
+
+CHECK = "call_made_without_appointment"
+ONE = """
+select factory.company(1);
+select factory.call(id => 1, booking_id => 'uid-1', appointment_made => true, session_outcome => 'appointment_booked');
+select factory.appointment(id => 11, call_id => null, calcom_booking_uid => 'uid-1', status => 'completed');
+"""
+PICTURE = """
+select to_jsonb(c) from public.calls as c
+union all
+select to_jsonb(a) from public.appointments as a
+"""
+
+
+def test_a_dry_run_says_what_would_be_done_and_changes_no_row(database: str) -> None:
+    plant(database, ONE)
+    before = sql(database, PICTURE)
+    dry = trueup.repair([CHECK], database=database)
+    assert (dry.applied, dry.corrected) == (False, 1)
+    assert sql(database, PICTURE) == before
+    assert value(database, "select count(*) from trueup.repairs") == 0
+    assert value(database, "select count(*) from trueup.manual_review_queue") == 0
+
+
+def test_repair_corrects_on_evidence_and_a_second_run_changes_nothing(database: str) -> None:
+    plant(database, ONE)
+    done = trueup.repair(database=database, apply=True)
+    assert done.corrected >= 1
+    assert sql(database, "select a.call_id from public.appointments as a") == [(1,)]
+    journal = sql(database, "select r.check_name, r.reason, r.evidence from trueup.repairs as r")
+    assert all(reason and evidence is not None for _, reason, evidence in journal)
+    after = sql(database, PICTURE)
+    again = trueup.repair(database=database, apply=True)
+    assert again.corrected == 0
+    assert sql(database, PICTURE) == after
+    assert trueup.check(database=database).violations == 0
+
+
+def test_the_alert_of_a_corrected_entity_is_resolved_by_the_repair(database: str) -> None:
+    plant(database, ONE)
+    trueup.repair(database=database, apply=True)
+    rows = sql(
+        database,
+        "select distinct al.status, al.resolution, al.auto_corrected from trueup.data_consistency_alerts as al",
+    )
+    assert rows == [("resolved", "repaired", True)]
+
+
+def test_undo_puts_every_row_back(database: str) -> None:
+    plant(database, ONE)
+    before = sql(database, PICTURE)
+    trueup.repair(database=database, apply=True)
+    for (repair_id,) in sql(database, "select r.id from trueup.repairs as r order by r.id desc"):
+        assert trueup.undo(repair_id, database=database, actor="ada").rows_restored >= 1
+    assert sql(database, PICTURE) == before
+    assert sql(database, "select distinct r.undone_by from trueup.repairs as r") == [("ada",)]
+
+
+def test_undo_refuses_when_a_row_has_changed_since(database: str) -> None:
+    plant(database, ONE)
+    trueup.repair(database=database, apply=True)
+    repair_id = value(database, "select max(r.id) from trueup.repairs as r")
+    sql(database, "update public.appointments set notes = 'by hand'")
+    before = sql(database, PICTURE)
+    done = run("repair", "--undo", str(repair_id), url=database)
+    assert done.returncode == 2
+    assert "has changed since" in done.stderr
+    assert sql(database, PICTURE) == before
+
+
+def test_undo_twice_and_undo_of_nothing_are_refused(database: str) -> None:
+    plant(database, ONE)
+    trueup.repair(database=database, apply=True)
+    repair_id = value(database, "select max(r.id) from trueup.repairs as r")
+    trueup.undo(repair_id, database=database)
+    with pytest.raises(RefusedError, match="already undone"):
+        trueup.undo(repair_id, database=database)
+    with pytest.raises(RefusedError, match="no repair has id 4711"):
+        trueup.undo(4711, database=database)
+
+
+def test_what_has_no_evidence_goes_to_people_once(database: str) -> None:
+    plant(
+        database,
+        "select factory.company(1); select factory.call(id => 1, appointment_made => true, session_outcome => 'appointment_rescheduled')",
+    )
+    for _ in range(3):
+        done = trueup.repair(database=database, apply=True)
+        assert done.review >= 1
+        assert done.exit_code() == 1
+    assert sql(database, "select q.reason, q.entity_id, q.status from trueup.manual_review_queue as q") == [
+        (CHECK, "1", "pending")
+    ]
+
+
+def test_a_repair_that_would_cause_another_violation_is_rolled_back(database: str) -> None:
+    plant(database, ONE)
+    sql(
+        database,
+        """
+        create or replace function trueup.repair_call_made_without_appointment(p_call_id bigint)
+            returns trueup.repair_outcome language plpgsql as $$
+        begin
+            update public.appointments set call_id = 1, deleted_at = null where id = 11;
+            update public.calls set session_outcome = 'spam' where id = 1;
+            return ('corrected', 'sloppy', null)::trueup.repair_outcome;
+        end $$
+        """,
+    )
+    before = sql(database, PICTURE)
+    done = trueup.repair([CHECK], database=database, apply=True)
+    assert (done.corrected, done.review) == (0, 1)
+    assert "would cause call_outcome_contradicts_flag" in done.checks[0].reasons[0][1]
+    assert sql(database, PICTURE) == before
+    assert value(database, "select count(*) from trueup.repairs") == 0
+
+
+def test_a_repair_that_claims_and_does_nothing_is_not_believed(database: str) -> None:
+    plant(database, ONE)
+    sql(
+        database,
+        """
+        create or replace function trueup.repair_call_made_without_appointment(p_call_id bigint)
+            returns trueup.repair_outcome language sql as
+        $$ select ('corrected', 'all is well', null)::trueup.repair_outcome $$
+        """,
+    )
+    done = trueup.repair([CHECK], database=database, apply=True)
+    assert done.checks[0].reasons == (("review", "the repair did not remove the violation", 1),)
+
+
+def test_a_repair_that_raises_is_a_question_for_people(database: str) -> None:
+    plant(database, ONE)
+    sql(
+        database,
+        """
+        create or replace function trueup.repair_call_made_without_appointment(p_call_id bigint)
+            returns trueup.repair_outcome language plpgsql as
+        $$ begin perform 1 / 0; end $$
+        """,
+    )
+    done = trueup.repair([CHECK], database=database, apply=True)
+    assert done.checks[0].reasons[0][:2] == (
+        "review",
+        "the repair was refused: division by zero (SQLSTATE 22012)",
+    )
+
+
+def test_over_budget_nothing_is_applied_and_one_alert_says_so(database: str) -> None:
+    plant(
+        database,
+        "select factory.company(1); select factory.call(id => i, appointment_made => true, session_outcome => 'appointment_rescheduled') from generate_series(1, 20) as i",
+    )
+    for _ in range(2):
+        done = run("repair", "--apply", "--max-changes", "5", url=database)
+        assert done.returncode == 2
+        assert "the budget is 5" in done.stderr
+    assert value(database, "select count(*) from trueup.repairs") == 0
+    assert value(database, "select count(*) from trueup.manual_review_queue") == 0
+    alerts = "select al.status, al.occurrences from trueup.data_consistency_alerts as al where al.alert_type = 'repair_over_budget'"
+    assert sql(database, alerts) == [("open", 2)]
+    trueup.repair(database=database, apply=True)
+    assert sql(database, alerts) == [("resolved", 2)]
+
+
+def test_an_accepted_violation_is_left_alone(database: str) -> None:
+    plant(database, ONE)
+    trueup.check(database=database)
+    alert = value(
+        database, "select al.id from trueup.data_consistency_alerts as al where al.alert_type = %s", CHECK
+    )
+    trueup.alerts.accept(alert, "known", database=database, actor="ada")
+    assert trueup.repair([CHECK], database=database, apply=True).checks == ()
+
+
+def test_two_repairs_at_once_correct_each_entity_once(database: str) -> None:
+    plant(
+        database,
+        """
+        select factory.company(1);
+        select factory.call(id => i, booking_id => 'uid-' || i, appointment_made => true, session_outcome => 'appointment_booked')
+        from generate_series(1, 40) as i;
+        select factory.appointment(id => 100 + i, call_id => null, calcom_booking_uid => 'uid-' || i, status => 'completed')
+        from generate_series(1, 40) as i
+        """,
+    )
+    barrier = threading.Barrier(2)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        barrier.wait()
+        try:
+            trueup.repair(database=database, apply=True)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert value(database, "select count(*) from trueup.repairs where check_name = %s", CHECK) == 40
+    assert trueup.check(database=database).violations == 0
+
+
+def test_a_locked_entity_is_busy_and_stays_open(database: str) -> None:
+    plant(database, ONE)
+    with psycopg.connect(database) as other:
+        other.execute("select 1 from public.calls where id = 1 for update")
+        done = trueup.repair([CHECK], database=database, apply=True)
+        assert done.checks[0].busy == 1
+    assert trueup.repair([CHECK], database=database, apply=True).corrected == 1
+
+
+def test_a_disarmed_journal_stops_repairs(database: str) -> None:
+    plant(database, ONE)
+    sql(
+        database,
+        "alter table public.calls disable trigger journal_repairs; alter table public.appointments disable trigger journal_repairs",
+    )
+    done = trueup.repair([CHECK], database=database, apply=True)
+    assert done.checks[0].reasons[0][1] == "the repair changed nothing that the journal saw"
+    assert sql(database, "select a.call_id from public.appointments as a") == [(None,)]

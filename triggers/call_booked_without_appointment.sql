@@ -1,0 +1,55 @@
+-- call_booked_without_appointment: guard
+--
+-- Looks at COMMIT, so one transaction may confirm the call and write its appointment in
+-- either order. Locks the call row before it reads the check: without the lock one
+-- session could confirm the booking while another deletes the appointment, and both
+-- would commit. What a violation costs (an alert, or the transaction) is the guard's
+-- mode. Left to the check: truncate, which fires no row trigger; disabled triggers; a
+-- repeatable read transaction whose snapshot is older than the deletion.
+
+create or replace function trueup.guard_call_booked_without_appointment()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+declare
+    v_call_id bigint;
+begin
+    if trueup.guard_mode('call_booked_without_appointment') = 'off' then
+        return null;
+    end if;
+
+    if tg_table_name = 'calls' then
+        v_call_id := new.id;
+    else
+        v_call_id := old.call_id;
+    end if;
+
+    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+
+    if exists (
+        select 1 from trueup.call_booked_without_appointment as v where v.entity_id = v_call_id
+    ) then
+        perform trueup.guard_tripped('call_booked_without_appointment', v_call_id);
+    end if;
+
+    return null;
+end;
+$$;
+
+drop trigger if exists call_booked_without_appointment on public.calls;
+create constraint trigger call_booked_without_appointment
+    after insert or update of booking_confirmed, deleted_at on public.calls
+    deferrable initially deferred
+    for each row
+    when (new.booking_confirmed)
+    execute function trueup.guard_call_booked_without_appointment();
+
+drop trigger if exists call_booked_without_appointment on public.appointments;
+create constraint trigger call_booked_without_appointment
+    after delete or update of call_id, deleted_at on public.appointments
+    deferrable initially deferred
+    for each row
+    when (old.call_id is not null)
+    execute function trueup.guard_call_booked_without_appointment();

@@ -1,0 +1,145 @@
+-- calls_fill_customer_link: fill
+--
+-- Makes status and provenance of a call's customer follow from customer_id, whichever of
+-- them the application writes:
+--   * a phrase that is nobody's name is cleared first, because rule K judges the name
+--   * a customer means linked, since when and how: what is given stays; a number that is
+--     the customer's (trueup.phone_matches) is a phone_match of 100.00; without either the
+--     method is unknown and confidence stays NULL, which call_link_unproven reports
+--   * another customer: what proved the former one goes. A value equal to the old one
+--     cannot be told from one left standing, so it goes, too, unless a new
+--     customer_linked_at shows that the writer speaks of the new customer
+--   * no customer: rule K (trueup.link_status_without_customer), and what proved a
+--     customer that is gone, or linked to nobody, goes
+--
+-- pending_review is never overwritten, with a customer or without, and failed not while
+-- there is none: both are states that somebody set and no rule can find out.
+--
+-- The WHEN clause of the update lets pass what changes none of this, also when all
+-- columns are written with their old values; except a legacy row that
+-- calls_linked_has_customer or calls_link_has_provenance would refuse whatever is
+-- updated, which is completed. A legacy call with a customer and another status is not
+-- linked because its name changed: that is the repair's, which asks for a proof.
+--
+-- The customer is read without a lock: a phone number that changes at the same moment is
+-- found by call_link_unproven.
+
+create or replace function trueup.calls_fill_customer_link()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+declare
+    v_has_left boolean := tg_op = 'UPDATE'
+        and old.customer_id is not null
+        and new.customer_id is distinct from old.customer_id;
+    v_direction text;
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    if new.customer_name is not null and not trueup.usable_name(new.company_id, new.customer_name) then
+        new.customer_name := null;
+    end if;
+
+    if new.customer_id is null then
+        if v_has_left or new.customer_link_status = 'linked' then
+            new.customer_link_method := null;
+            new.customer_link_confidence := null;
+            new.customer_linked_at := null;
+        end if;
+        if coalesce(new.customer_link_status, '') not in ('pending_review', 'failed') then
+            new.customer_link_status := trueup.link_status_without_customer(
+                new.company_id, new.customer_name, new.from_number
+            );
+        end if;
+        return new;
+    end if;
+
+    if v_has_left and coalesce(new.customer_linked_at = old.customer_linked_at, true) then
+        new.customer_link_method := nullif(new.customer_link_method, old.customer_link_method);
+        new.customer_link_confidence := nullif(new.customer_link_confidence, old.customer_link_confidence);
+        new.customer_linked_at := null;
+    end if;
+
+    if
+        new.customer_link_status = 'pending_review'
+        or (
+            tg_op = 'UPDATE'
+            and new.customer_link_status <> 'linked'
+            and (
+                new.customer_id, new.from_number, new.customer_link_status,
+                new.customer_link_method, new.customer_link_confidence, new.customer_linked_at
+            ) is not distinct from (
+                old.customer_id, old.from_number, old.customer_link_status,
+                old.customer_link_method, old.customer_link_confidence, old.customer_linked_at
+            )
+        )
+    then
+        return new;
+    end if;
+
+    new.customer_link_status := 'linked';
+
+    -- triggers of one event fire in name order: calls_fill_direction comes after this one
+    v_direction := coalesce(
+        nullif(new.direction, ''),
+        trueup.direction_by_numbers(new.company_id, new.from_number, new.to_number)
+    );
+    if
+        (
+            new.customer_link_method is null
+            or (new.customer_link_confidence is null and new.customer_link_method in ('unknown', 'phone_match'))
+        )
+        and exists (
+            select 1
+            from public.customers as k
+            where
+                k.id = new.customer_id
+                and trueup.phone_matches(
+                    new.company_id, v_direction, new.from_number, new.to_number, k.company_id, k.phone_normalized
+                )
+        )
+    then
+        new.customer_link_method := 'phone_match';
+        new.customer_link_confidence := coalesce(new.customer_link_confidence, 100.00);
+    end if;
+    new.customer_link_method := coalesce(new.customer_link_method, 'unknown');
+    new.customer_linked_at := coalesce(
+        new.customer_linked_at,
+        case when not v_has_left then old.customer_linked_at end,
+        now()
+    );
+
+    return new;
+end;
+$$;
+
+create or replace trigger calls_fill_customer_link_insert
+    before insert on public.calls
+    for each row
+    execute function trueup.calls_fill_customer_link();
+
+create or replace trigger calls_fill_customer_link_update
+    before update on public.calls
+    for each row
+    when (
+        (
+            old.company_id, old.customer_id, old.customer_name, old.from_number, old.customer_link_status,
+            old.customer_link_method, old.customer_link_confidence, old.customer_linked_at
+        ) is distinct from (
+            new.company_id, new.customer_id, new.customer_name, new.from_number, new.customer_link_status,
+            new.customer_link_method, new.customer_link_confidence, new.customer_linked_at
+        )
+        or (
+            new.customer_link_status = 'linked'
+            and (
+                new.customer_id is null
+                or new.customer_link_method is null
+                or new.customer_linked_at is null
+            )
+        )
+    )
+    execute function trueup.calls_fill_customer_link();

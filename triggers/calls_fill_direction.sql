@@ -1,0 +1,62 @@
+-- calls_fill_direction: fill
+--
+-- A call without direction gets the one that its numbers prove, else the default, and
+-- then metadata.direction_defaulted = true says so: a default is no fact. The mark goes
+-- when another direction is given later, and when later numbers prove one; what they
+-- prove replaces the default.
+--
+-- On every update, not of some columns: calls_direction_known refuses any update of a
+-- legacy call without direction, so whoever updates one must get it completed. The WHEN
+-- clause lets pass a call whose direction is there and no default.
+--
+-- Two things a row trigger cannot see: that somebody gave the very direction that was
+-- the default, which leaves the mark, and that metadata was replaced as a whole, which
+-- loses it. The repair writes a default and its mark at once, which is why only a mark
+-- that was there before goes.
+
+create or replace function trueup.calls_fill_direction()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+declare
+    v_direction text;
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    if
+        nullif(new.direction, '') is not null
+        and old.metadata @> '{"direction_defaulted": true}'
+        and new.direction is distinct from old.direction
+    then
+        new.metadata := new.metadata - 'direction_defaulted';
+        return new;
+    end if;
+
+    v_direction := trueup.direction_by_numbers(new.company_id, new.from_number, new.to_number);
+    if v_direction is not null then
+        new.direction := v_direction;
+        if new.metadata @> '{"direction_defaulted": true}' then
+            new.metadata := new.metadata - 'direction_defaulted';
+        end if;
+    elsif nullif(new.direction, '') is null then
+        new.direction := trueup.default_direction();
+        new.metadata := trueup.direction_defaulted(new.metadata);
+    end if;
+
+    return new;
+end;
+$$;
+
+create or replace trigger calls_fill_direction
+    before insert or update on public.calls
+    for each row
+    when (
+        new.direction is null
+        or new.direction = ''
+        or new.metadata @> '{"direction_defaulted": true}'
+    )
+    execute function trueup.calls_fill_direction();
