@@ -63,24 +63,28 @@ class Day:
 
     def open(self) -> None:
         """Set up a company with staff, a service, a telephone number and customers."""
-        self.do("insert into public.companies (name) values ('a company')")
-        self.do("insert into public.branches (company_id, name) values (1, 'a branch')")
+        self.do("insert into public.companies (id, name) overriding system value values (1, 'a company')")
         self.do(
-            "insert into public.staff (company_id, branch_id, name) select 1, 1, 'staff ' || g "
-            "from generate_series(1, %s) as g",
+            "insert into public.branches (id, company_id, name) overriding system value values (1, 1, 'a branch')"
+        )
+        self.do(
+            "insert into public.staff (id, company_id, branch_id, name) overriding system value "
+            "select g, 1, 1, 'staff ' || g from generate_series(1, %s) as g",
             STAFF,
         )
         self.do(
-            "insert into public.services (company_id, name, duration_minutes, calcom_event_type_id) "
-            "values (1, 'a service', 45, 700001)"
+            "insert into public.services (id, company_id, name, duration_minutes, calcom_event_type_id) "
+            "overriding system value values (1, 1, 'a service', 45, 700001)"
         )
         self.do(
-            "insert into public.phone_numbers (company_id, branch_id, number) values (1, 1, %s)", OUR_NUMBER
+            "insert into public.phone_numbers (id, company_id, branch_id, number) overriding system value "
+            "values (1, 1, 1, %s)",
+            OUR_NUMBER,
         )
         self.do(
-            "insert into public.customers (company_id, name, phone, email, source) "
-            "select 1, 'Customer ' || g, '+4917000' || lpad(g::text, 5, '0'), 'c' || g || '@example.org', 'retell' "
-            "from generate_series(1, %s) as g",
+            "insert into public.customers (id, company_id, name, phone, email, source) overriding system value "
+            "select g, 1, 'Customer ' || g, '+4917000' || lpad(g::text, 5, '0'), 'c' || g || '@example.org', "
+            "'retell' from generate_series(1, %s) as g",
             CUSTOMERS,
         )
 
@@ -89,11 +93,11 @@ class Day:
         self.calls += 1
         began = self.now - timedelta(hours=2) + timedelta(seconds=6 * self.calls)
         return self.one(
-            "insert into public.calls (id, company_id, branch_id, phone_number_id, retell_call_id, from_number, "
-            "to_number, direction, call_type, status, started_at, ended_at, duration_ms, customer_id, "
-            "session_outcome, created_at) overriding system value "
-            "values (coalesce(%s, nextval('public.calls_id_seq')), 1, 1, 1, %s, %s, %s, 'inbound', 'phone_call', "
-            "'ended', %s, %s, 60000, %s, %s, %s) returning id",
+            "insert into public.calls (id, company_id, branch_id, phone_number_id, retell_call_id, "
+            "from_number, to_number, direction, call_type, status, started_at, ended_at, duration_ms, "
+            "customer_id, session_outcome, created_at) overriding system value "
+            "values (coalesce(%s, nextval('public.calls_id_seq')), 1, 1, 1, %s, %s, %s, 'inbound', "
+            "'phone_call', 'ended', %s, %s, 60000, %s, %s, %s) returning id",
             known_id,
             f"call_{self.calls:027x}",
             f"+4917000{customer:05d}",
@@ -109,8 +113,8 @@ class Day:
         """Book for the phone agent, or with no uid for a person who enters it."""
         start = self.slot()
         made = self.one(
-            "insert into public.appointments (company_id, branch_id, customer_id, service_id, staff_id, call_id, "
-            "starts_at, ends_at, status, source, sync_origin, calcom_booking_id, calcom_booking_uid, "
+            "insert into public.appointments (company_id, branch_id, customer_id, service_id, staff_id, "
+            "call_id, starts_at, ends_at, status, source, sync_origin, calcom_booking_id, calcom_booking_uid, "
             "calcom_sync_status, idempotency_key, metadata) "
             "values (1, 1, %s, 1, %s, %s, %s, %s, 'confirmed', %s, %s, %s, %s, %s, %s, '{}') returning id",
             customer,
@@ -130,11 +134,12 @@ class Day:
         return made
 
     def confirm(self, call: int, uid: str, appointment: int) -> None:
-        """Write the provider's answer to the call, and the flags, as an application does that knows no trigger."""
+        """Write the provider's answer and the flags to the call, as if there were no trigger."""
         self.do(
             "update public.calls as c set booking_confirmed = true, booking_id = %s, booking_details = %s, "
             "appointment_made = true, appointment_id = a.id, appointment_link_status = 'linked', "
-            "session_outcome = 'appointment_booked' from public.appointments as a where c.id = %s and a.id = %s",
+            "session_outcome = 'appointment_booked' from public.appointments as a "
+            "where c.id = %s and a.id = %s",
             uid,
             Jsonb(self.answer(uid, appointment)),
             call,
@@ -143,8 +148,8 @@ class Day:
 
     def answer(self, uid: str, appointment: int) -> dict[str, Any]:
         row = self.connection.execute(
-            "select a.starts_at, a.ends_at, a.calcom_booking_id, k.name, k.email from public.appointments as a "
-            "inner join public.customers as k on a.customer_id = k.id where a.id = %s",
+            "select a.starts_at, a.ends_at, a.calcom_booking_id, k.name, k.email "
+            "from public.appointments as a inner join public.customers as k on a.customer_id = k.id where a.id = %s",
             [appointment],
         ).fetchone()
         assert row is not None
@@ -243,11 +248,12 @@ class Day:
         by = self.another_call(call, "appointment_cancelled")
         with self.connection.transaction():
             self.do(
-                "update public.appointments set status = 'cancelled', cancelled_at = now() where id = %s", made
+                "update public.appointments set status = 'cancelled', cancelled_at = now() where id = %s",
+                made,
             )
             self.do(
-                "insert into public.appointment_modifications (company_id, appointment_id, call_id, kind, actor) "
-                "values (1, %s, %s, 'cancel', 'agent')",
+                "insert into public.appointment_modifications "
+                "(company_id, appointment_id, call_id, kind, actor) values (1, %s, %s, 'cancel', 'agent')",
                 made,
                 by,
             )
@@ -263,13 +269,13 @@ class Day:
         """The provider's webhook for a booking comes once more: an upsert by booking uid."""
         call, made = self.some()
         self.do(
-            "insert into public.appointments (company_id, branch_id, customer_id, service_id, call_id, starts_at, "
-            "ends_at, source, sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, "
+            "insert into public.appointments (company_id, branch_id, customer_id, service_id, call_id, "
+            "starts_at, ends_at, source, sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, "
             "idempotency_key) select 1, 1, a.customer_id, 1, %s, a.starts_at, a.ends_at, a.source, 'calcom', "
             "a.calcom_booking_id, a.calcom_booking_uid, 'synced', a.idempotency_key "
             "from public.appointments as a where a.id = %s and a.calcom_booking_uid is not null "
-            "on conflict (company_id, calcom_booking_uid) where deleted_at is null and calcom_booking_uid is not null "
-            "do update set call_id = excluded.call_id, updated_at = now()",
+            "on conflict (company_id, calcom_booking_uid) "
+            "where deleted_at is null and calcom_booking_uid is not null do update set call_id = excluded.call_id, updated_at = now()",
             call,
             made,
         )
@@ -290,15 +296,14 @@ class Day:
             customers = [self.dice.randint(1, CUSTOMERS) for _ in range(count)]
             calls = [self.call(customer) for customer in customers]
             with cursor.copy(
-                "copy public.appointments (company_id, branch_id, customer_id, service_id, staff_id, call_id, "
-                "starts_at, ends_at, status, source, idempotency_key, metadata) from stdin"
+                "copy public.appointments (company_id, branch_id, customer_id, service_id, staff_id, "
+                "call_id, starts_at, ends_at, status, source, idempotency_key, metadata) from stdin"
             ) as copy:
                 for call, customer in zip(calls, customers, strict=True):
                     start = self.slot()
-                    copy.write_row(
-                        (1, 1, customer, 1, self.hours % STAFF + 1, call, start, start + LENGTH)
-                        + ("confirmed", "retell", uuid.uuid5(uuid.NAMESPACE_OID, str(call)), json.dumps({}))
-                    )
+                    key = uuid.uuid5(uuid.NAMESPACE_OID, str(call))
+                    row = (1, 1, customer, 1, self.hours % STAFF + 1, call, start, start + LENGTH)
+                    copy.write_row((*row, "confirmed", "retell", key, json.dumps({})))
 
     def some(self) -> tuple[int, int]:
         """Return a call and one of its appointments that was not cancelled."""
@@ -418,7 +423,13 @@ new = st.lists(
     max_size=3,
 )
 changes = st.fixed_dictionaries(
-    {}, optional={"call": calls, "start": st.integers(0, 20), "cancelled": st.booleans(), "deleted": st.booleans()}
+    {},
+    optional={
+        "call": calls,
+        "start": st.integers(0, 20),
+        "cancelled": st.booleans(),
+        "deleted": st.booleans(),
+    },
 ).filter(bool)
 acts = st.one_of(
     st.tuples(st.just("insert"), new),
@@ -497,10 +508,11 @@ def write(connection: Connection, rows: dict[int, Appointment], model: Model) ->
         values += [key, *columns(row).values()]
     connection.execute(
         "insert into public.appointments "
-        "(id, company_id, call_id, starts_at, ends_at, status, cancelled_at, deleted_at) overriding system value "
-        f"values {', '.join(['(%s, 1, %s, %s, %s, %s, %s, %s)'] * len(rows))} on conflict (id) do update set "
-        "call_id = excluded.call_id, starts_at = excluded.starts_at, ends_at = excluded.ends_at, "
-        "status = excluded.status, cancelled_at = excluded.cancelled_at, deleted_at = excluded.deleted_at".encode(),
+        "(id, company_id, call_id, starts_at, ends_at, status, cancelled_at, deleted_at) "
+        f"overriding system value values {', '.join(['(%s, 1, %s, %s, %s, %s, %s, %s)'] * len(rows))} "
+        "on conflict (id) do update set call_id = excluded.call_id, starts_at = excluded.starts_at, "
+        "ends_at = excluded.ends_at, status = excluded.status, cancelled_at = excluded.cancelled_at, "
+        "deleted_at = excluded.deleted_at".encode(),
         values,
     )
     model.appointments |= rows

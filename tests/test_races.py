@@ -35,7 +35,9 @@ SYNC = ("appointments_sync_calls_insert", "appointments_sync_calls_update", "app
 @pytest.fixture
 def main(database: str) -> Iterator[Connection]:
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("insert into public.companies (name) values ('a company')")
+        connection.execute(
+            "insert into public.companies (id, name) overriding system value values (1, 'a company')"
+        )
         connection.execute("update trueup.guards set mode = 'enforce' where name = any(%s)", [list(GUARDS)])
         yield connection
 
@@ -198,9 +200,7 @@ def test_the_guard_alone_holds_when_the_sync_is_gone(database: str, main: Connec
         call = add_call(main)
         appointment = add_appointment(main, call)
         _plant_unflagged(main, call)
-        states = together(
-            database, (claim.format(call=call, appointment=appointment),), soft(appointment)
-        )
+        states = together(database, (claim.format(call=call, appointment=appointment),), soft(appointment))
         assert set(states) <= {"", "23514"}
         refused += "23514" in states
     assert refused == 25
@@ -238,8 +238,8 @@ def test_eight_writers_on_twenty_calls_neither_deadlock_nor_mislead(database: st
                     ids = dice.sample(own[number], dice.choice([1, 10]))
                     if dice.random() < 0.8:
                         connection.execute(
-                            "update public.appointments set deleted_at = case when deleted_at is null then now() end "
-                            "where id = any(%s)",
+                            "update public.appointments set deleted_at = "
+                            "case when deleted_at is null then now() end where id = any(%s)",
                             [ids],
                         )
                     else:
@@ -277,7 +277,9 @@ def test_one_of_two_overlapping_bookings_of_a_member_of_staff_is_refused(
     assert _count_bookings(main, staff) == 1
 
 
-def test_overlapping_bookings_at_once_leave_one_and_adjacent_ones_both(database: str, main: Connection) -> None:
+def test_overlapping_bookings_at_once_leave_one_and_adjacent_ones_both(
+    database: str, main: Connection
+) -> None:
     for _ in range(10):
         staff = _id(main, "insert into public.staff (company_id, name) values (1, 'a member') returning id")
         one, two, next_to_it = (
