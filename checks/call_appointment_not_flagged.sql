@@ -1,6 +1,7 @@
 -- call_appointment_not_flagged
 --
--- invariant:   a call with an undeleted appointment is flagged appointment_made and linked, with the time of linking
+-- invariant:   a call with an undeleted appointment is flagged appointment_made and linked,
+--              with the time of linking
 -- severity:    warning
 -- entity:      call
 -- changes:     calls.id, appointments.call_id

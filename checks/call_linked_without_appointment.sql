@@ -1,6 +1,7 @@
 -- call_linked_without_appointment
 --
--- invariant:   a call not flagged appointment_made does not say it is linked to an appointment it does not have
+-- invariant:   a call not flagged appointment_made does not say it is linked
+--              to an appointment it does not have
 -- severity:    warning
 -- entity:      call
 -- changes:     calls.id, appointments.call_id

@@ -26,6 +26,9 @@
 -- first needs the row that the second is deleting. The server ends one with 40P01; it is
 -- repeated like any other. Soft deletes take no such lock.
 --
+-- enable_seqscan: a session keeps the plans of its first statements, which in a new database
+-- find empty tables, and would go on to read all of calls for every appointment of a load.
+--
 -- Left to the checks: disabled triggers, truncate, and a repeatable read transaction whose
 -- snapshot is older than another session's change (serializable refuses it). After `set
 -- constraints all immediate` guards and foreign keys look before this trigger has run.
@@ -35,6 +38,7 @@ create or replace function trueup.appointments_sync_calls()
     language plpgsql
     security definer
     set search_path = ''
+    set enable_seqscan = off
 as $$
 declare
     v_call_ids bigint[];

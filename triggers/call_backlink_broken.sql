@@ -4,7 +4,8 @@
 -- Locks the call row before it reads the check, or one session could name the appointment
 -- while another deletes or re-assigns it. Of the calls that name an appointment only the
 -- one it belonged to can have been right, so a change of the appointment concerns that
--- one. Left to the check: truncate; disabled triggers; a repeatable read transaction whose
+-- one, and only when a kept one is taken from it, where the sync has locked the call, in
+-- order. Left to the check: truncate; disabled triggers; a repeatable read transaction whose
 -- snapshot is older than the deletion.
 
 create or replace function trueup.guard_call_backlink_broken()
@@ -22,6 +23,8 @@ begin
 
     if tg_table_name = 'calls' then
         v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
     else
         v_call_id := old.call_id;
     end if;
@@ -51,5 +54,5 @@ create constraint trigger call_backlink_broken
     after delete or update of call_id, deleted_at on public.appointments
     deferrable initially deferred
     for each row
-    when (old.call_id is not null)
+    when (old.call_id is not null and old.deleted_at is null)
     execute function trueup.guard_call_backlink_broken();

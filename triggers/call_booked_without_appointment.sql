@@ -3,9 +3,11 @@
 -- Looks at COMMIT, so one transaction may confirm the call and write its appointment in
 -- either order. Locks the call row before it reads the check: without the lock one
 -- session could confirm the booking while another deletes the appointment, and both
--- would commit. What a violation costs (an alert, or the transaction) is the guard's
--- mode. Left to the check: truncate, which fires no row trigger; disabled triggers; a
--- repeatable read transaction whose snapshot is older than the deletion.
+-- would commit. Of appointments only what takes a kept one from its call is looked at:
+-- appointments_sync_calls has then locked that call, in id order. What a violation costs
+-- (an alert, or the transaction) is the guard's mode. Left to the check: truncate, which
+-- fires no row trigger; disabled triggers; a repeatable read transaction whose snapshot is
+-- older than the deletion.
 
 create or replace function trueup.guard_call_booked_without_appointment()
     returns trigger
@@ -22,6 +24,8 @@ begin
 
     if tg_table_name = 'calls' then
         v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
     else
         v_call_id := old.call_id;
     end if;
@@ -51,5 +55,5 @@ create constraint trigger call_booked_without_appointment
     after delete or update of call_id, deleted_at on public.appointments
     deferrable initially deferred
     for each row
-    when (old.call_id is not null)
+    when (old.call_id is not null and old.deleted_at is null)
     execute function trueup.guard_call_booked_without_appointment();

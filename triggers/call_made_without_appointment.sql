@@ -4,6 +4,11 @@
 -- either order. Locks the call row before it reads the check: without the lock one
 -- session could set the flag while another deletes the appointment, and both would
 -- commit. What a violation costs (an alert, or the transaction) is the guard's mode.
+--
+-- Of appointments only what takes a kept one from its call is looked at: the sync has then
+-- locked that call, in order. A guard that locked calls for anything else would lock them
+-- in the order of the rows written, and two statements of many rows could deadlock.
+--
 -- Left to the check: truncate, which fires no row trigger; disabled triggers; a
 -- repeatable read transaction whose snapshot is older than the deletion.
 
@@ -22,6 +27,8 @@ begin
 
     if tg_table_name = 'calls' then
         v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
     else
         v_call_id := old.call_id;
     end if;
@@ -51,5 +58,5 @@ create constraint trigger call_made_without_appointment
     after delete or update of call_id, deleted_at on public.appointments
     deferrable initially deferred
     for each row
-    when (old.call_id is not null)
+    when (old.call_id is not null and old.deleted_at is null)
     execute function trueup.guard_call_made_without_appointment();

@@ -5,7 +5,8 @@
 -- while another deletes the appointment. On the flag as well as the outcome, because
 -- calls_fill_outcome writes an outcome that the statement does not mention. When the last
 -- appointment goes, appointments_sync_calls takes the outcome back first; this guard sees
--- that it did. Left to the check: truncate; disabled triggers; a repeatable read
+-- that it did, and looks only at what takes a kept appointment away, where the sync has
+-- locked the call, in order. Left to the check: truncate; disabled triggers; a repeatable read
 -- transaction whose snapshot is older than the deletion.
 
 create or replace function trueup.guard_call_outcome_without_appointment()
@@ -23,6 +24,8 @@ begin
 
     if tg_table_name = 'calls' then
         v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
     else
         v_call_id := old.call_id;
     end if;
@@ -52,5 +55,5 @@ create constraint trigger call_outcome_without_appointment
     after delete or update of call_id, deleted_at on public.appointments
     deferrable initially deferred
     for each row
-    when (old.call_id is not null)
+    when (old.call_id is not null and old.deleted_at is null)
     execute function trueup.guard_call_outcome_without_appointment();

@@ -45,7 +45,8 @@ end;
 $$;
 
 create or replace trigger calls_fill_appointment
-    before insert or update of appointment_made, appointment_id, appointment_link_status, appointment_linked_at
+    before insert or update of
+        appointment_made, appointment_id, appointment_link_status, appointment_linked_at
     on public.calls
     for each row
     when (

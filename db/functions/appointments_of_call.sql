@@ -22,7 +22,11 @@ begin atomic
         (
             array_agg(
                 ka.id
-                order by (ka.id = p_appointment_id) is true desc, (ka.status = 'cancelled') asc, ka.starts_at asc, ka.id asc
+                order by
+                    (ka.id = p_appointment_id) is true desc,
+                    (ka.status = 'cancelled') asc,
+                    ka.starts_at asc,
+                    ka.id asc
             )
             filter (where ka.company_id is not distinct from p_company_id)
         )[1],

@@ -1,10 +1,13 @@
 -- link_booking(call): give a call the appointment that its booking uid proves
 --
 -- What the repairs of call_made_without_appointment, call_outcome_without_appointment
--- and call_linked_without_appointment have in common. Only the one free appointment
--- that bears the uid is evidence; anything less is a person's decision, because
--- clearing a flag would destroy the only trace of a booking that may exist at the
--- provider. Writes the appointment alone: appointments_sync_calls completes the call.
+-- and call_linked_without_appointment have in common. The uid is calls.booking_id, else
+-- that of the proof in booking_details; two that differ prove nothing. Only the one free
+-- appointment that bears it is evidence, unless this call changed it: then another call
+-- made it (decision D2). Anything less is a person's decision, because clearing a flag
+-- would destroy the only trace of a booking that may exist at the provider.
+--
+-- Writes the appointment alone: appointments_sync_calls completes the call.
 
 create or replace function trueup.link_booking(p_call_id bigint)
     returns trueup.repair_outcome
@@ -13,22 +16,44 @@ create or replace function trueup.link_booking(p_call_id bigint)
 as $$
 declare
     v_call public.calls;
+    v_proof trueup.booking_proofs;
+    v_booking_uid text;
     v_appointment_ids bigint[];
     v_evidence jsonb;
+    v_reason text;
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+    select bp.* into v_proof from trueup.booking_proofs as bp where bp.call_id = p_call_id;
 
-    if nullif(v_call.booking_id, '') is null then
-        return ('review', 'the call bears no booking uid', null)::trueup.repair_outcome;
+    -- booking_id may hold the provider's number of the booking instead of its uid
+    v_booking_uid := nullif(btrim(v_call.booking_id), '');
+    if v_booking_uid is null or v_booking_uid = v_proof.booking_number::text then
+        v_booking_uid := coalesce(v_proof.booking_uid, v_booking_uid);
     end if;
 
-    v_appointment_ids := trueup.appointment_of_booking(v_call.company_id, v_call.booking_id);
-    v_evidence := jsonb_build_object('booking_uid', v_call.booking_id, 'appointment_ids', v_appointment_ids);
+    v_appointment_ids := trueup.appointment_of_booking(v_call.company_id, v_booking_uid);
+    v_evidence := jsonb_strip_nulls(jsonb_build_object(
+        'booking_uid', v_booking_uid,
+        'proven_uid', v_proof.booking_uid,
+        'appointment_ids', v_appointment_ids
+    ));
 
-    if v_appointment_ids is null then
-        return ('review', 'no appointment without a call bears the booking uid', v_evidence)::trueup.repair_outcome;
-    elsif cardinality(v_appointment_ids) > 1 then
-        return ('review', 'several appointments bear the booking uid', v_evidence)::trueup.repair_outcome;
+    v_reason := case
+        when v_booking_uid is null then 'the call bears no booking uid'
+        when v_booking_uid <> v_proof.booking_uid
+            then 'booking_id and booking_details name different bookings'
+        when v_appointment_ids is null then 'no appointment without a call bears the booking uid'
+        when cardinality(v_appointment_ids) > 1 then 'several appointments bear the booking uid'
+        when
+            exists (
+                select 1
+                from public.appointment_modifications as am
+                where am.call_id = p_call_id and am.appointment_id = v_appointment_ids[1]
+            )
+            then 'the call changed the appointment of this booking and did not make it'
+    end;
+    if v_reason is not null then
+        return ('review', v_reason, v_evidence)::trueup.repair_outcome;
     end if;
 
     -- the condition once more: the row may have been taken since it was read

@@ -20,7 +20,9 @@ begin
     from trueup.kept_appointments as ka
     where ka.call_id = p_call_id and ka.company_id is not distinct from v_call.company_id;
 
-    v_evidence := jsonb_build_object('appointment_id', v_call.appointment_id, 'own_appointment_ids', v_own_ids);
+    v_evidence := jsonb_build_object(
+        'appointment_id', v_call.appointment_id, 'own_appointment_ids', v_own_ids
+    );
 
     if v_own_ids is null then
         return ('review', 'the call has no appointment of its own', v_evidence)::trueup.repair_outcome;

@@ -1,7 +1,7 @@
 -- call_outcome_without_appointment: the guard, then the check, then the repair
 
 begin;
-select plan(18);
+select plan(23);
 
 select factory.company(1);
 select factory.call(id => 1);
@@ -109,6 +109,52 @@ select set_eq(
     'the call under review is still reported'
 );
 select is_empty('select entity_id from trueup.call_made_without_appointment', 'no phantom booking was made');
+
+-- where the uid comes from
+set constraints all immediate;
+select factory.behind_the_back(true);
+select factory.call(
+    id => 21, session_outcome => 'appointment_booked',
+    booking_details => '{"calcom_booking": {"id": 9000021, "uid": "uid-21", "status": "accepted"}}'
+);
+select factory.call(
+    id => 22, session_outcome => 'appointment_booked',
+    booking_details => to_jsonb('{"calcom_booking": {"id": 9000022, "uid": "uid-22"}}'::text)
+);
+select factory.call(
+    id => 23, session_outcome => 'appointment_booked', booking_id => '9000023',
+    booking_details => '{"calcom_booking": {"id": 9000023, "uid": "uid-23"}}'
+);
+select factory.call(
+    id => 24, session_outcome => 'appointment_booked', booking_id => 'uid-24',
+    booking_details => '{"calcom_booking": {"id": 9000024, "uid": "uid-24b"}}'
+);
+select factory.call(id => 25, session_outcome => 'appointment_booked', booking_id => 'uid-25');
+select factory.appointment(id => 30 + g, calcom_booking_uid => 'uid-' || 20 + g) from generate_series(1, 5) as g;
+select factory.modification(id => 1, appointment_id => 35, call_id => 25);
+set constraints all immediate;
+select factory.behind_the_back(false);
+select is(
+    (trueup.repair_call_outcome_without_appointment(21)).outcome, 'corrected', 'the proof in booking_details tells'
+);
+select is(
+    (trueup.repair_call_outcome_without_appointment(22)).outcome, 'corrected', 'also when it was encoded twice'
+);
+select is(
+    (trueup.repair_call_outcome_without_appointment(23)).outcome,
+    'corrected',
+    'also when booking_id holds the number of the same booking'
+);
+select is(
+    (trueup.repair_call_outcome_without_appointment(24)).reason,
+    'booking_id and booking_details name different bookings',
+    'two that differ prove nothing'
+);
+select is(
+    (trueup.repair_call_outcome_without_appointment(25)).reason,
+    'the call changed the appointment of this booking and did not make it',
+    'a call that rescheduled it did not make it'
+);
 
 select * from finish();
 rollback;

@@ -27,7 +27,7 @@ select is(pg_temp.says(1), 't 11 linked 2025-10-20 09:01:00', 'so is another lin
 update public.calls set appointment_linked_at = null where id = 1;
 select is(pg_temp.says(1), 't 11 linked 2025-10-20 09:01:00', 'so is the time, which is the old one');
 update public.calls set appointment_id = null where id = 1;
-select is(pg_temp.says(1), 't 11 linked 2025-10-20 09:01:00', 'so is the reference, to the one it was, not the earliest');
+select is(pg_temp.says(1), 't 11 linked 2025-10-20 09:01:00', 'so is the reference, to the one it was');
 update public.calls set appointment_id = 12 where id = 1;
 select is(pg_temp.says(1), 't 12 linked 2025-10-20 09:01:00', 'near miss: its other appointment may be named');
 update public.calls set appointment_linked_at = '2025-10-20 09:02:00+00' where id = 1;
