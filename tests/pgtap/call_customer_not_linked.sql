@@ -9,7 +9,8 @@ select factory.customer(id => 1, phone => '+491701111111');
 -- fill
 select factory.call(id => 1, customer_id => 1, customer_link_status => 'failed');
 select is(
-    (select c.customer_link_status from public.calls as c where c.id = 1), 'linked', 'a call with a customer is linked'
+    (select c.customer_link_status from public.calls as c where c.id = 1), 'linked',
+    'a call with a customer is linked'
 );
 
 -- check
@@ -55,13 +56,26 @@ select results_eq(
     'which stays'
 );
 select is((trueup.repair_call_customer_not_linked(13)).outcome, 'review', 'without a proof a person decides');
-select is((select c.customer_link_status from public.calls as c where c.id = 13), 'failed', 'and nothing is changed');
-select is((trueup.repair_call_customer_not_linked(14)).outcome, 'review', 'a phone_match of another number is no proof');
-select set_eq(
-    'select entity_id from trueup.call_customer_not_linked', array[13, 14]::bigint[], 'both are still reported'
+select is(
+    (select c.customer_link_status from public.calls as c where c.id = 13), 'failed',
+    'and nothing is changed'
 );
-select is_empty('select 1 from trueup.call_link_unproven where entity_id in (11, 12)', 'what was linked is proven');
-select is_empty('select 1 from trueup.call_link_status_wrong', 'and rule K is not asked while there is a customer');
+select is(
+    (trueup.repair_call_customer_not_linked(14)).outcome, 'review',
+    'a phone_match of another number is no proof'
+);
+select set_eq(
+    'select entity_id from trueup.call_customer_not_linked', array[13, 14]::bigint[],
+    'both are still reported'
+);
+select is_empty(
+    'select 1 from trueup.call_link_unproven where entity_id in (11, 12)',
+    'what was linked is proven'
+);
+select is_empty(
+    'select 1 from trueup.call_link_status_wrong',
+    'and rule K is not asked while there is a customer'
+);
 
 select * from finish();
 rollback;

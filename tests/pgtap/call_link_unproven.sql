@@ -16,7 +16,8 @@ select factory.call(id => 1, customer_id => 1, from_number => '0049 170 1111111'
 select is_empty('select 1 from trueup.call_link_unproven', 'a number that matches proves the link');
 select factory.call(id => 2, customer_id => 1);
 select set_eq(
-    'select entity_id from trueup.call_link_unproven', array[2]::bigint[], 'a link that nothing proves is stored, and reported'
+    'select entity_id from trueup.call_link_unproven', array[2]::bigint[],
+    'a link that nothing proves is stored, and reported'
 );
 select results_eq(
     'select evidence from trueup.call_link_unproven where entity_id = 2',
@@ -43,7 +44,8 @@ select set_eq(
 );
 select factory.call(id => 4, customer_id => 1, direction => 'outbound', to_number => '+491701111111');
 select is_empty(
-    'select 1 from trueup.call_link_unproven where entity_id = 4', 'near miss: of an outbound call the number called matches'
+    'select 1 from trueup.call_link_unproven where entity_id = 4',
+    'near miss: of an outbound call the number called matches'
 );
 update public.customers set phone = '+491700000099' where id = 4;
 select factory.call(id => 5, customer_id => 4, from_number => '+491700000099');
@@ -55,7 +57,8 @@ select set_eq(
 
 -- constraints
 select throws_ok(
-    'update public.calls set customer_link_confidence = 101 where id = 1', '23514', null, 'a confidence above 100 is refused'
+    'update public.calls set customer_link_confidence = 101 where id = 1', '23514', null,
+    'a confidence above 100 is refused'
 );
 select throws_ok(
     'update public.calls set customer_link_confidence = -1 where id = 1', '23514', null, 'so is one below 0'
@@ -113,21 +116,34 @@ select results_eq(
 select is((trueup.repair_call_link_unproven(2)).outcome, 'review', 'another number: a person decides');
 select is((trueup.repair_call_link_unproven(3)).outcome, 'review', 'withheld as well');
 select is((trueup.repair_call_link_unproven(13)).outcome, 'review', 'and when only the time is missing');
-select is((trueup.repair_call_link_unproven(14)).outcome, 'review', 'a call that is not linked has no link to prove');
-select is((trueup.repair_call_link_unproven(17)).outcome, 'review', 'a customer of another company is never proven');
+select is(
+    (trueup.repair_call_link_unproven(14)).outcome, 'review',
+    'a call that is not linked has no link to prove'
+);
+select is(
+    (trueup.repair_call_link_unproven(17)).outcome, 'review',
+    'a customer of another company is never proven'
+);
 select row_eq(
     'select c.customer_link_method, c.customer_linked_at from public.calls as c where c.id = 13',
     row('manual_link'::text, null::timestamptz),
     'nothing of these is changed'
 );
 select set_eq(
-    'select entity_id from trueup.call_link_unproven', array[2, 3, 5, 13, 14, 17]::bigint[], 'and they are still reported'
+    'select entity_id from trueup.call_link_unproven', array[2, 3, 5, 13, 14, 17]::bigint[],
+    'and they are still reported'
 );
 select factory.behind_the_back(true);
 update public.calls set customer_link_method = null where id = 4;
 select factory.behind_the_back(false);
-select is((trueup.repair_call_link_unproven(4)).outcome, 'corrected', 'whom we called is proven by the number called');
-select is((select c.customer_link_method from public.calls as c where c.id = 4), 'phone_match', 'which is a phone_match');
+select is(
+    (trueup.repair_call_link_unproven(4)).outcome, 'corrected',
+    'whom we called is proven by the number called'
+);
+select is(
+    (select c.customer_link_method from public.calls as c where c.id = 4), 'phone_match',
+    'which is a phone_match'
+);
 select is_empty(
     'select 1 from trueup.call_customer_not_linked', 'no repair unlinks anybody'
 );

@@ -10,7 +10,8 @@ set constraints all immediate;
 -- fill
 select factory.call(id => 1, customer_link_status => 'linked');
 select is(
-    (select c.customer_link_status from public.calls as c where c.id = 1), 'unlinked', 'linked to nobody becomes unlinked'
+    (select c.customer_link_status from public.calls as c where c.id = 1), 'unlinked',
+    'linked to nobody becomes unlinked'
 );
 select factory.call(id => 2, customer_id => 1, from_number => '+491701111111');
 update public.calls set customer_id = null where id = 2;
@@ -48,9 +49,13 @@ select set_eq(
     'the check lists them; no deleted call, nothing under review, no customer without a proof'
 );
 select is_empty(
-    'select 1 from trueup.call_link_status_wrong where entity_id in (11, 12)', 'one fault is reported once: no wrong status'
+    'select 1 from trueup.call_link_status_wrong where entity_id in (11, 12)',
+    'one fault is reported once: no wrong status'
 );
-select is_empty('select 1 from trueup.call_link_unproven where entity_id in (11, 12)', 'and no missing proof');
+select is_empty(
+    'select 1 from trueup.call_link_unproven where entity_id in (11, 12)',
+    'and no missing proof'
+);
 
 -- repair
 select is((trueup.repair_call_linked_without_customer(11)).outcome, 'corrected', 'rule K decides');

@@ -12,7 +12,10 @@ insert into trueup.unusable_names (company_id, phrase) values (2, 'moment');
 select factory.call(id => 1, customer_name => 'Gleich fertig...');
 select is((select c.customer_name from public.calls as c where c.id = 1), null, 'a fragment is not stored');
 select factory.call(id => 2, customer_name => 'Danke Schön');
-select is((select c.customer_name from public.calls as c where c.id = 2), 'Danke Schön', 'near miss: a name is');
+select is(
+    (select c.customer_name from public.calls as c where c.id = 2), 'Danke Schön',
+    'near miss: a name is'
+);
 
 -- check
 set constraints all immediate;
@@ -47,7 +50,8 @@ select row_eq(
     'whose link is not this repair''s to judge'
 );
 select is_empty(
-    'select 1 from trueup.call_link_unproven where entity_id = 12', 'so that no other check has something new to report'
+    'select 1 from trueup.call_link_unproven where entity_id = 12',
+    'so that no other check has something new to report'
 );
 select is((trueup.repair_call_transcript_name(13)).outcome, 'corrected', 'while it waits for a person, too');
 select row_eq(
@@ -55,13 +59,18 @@ select row_eq(
     row(null::text, 'pending_review'::text),
     'and goes on waiting'
 );
-select is((trueup.repair_call_transcript_name(14)).evidence ->> 'phrase', 'moment', 'the evidence keeps the phrase');
+select is(
+    (trueup.repair_call_transcript_name(14)).evidence ->> 'phrase', 'moment',
+    'the evidence keeps the phrase'
+);
 select is_empty('select 1 from trueup.call_transcript_name', 'nothing is left');
 select is_empty(
-    'select 1 from trueup.call_link_status_wrong where entity_id in (11, 13, 14)', 'nor a wrong status in its place'
+    'select 1 from trueup.call_link_status_wrong where entity_id in (11, 13, 14)',
+    'nor a wrong status in its place'
 );
 select is(
-    (select c.customer_name from public.calls as c where c.id = 15), 'moment', 'near miss: the name of somebody elsewhere'
+    (select c.customer_name from public.calls as c where c.id = 15), 'moment',
+    'near miss: the name of somebody elsewhere'
 );
 
 select * from finish();

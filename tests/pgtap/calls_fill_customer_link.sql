@@ -44,7 +44,10 @@ select factory.call(
 );
 select is(pg_temp.link(8), 'linked phone_match 100.00 now', 'also when the direction is still to be filled');
 select factory.call(id => 9, customer_id => 2, to_number => '+491702222222');
-select is(pg_temp.link(9), 'linked unknown now', 'near miss: the number called proves nothing of an inbound call');
+select is(
+    pg_temp.link(9), 'linked unknown now',
+    'near miss: the number called proves nothing of an inbound call'
+);
 
 -- no customer, on insert: rule K
 select factory.call(id => 11);
@@ -58,10 +61,14 @@ select is(pg_temp.link(14), 'anonymous', 'a fragment of speech does not');
 select is((select c.customer_name from public.calls as c where c.id = 14), null, 'and is cleared');
 select factory.call(id => 15, customer_name => 'Guten Tag Muster');
 select is(
-    (select c.customer_name from public.calls as c where c.id = 15), 'Guten Tag Muster', 'near miss: a name with more to it'
+    (select c.customer_name from public.calls as c where c.id = 15), 'Guten Tag Muster',
+    'near miss: a name with more to it'
 );
 select factory.call(id => 16, customer_id => 1, customer_name => 'ja, bitte', from_number => '+491701111111');
-select is((select c.customer_name from public.calls as c where c.id = 16), null, 'cleared with a customer as well');
+select is(
+    (select c.customer_name from public.calls as c where c.id = 16), null,
+    'cleared with a customer as well'
+);
 select is(pg_temp.link(16), 'linked phone_match 100.00 now', 'who stays linked');
 select factory.call(
     id => 17, customer_link_status => 'linked', customer_link_method => 'phone_match', customer_link_confidence => 100,
@@ -71,7 +78,10 @@ select is(pg_temp.link(17), 'unlinked', 'linked to nobody is not linked, and pro
 select factory.call(id => 18, customer_link_status => 'failed');
 select is(pg_temp.link(18), 'failed', 'near miss: failed is what somebody said');
 select factory.call(id => 19, customer_link_status => 'pending_review', customer_link_method => 'name_match');
-select is(pg_temp.link(19), 'pending_review name_match', 'near miss: so is pending_review, with its candidate''s method');
+select is(
+    pg_temp.link(19), 'pending_review name_match',
+    'near miss: so is pending_review, with its candidate''s method'
+);
 
 -- on update
 update public.calls set customer_id = 1 where id = 11;
@@ -87,7 +97,10 @@ set
 where id = 4;
 select is(pg_temp.link(4), 'linked manual_link 90.00 2025-10-21', 'unless a new proof comes with it');
 update public.calls set customer_id = 2, customer_linked_at = '2025-10-22 09:00:00+00' where id = 4;
-select is(pg_temp.link(4), 'linked manual_link 90.00 2025-10-22', 'also by the same method, when its time is new');
+select is(
+    pg_temp.link(4), 'linked manual_link 90.00 2025-10-22',
+    'also by the same method, when its time is new'
+);
 update public.calls set customer_id = 3, customer_link_method = 'name_match' where id = 4;
 select is(pg_temp.link(4), 'linked name_match now', 'a new method does not inherit the old confidence');
 update public.calls set customer_id = null where id = 4;
@@ -141,7 +154,8 @@ begin
 end;
 $$;
 select lives_ok(
-    'update public.calls set status = ''ended'', session_outcome = ''other''', 'an update of something else does not call the fill'
+    'update public.calls set status = ''ended'', session_outcome = ''other''',
+    'an update of something else does not call the fill'
 );
 select lives_ok(
     $$
