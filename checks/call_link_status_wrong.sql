@@ -7,7 +7,7 @@
 -- population:  calls where customer_id is null and deleted_at is null
 -- prevented:   fill calls_fill_customer_link
 -- repair:      automatic
--- cost:        one pass over calls; the stop list is probed for each name
+-- cost:        one pass over calls; the stop list is probed for each without a customer, some 10 µs
 --
 -- Rule K (trueup.link_status_without_customer): a usable name comes before a withheld
 -- number. A fragment of speech is no name here either, so that the repair of

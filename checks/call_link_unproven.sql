@@ -1,6 +1,6 @@
 -- call_link_unproven
 --
--- invariant:   a linked call says how it was linked, with what confidence and when, and a phone_match with the customer's number
+-- invariant:   a linked call says how, how surely and when, and a phone_match has the customer's number
 -- severity:    warning
 -- entity:      call
 -- changes:     calls.id, customers.id via customer_id

@@ -1,4 +1,4 @@
--- phone_matches(company, direction, from, to, customer's company, customer's number): the other end is the customer
+-- phone_matches(company, direction, from, to, customer's company and number): the other end is the customer
 --
 -- The one proof of a link that the rows themselves hold: the caller's number, not
 -- withheld, is the customer's phone_normalized; of an outbound call the number called is,

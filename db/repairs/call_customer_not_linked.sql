@@ -1,9 +1,9 @@
 -- call_customer_not_linked: repair
 --
 -- Sets linked where the link is proven: by the method and confidence that are there, or
--- by the number of the call (trueup.phone_matches). A time of linking that is there stays, a missing one is the
--- time of this repair. Where nothing proves it a person decides: linked without a proof
--- would only move the call to call_link_unproven.
+-- by the number of the call (trueup.phone_matches). A time of linking that is there stays,
+-- a missing one is the time of this repair. Where nothing proves it a person decides:
+-- linked without a proof would only move the call to call_link_unproven.
 
 create or replace function trueup.repair_call_customer_not_linked(p_call_id bigint)
     returns trueup.repair_outcome

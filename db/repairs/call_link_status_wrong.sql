@@ -9,5 +9,7 @@ create or replace function trueup.repair_call_link_status_wrong(p_call_id bigint
     volatile
     set search_path = ''
 as $$
-select ('corrected', 'the status follows name and number', trueup.restate_customer_link(p_call_id))::trueup.repair_outcome;
+select (
+    'corrected', 'the status follows name and number', trueup.restate_customer_link(p_call_id)
+)::trueup.repair_outcome;
 $$;

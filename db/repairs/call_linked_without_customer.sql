@@ -10,5 +10,7 @@ create or replace function trueup.repair_call_linked_without_customer(p_call_id 
     volatile
     set search_path = ''
 as $$
-select ('corrected', 'no customer: the status follows name and number', trueup.restate_customer_link(p_call_id))::trueup.repair_outcome;
+select (
+    'corrected', 'no customer: the status follows name and number', trueup.restate_customer_link(p_call_id)
+)::trueup.repair_outcome;
 $$;

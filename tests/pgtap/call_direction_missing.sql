@@ -35,7 +35,8 @@ select factory.call(id => 8, direction => null, metadata => '"{\"kept\": 1}"');
 select is(pg_temp.direction(8), 'inbound true', 'metadata encoded twice is decoded for the mark');
 select factory.call(id => 9, direction => null, metadata => '[1]');
 select is(
-    (select c.metadata from public.calls as c where c.id = 9), '[1]', 'metadata without room for it stays as it is'
+    (select c.metadata from public.calls as c where c.id = 9), '[1]',
+    'metadata without room for it stays as it is'
 );
 
 -- fill, on update
@@ -63,7 +64,8 @@ update trueup.settings set value = 'inbound' where name = 'default_direction';
 set constraints all immediate;
 select factory.behind_the_back(true);
 select throws_ok(
-    'select factory.call(id => 20, direction => null)', '23514', null, 'without the fill a call without direction is refused'
+    'select factory.call(id => 20, direction => null)', '23514', null,
+    'without the fill a call without direction is refused'
 );
 select factory.legacy('calls_direction_known');
 select factory.call(id => 21, direction => null, to_number => '+493012345678');
@@ -84,15 +86,24 @@ select results_eq(
 );
 
 -- repair
-select is((trueup.repair_call_direction_missing(21)).reason, 'the number called is ours', 'by the number called');
+select is(
+    (trueup.repair_call_direction_missing(21)).reason, 'the number called is ours',
+    'by the number called'
+);
 select is(pg_temp.direction(21), 'inbound', 'a fact');
-select is((trueup.repair_call_direction_missing(23)).reason, 'the caller''s number is ours', 'by the caller''s number');
+select is(
+    (trueup.repair_call_direction_missing(23)).reason, 'the caller''s number is ours',
+    'by the caller''s number'
+);
 select is(pg_temp.direction(23), 'outbound', 'a fact as well');
 select is(
     (trueup.repair_call_direction_missing(22)).evidence ->> 'defaulted', 'true', 'by default, and it says so'
 );
 select is(pg_temp.direction(22), 'inbound true', 'in the row, too');
-select is((trueup.repair_call_direction_missing(24)).outcome, 'review', 'a default that cannot be marked is for a person');
+select is(
+    (trueup.repair_call_direction_missing(24)).outcome, 'review',
+    'a default that cannot be marked is for a person'
+);
 select set_eq(
     'select entity_id from trueup.call_direction_missing', array[24]::bigint[], 'which is still reported'
 );
