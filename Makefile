@@ -47,10 +47,10 @@ types: $(VENV)/.dev     ## mypy, strict
 	@$(BIN)/mypy
 
 schema: $(VENV)/.dev    ## write db/schema.sql: a database at head
-	@$(BIN)/python -m tests.write_schema
+	@$(BIN)/python tests/write_schema.py
 
 readme: $(VENV)/.dev    ## write the catalogue table of README.md
-	@$(BIN)/python -m tests.write_readme
+	@$(BIN)/python tests/write_readme.py
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -359,7 +359,9 @@ def prepared(line: str, url: str) -> str:
         reason, entity = "asked_by_the_salon", "1"
         if "--repair" in line:
             reason = "call_backlink_missing"
-            entity = value(url, "select min(c.id)::text from public.calls as c where c.appointment_id is not null")
+            entity = value(
+                url, "select min(c.id)::text from public.calls as c where c.appointment_id is not null"
+            )
             behind(url, f"update public.calls set appointment_id = null where id = {entity}")
         item = value(url, "select trueup.queue_review(%s, 'call', %s, 'to try an example')", reason, entity)
         sql(
@@ -378,7 +380,9 @@ def prepared(line: str, url: str) -> str:
         alert = value(url, "select max(id) from trueup.data_consistency_alerts where status <> 'resolved'")
         return re.sub(r"\b31\b", str(alert), line, count=1)
     if "--undo" in line:
-        return line.replace("17", str(value(url, "select max(id) from trueup.repairs where undone_at is null")))
+        return line.replace(
+            "17", str(value(url, "select max(id) from trueup.repairs where undone_at is null"))
+        )
     return line
 
 

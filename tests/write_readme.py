@@ -26,7 +26,9 @@ def renewed(text: str) -> str:
     table = catalogue()
     written, places = BETWEEN.subn(lambda _: table, text)
     if places != 1:
-        raise ValueError("README.md needs '<!-- catalogue -->' and '<!-- /catalogue -->', each once on its own line")
+        raise ValueError(
+            "README.md needs '<!-- catalogue -->' and '<!-- /catalogue -->', each once on its own line"
+        )
     return written
 
 

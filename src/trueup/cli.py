@@ -307,9 +307,11 @@ def catalog(pack: Path | None, form: str) -> None:
         click.echo("| check | what must be true | severity | prevented by | repair |\n|---|---|---|---|---|")
         for entry in entries:
             invariant = entry.invariant.replace("|", r"\|")
-            click.echo(
-                f"| `{entry.name}` | {invariant} | {entry.severity} | {entry.prevented} | {entry.repair} |"
-            )
+            prevented = entry.prevented.split("; ")
+            if len(prevented) > 4:
+                prevented = [*prevented[:3], f"and {len(prevented) - 3} more of its kind"]
+            cells = (f"`{entry.name}`", invariant, entry.severity, "; ".join(prevented), entry.repair)
+            click.echo(f"| {' | '.join(cells)} |")
     else:
         print_table(
             ["check", "severity", "prevented by", "repair", "invariant"],

@@ -261,36 +261,56 @@ def add_constraints(session: Session) -> list[Change]:
 
 def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> Change:
     """Add one constraint or index; with `build`, an exclusion constraint even on a table with rows."""
-    index = state.kind.endswith("index")
-    if state.state != "missing":
-        drop = (
-            f"drop index concurrently if exists {_schema(state)}.{quoted(state.name)}"
-            if index
-            else f"alter table {state.table_name} drop constraint {quoted(state.name)}"
-        )
-        patiently(session, drop, [state.table_name])
-    empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
-    if state.kind == "exclude" and not empty and not build:
+    wanted = statements(session, state, build=build)
+    if not wanted:
         return Change(
             "pending",
             state.name,
             "an exclusion constraint is built by `trueup enforce` once its check is clean",
         )
     try:
-        patiently(session, definition(state, valid=empty), [state.table_name])
+        for statement in wanted:
+            patiently(session, statement, [state.table_name])
     except MigrationError as error:
         if sqlstate(error.__cause__ or error) not in ("23505", "23P01"):
             raise
-        if index:
-            patiently(session, f"drop index concurrently if exists {_schema(state)}.{quoted(state.name)}", [])
+        if _is_index(state):
+            patiently(session, _drop_index(state), [])
         return Change("pending", state.name, f"rows disagree, see check {state.check_name}")
     session.run("record_constraint", name=state.name)
-    return Change("add", state.name, "" if index or empty or state.kind == "exclude" else "not valid")
+    return Change("add", state.name, "not valid" if wanted[-1].endswith(" not valid") else "")
+
+
+def statements(session: Session, state: ConstraintState, *, build: bool) -> list[str]:
+    """Return what adds a constraint or index that is missing or broken; nothing when there is nothing to do.
+
+    A leftover of the same name goes first: a constraint that differs, or what an
+    interrupted concurrent build left, which bears the name and is no index.
+    """
+    if state.state in ("valid", "not valid"):
+        return []
+    empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
+    if state.kind == "exclude" and not empty and not build:
+        return []
+    if state.state == "missing":
+        return [definition(state, valid=empty)]
+    if _is_index(state):
+        return [_drop_index(state), definition(state, valid=empty)]
+    drop = f"alter table {state.table_name} drop constraint {quoted(state.name)}"
+    return [drop, definition(state, valid=empty)]
+
+
+def _is_index(state: ConstraintState) -> bool:
+    return state.kind.endswith("index")
+
+
+def _drop_index(state: ConstraintState) -> str:
+    return f"drop index concurrently if exists {state.table_name.split('.')[0]}.{quoted(state.name)}"
 
 
 def definition(state: ConstraintState, *, valid: bool) -> str:
     """Return the statement that adds the constraint or index."""
-    if state.kind.endswith("index"):
+    if _is_index(state):
         unique = "unique " if state.kind.startswith("unique") else ""
         return (
             f"create {unique}index concurrently if not exists {quoted(state.name)} "
@@ -301,7 +321,3 @@ def definition(state: ConstraintState, *, valid: bool) -> str:
         f"alter table {state.table_name} add constraint {quoted(state.name)} {state.kind} "
         f"{state.definition}{suffix}"
     )
-
-
-def _schema(state: ConstraintState) -> str:
-    return state.table_name.split(".")[0]

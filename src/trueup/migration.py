@@ -5,6 +5,7 @@ The only module that imports alembic and sqlalchemy, and it imports them when us
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -48,7 +49,8 @@ def migrate(
                 lambda: deploy.deploy(connection, loaded), lambda: "while deploying views and triggers"
             )
             changes += deploy.add_constraints(connection)
-            _roles(connection, loaded)
+            for text in _role_files(loaded):
+                connection.script(text)
         return Migration(tuple(revisions), tuple(changes), warnings=tuple(connection.warnings))
 
 
@@ -103,8 +105,6 @@ def refuse_unadopted(connection: Session, pack: Pack) -> None:
 
 def host_tables(text: str) -> list[str]:
     """Return the names of the tables that the host revision creates."""
-    import re
-
     return re.findall(r"^create table (\w+)", text, re.M)
 
 
@@ -253,31 +253,43 @@ def _engine_connection(database: str | None) -> Iterator[Any]:
 
 
 def _dry_run(connection: Session, pack: Pack) -> Migration:
+    """Carry everything out in one transaction, writing down what is sent, and roll it back."""
     from alembic import command
 
-    output = StringIO()
     present = current(connection)
     missing = pending_revisions(connection, pack)
+    text = [f"set lock_timeout = '{LOCK_TIMEOUT}'"]
+    changes: list[Change] = []
+    revisions = StringIO()
     if missing:
-        output.write(f"create schema if not exists {SCHEMA};\n\n")
-        start = ",".join(present)
-        command.upgrade(_config(pack, output), f"{start}:heads" if start else "heads", sql=True)
-    files = deploy.pending_files(connection, pack)
-    for file, reason in files:
-        output.write(f"\n-- {file.name}: {reason}\n{file.text}")
-    states = connection.rows("constraint_states", ConstraintState) if not missing else []
-    for state in states:
-        if state.state == "missing":
-            output.write(f"\n{deploy.definition(state, valid=False)};\n")
-    changes = tuple(Change("deploy", file.name, reason) for file, reason in files)
-    return Migration(tuple(missing), changes, output.getvalue())
+        revisions.write(f"create schema if not exists {SCHEMA};\n\n")
+        command.upgrade(
+            _config(pack, revisions), f"{','.join(present)}:heads" if present else "heads", sql=True
+        )
+        text.append(revisions.getvalue().strip())
+    with connection.transaction(rollback=True):
+        # Alembic writes a transaction around each revision; here there is one around all
+        connection.script(re.sub(r"^(BEGIN|COMMIT);$", "", revisions.getvalue(), flags=re.M))
+        with connection.recording() as sent:
+            changes += deploy.deploy(connection, pack)
+        if changes:
+            text += ["begin", *sent, "commit"]
+        for state in connection.rows("constraint_states", ConstraintState):
+            statements = deploy.statements(connection, state, build=False)
+            if statements:
+                changes.append(Change("add", state.name))
+                text += [*statements, connection.spelled("record_constraint", name=state.name)]
+    if missing or changes:
+        text += list(_role_files(pack))
+    script = "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if missing or changes else ""
+    return Migration(tuple(missing), tuple(changes), script)
 
 
-def _roles(connection: Session, pack: Pack) -> None:
+def _role_files(pack: Pack) -> Iterator[str]:
     for root in (CORE, pack.root):
         path = root / "db" / "roles.sql"
         if path.is_file():
-            connection.script(packs.readable(path))
+            yield packs.readable(path)
 
 
 def _refuse_read_only(connection: Session) -> None:

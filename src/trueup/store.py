@@ -42,6 +42,7 @@ class Session:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
         self.warnings: list[str] = []
+        self._recorded: list[str] | None = None
         connection.add_notice_handler(self._keep_warning)
 
     def _keep_warning(self, said: psycopg.errors.Diagnostic) -> None:
@@ -50,6 +51,8 @@ class Session:
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement file; return the number of rows it touched."""
+        if self._recorded is not None:
+            self._recorded.append(self.spelled(name, **parameters))
         return self.connection.execute(statement(name), parameters).rowcount
 
     def rows(self, name: str, row: type[T], /, **parameters: Any) -> list[T]:
@@ -86,6 +89,8 @@ class Session:
 
     def script(self, text: str) -> None:
         """Run the statements of a file of a pack, without parameters."""
+        if self._recorded is not None:
+            self._recorded.append(text)
         self.connection.execute(text.encode(), prepare=False)
 
     def count(self, text: str) -> int:
@@ -113,11 +118,22 @@ class Session:
 
     def set_local(self, name: str, value: str) -> None:
         """Set a configuration parameter until the end of the transaction."""
+        if self._recorded is not None:
+            self._recorded.append(f"set local {name} = {literal(value)}")
         self.connection.execute("select set_config(%s, %s, true)", (name, value))
 
-    def cancel(self) -> None:
-        """Ask the server to cancel what this session runs."""
-        self.connection.cancel_safe()
+    def spelled(self, name: str, /, **parameters: Any) -> str:
+        """Return a statement file with its parameters written out, ready for psql."""
+        return psycopg.ClientCursor(self.connection).mogrify(statement(name), parameters)
+
+    @contextmanager
+    def recording(self) -> Iterator[list[str]]:
+        """Keep what `run`, `script` and `set_local` send inside the block, as text for psql."""
+        self._recorded = []
+        try:
+            yield self._recorded
+        finally:
+            self._recorded = None
 
 
 @contextmanager

@@ -1,0 +1,6061 @@
+-- A database at head, written by `make schema`; never edited. Grants and owners are left out.
+
+CREATE SCHEMA trueup;
+
+COMMENT ON SCHEMA trueup IS 'trueup: checks, alerts, repairs and the review queue; drop schema trueup cascade removes them';
+
+CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA trueup;
+
+COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
+
+CREATE TYPE trueup.repair_outcome AS (
+	outcome text,
+	reason text,
+	evidence jsonb
+);
+
+CREATE TABLE trueup.data_consistency_alerts (
+    id bigint NOT NULL,
+    company_id text,
+    alert_type text NOT NULL,
+    severity text NOT NULL,
+    entity_type text NOT NULL,
+    entity_id text NOT NULL,
+    description text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    detected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    occurrences integer DEFAULT 1 NOT NULL,
+    status text DEFAULT 'open'::text NOT NULL,
+    acknowledged_by text,
+    acknowledged_at timestamp with time zone,
+    snoozed_until timestamp with time zone,
+    snoozed_by text,
+    accepted_by text,
+    accepted_at timestamp with time zone,
+    accepted_reason text,
+    accepted_until timestamp with time zone,
+    accepted_evidence jsonb,
+    auto_corrected boolean DEFAULT false NOT NULL,
+    corrected_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    resolution text,
+    resolution_notes text,
+    reopened_count integer DEFAULT 0 NOT NULL,
+    reopened_at timestamp with time zone,
+    first_run_id bigint,
+    last_run_id bigint,
+    resolved_run_id bigint,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    touched_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT data_consistency_alerts_resolution_known CHECK ((resolution = ANY (ARRAY['repaired'::text, 'fixed elsewhere'::text, 'definition changed'::text]))),
+    CONSTRAINT data_consistency_alerts_resolved_complete CHECK (((status = 'resolved'::text) = ((resolved_at IS NOT NULL) AND (resolution IS NOT NULL)))),
+    CONSTRAINT data_consistency_alerts_severity_known CHECK ((severity = ANY (ARRAY['critical'::text, 'warning'::text, 'info'::text]))),
+    CONSTRAINT data_consistency_alerts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'acknowledged'::text, 'resolved'::text])))
+)
+WITH (fillfactor='80');
+
+CREATE FUNCTION trueup.accept_alert(p_alert_id bigint, p_actor text, p_reason text, p_until timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS trueup.data_consistency_alerts
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_alert trueup.data_consistency_alerts := trueup.locked_alert(p_alert_id);
+    v_actor text := coalesce(p_actor, session_user);
+begin
+    if coalesce(btrim(p_reason), '') = '' then
+        raise exception 'alert % is not accepted without a reason', p_alert_id using errcode = 'TU005';
+    end if;
+
+    if p_until is not null then
+        perform trueup.refuse_past(p_until);
+    end if;
+
+    update trueup.data_consistency_alerts as al
+    set
+        status = 'acknowledged',
+        acknowledged_by = coalesce(al.acknowledged_by, v_actor),
+        acknowledged_at = coalesce(al.acknowledged_at, clock_timestamp()),
+        accepted_by = v_actor,
+        accepted_at = clock_timestamp(),
+        accepted_reason = p_reason,
+        accepted_until = p_until,
+        accepted_evidence = al.metadata - 'written_by'
+    where al.id = p_alert_id
+    returning al.* into v_alert;
+
+    return v_alert;
+end;
+$$;
+
+CREATE FUNCTION trueup.acknowledge_alert(p_alert_id bigint, p_actor text DEFAULT SESSION_USER) RETURNS trueup.data_consistency_alerts
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_alert trueup.data_consistency_alerts := trueup.locked_alert(p_alert_id);
+begin
+    if v_alert.status = 'acknowledged' then
+        return v_alert;
+    end if;
+
+    update trueup.data_consistency_alerts as al
+    set
+        status = 'acknowledged',
+        acknowledged_by = coalesce(p_actor, session_user),
+        acknowledged_at = clock_timestamp()
+    where al.id = p_alert_id
+    returning al.* into v_alert;
+
+    return v_alert;
+end;
+$$;
+
+CREATE FUNCTION trueup.append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception '%.% is append-only: no %', tg_table_schema, tg_table_name, lower(tg_op)
+        using errcode = 'TU003', hint = 'Write a further row that says what was wrong.';
+end;
+$$;
+
+CREATE FUNCTION trueup.apply_repair(p_check text, p_entity_type text, p_entity_id text, p_actor text DEFAULT SESSION_USER, p_run_id bigint DEFAULT NULL::bigint, p_correct boolean DEFAULT true, OUT outcome text, OUT reason text, OUT repair_id bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+    v_check trueup.checks;
+    v_key trueup.check_populations;
+    v_violation record;
+    v_answer trueup.repair_outcome;
+    v_before text[];
+    v_after text[];
+    v_new text[];
+    v_touched jsonb;
+    v_is_proven boolean := false;
+begin
+    select ch.* into strict v_check from trueup.checks as ch where ch.name = p_check;
+    select cp.* into v_key
+    from trueup.check_populations as cp
+    where cp.check_name = p_check and cp.entity_type = p_entity_type;
+
+    begin
+        if v_key.table_name is not null then
+            execute format(
+                'select 1 from %s as t where t.%I = $1::%s for no key update', v_key.table_name, v_key.key_column, v_key.key_type
+            ) using p_entity_id;
+        end if;
+    exception
+        when lock_not_available or deadlock_detected then
+            outcome := 'busy';
+            reason := 'somebody else holds the row';
+            return;
+    end;
+
+    execute format(
+        'select v.company_id::text as company_id, v.description, v.evidence from trueup.%I as v '
+        'where v.entity_id = $1::%s and v.entity_type = $2 limit 1',
+        p_check, coalesce(v_key.key_type, 'bigint')
+    )
+    into v_violation
+    using p_entity_id, p_entity_type;
+    if v_violation.description is null then
+        outcome := 'clean';
+        reason := 'the check no longer lists it';
+        return;
+    end if;
+
+    if not p_correct then
+        outcome := 'review';
+        reason := 'a person decides';
+    else
+        v_before := trueup.violations_of(jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id)));
+    end if;
+
+    -- at most three rounds: correct; ask what was there before; correct again
+    while outcome is null loop
+        begin
+            insert into trueup.repairs (run_id, check_name, company_id, entity_type, entity_id, reason, actor)
+            values (p_run_id, p_check, v_violation.company_id, p_entity_type, p_entity_id, '', p_actor)
+            returning id into repair_id;
+
+            perform set_config('trueup.repair_id', repair_id::text, true);
+            execute format('select (r).* from trueup.%I($1::%s) as r', 'repair_' || p_check, v_key.key_type)
+                into v_answer
+                using p_entity_id;
+
+            if v_answer.outcome = 'corrected' then
+                set constraints all immediate;
+                set constraints all deferred;
+                perform set_config('trueup.repair_id', '', true);
+
+                update trueup.repairs as r
+                set reason = v_answer.reason, evidence = v_answer.evidence
+                where r.id = repair_id;
+
+                select jsonb_object_agg(t.entity_type, t.ids) into v_touched
+                from (
+                    select cp.entity_type, jsonb_agg(distinct rc.key_value) as ids
+                    from trueup.repair_changes as rc
+                    inner join (
+                        select distinct p.entity_type, p.table_name from trueup.check_populations as p
+                    ) as cp on rc.table_name = cp.table_name
+                    where rc.repair_id = apply_repair.repair_id
+                    group by cp.entity_type
+                ) as t;
+
+                v_touched := coalesce(v_touched, '{}') || jsonb_build_object(
+                    p_entity_type,
+                    coalesce(v_touched -> p_entity_type, '[]') || to_jsonb(p_entity_id)
+                );
+                v_after := trueup.violations_of(v_touched);
+                v_new := array(select unnest(v_after) except select unnest(v_before) order by 1);
+
+                if concat_ws(' ', p_check, p_entity_type, p_entity_id) = any(v_after) then
+                    raise exception 'the repair did not remove the violation' using errcode = 'TU100';
+                elsif cardinality(v_new) > 0 and v_is_proven then
+                    raise exception 'the repair would cause %', array_to_string(v_new, ', ') using errcode = 'TU100';
+                elsif cardinality(v_new) > 0 then
+                    raise exception 'what was there before?' using errcode = 'TU101';
+                elsif
+                    not exists (
+                        select 1 from trueup.repair_changes as rc where rc.repair_id = apply_repair.repair_id
+                    )
+                then
+                    raise exception 'the repair changed nothing that the journal saw'
+                        using errcode = 'TU100', hint = 'run trueup verify: a trigger journal_repairs may be disabled';
+                end if;
+                outcome := 'corrected';
+                reason := v_answer.reason;
+            else
+                raise exception '%', coalesce(v_answer.reason, 'a person decides') using errcode = 'TU100';
+            end if;
+        exception
+            when sqlstate 'TU101' then
+                v_before := v_before || trueup.violations_of(v_touched);
+                v_is_proven := true;
+            when lock_not_available or deadlock_detected then
+                outcome := 'busy';
+                reason := 'somebody else holds a row';
+                repair_id := null;
+                return;
+            when sqlstate 'TU100' then
+                outcome := 'review';
+                reason := sqlerrm;
+            when query_canceled or admin_shutdown or crash_shutdown or insufficient_privilege then
+                raise;
+            when others then
+                outcome := 'review';
+                reason := format('the repair was refused: %s (SQLSTATE %s)', sqlerrm, sqlstate);
+        end;
+    end loop;
+
+    if outcome = 'review' then
+        repair_id := null;
+        if v_check.severity <> 'info' then
+            perform trueup.queue_review(
+                p_check,
+                p_entity_type,
+                p_entity_id,
+                v_violation.description || ': ' || reason,
+                v_violation.company_id,
+                v_check.severity,
+                v_violation.evidence || jsonb_strip_nulls(jsonb_build_object('repair', v_answer.evidence)),
+                p_actor
+            );
+        end if;
+        return;
+    end if;
+
+    -- what the repair mended, also of other checks, is over: alerts and questions
+    with touched as (
+        select t.key as entity_type, i.entity_id
+        from jsonb_each(v_touched) as t
+        cross join lateral jsonb_array_elements_text(t.value) as i (entity_id)
+    ),
+
+    over as (
+        update trueup.data_consistency_alerts as al
+        set
+            status = 'resolved',
+            resolution = 'repaired',
+            resolution_notes = v_answer.reason,
+            resolved_at = clock_timestamp(),
+            resolved_run_id = p_run_id,
+            auto_corrected = true,
+            corrected_at = clock_timestamp()
+        from touched as t
+        where
+            al.entity_type = t.entity_type
+            and al.entity_id = t.entity_id
+            and al.status <> 'resolved'
+            and concat_ws(' ', al.alert_type, al.entity_type, al.entity_id) <> all(v_after)
+        returning al.alert_type, al.entity_type, al.entity_id
+    ),
+
+    closed as (
+        update trueup.manual_review_queue as q
+        set
+            status = 'resolved',
+            claimed_by = null,
+            claim_token = null,
+            lease_expires_at = null,
+            decided_at = clock_timestamp(),
+            decided_by = p_actor,
+            resolution_notes = v_answer.reason,
+            repair_id = apply_repair.repair_id,
+            updated_at = clock_timestamp()
+        from over as o
+        where
+            q.reason = o.alert_type
+            and q.entity_type = o.entity_type
+            and q.entity_id = o.entity_id
+            and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
+        returning q.id
+    )
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    select c.id, 'resolved', p_actor, jsonb_build_object('repair_id', apply_repair.repair_id)
+    from closed as c;
+end;
+$_$;
+
+CREATE TABLE public.appointments (
+    id bigint NOT NULL,
+    company_id bigint,
+    branch_id bigint,
+    customer_id bigint,
+    service_id bigint,
+    staff_id bigint,
+    call_id bigint,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    status text DEFAULT 'confirmed'::text NOT NULL,
+    source text,
+    sync_origin text,
+    calcom_booking_id bigint,
+    calcom_booking_uid text,
+    calcom_sync_status text,
+    idempotency_key uuid,
+    webhook_id text,
+    sync_attempt_count integer DEFAULT 0 NOT NULL,
+    last_sync_attempted_at timestamp with time zone,
+    previous_starts_at timestamp with time zone,
+    cancelled_at timestamp with time zone,
+    notes text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT appointments_calcom_sync_status_vocabulary CHECK ((calcom_sync_status = ANY (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text]))),
+    CONSTRAINT appointments_cancel_agrees CHECK (((status = 'cancelled'::text) = (cancelled_at IS NOT NULL))),
+    CONSTRAINT appointments_company_known CHECK ((company_id IS NOT NULL)),
+    CONSTRAINT appointments_retell_has_key CHECK (((source IS DISTINCT FROM 'retell'::text) OR (idempotency_key IS NOT NULL))),
+    CONSTRAINT appointments_source_vocabulary CHECK ((source = ANY (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text]))),
+    CONSTRAINT appointments_status_vocabulary CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text]))),
+    CONSTRAINT appointments_sync_origin_vocabulary CHECK ((sync_origin = ANY (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text]))),
+    CONSTRAINT appointments_times_ordered CHECK ((ends_at > starts_at))
+);
+
+CREATE VIEW trueup.kept_appointments AS
+ SELECT id,
+    company_id,
+    call_id,
+    customer_id,
+    service_id,
+    staff_id,
+    starts_at,
+    ends_at,
+    status,
+    source,
+    calcom_booking_id,
+    calcom_booking_uid,
+    sync_origin,
+    calcom_sync_status,
+    idempotency_key,
+    cancelled_at,
+    metadata,
+    created_at
+   FROM public.appointments a
+  WHERE (deleted_at IS NULL);
+
+CREATE FUNCTION trueup.appointment_of_booking(p_company_id bigint, p_booking_uid text) RETURNS bigint[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT array_agg(ka.id ORDER BY ka.id) AS array_agg FROM trueup.kept_appointments ka WHERE ((ka.company_id = appointment_of_booking.p_company_id) AND (ka.calcom_booking_uid = appointment_of_booking.p_booking_uid) AND (ka.call_id IS NULL)));
+
+CREATE FUNCTION trueup.appointments_fill_key() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    new.idempotency_key := trueup.unused_idempotency_key(
+        new.company_id, new.service_id, new.staff_id, new.customer_id, new.call_id, new.starts_at
+    );
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.appointments_fill_status() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_was_cancelled boolean := false;
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    new.status := coalesce(trueup.vocabulary_value('appointment_status', new.status), new.status);
+    if tg_op = 'UPDATE' then
+        v_was_cancelled := coalesce(
+            trueup.vocabulary_value('appointment_status', old.status) = 'cancelled', false
+        );
+    end if;
+
+    if new.status = 'cancelled' and new.cancelled_at is null then
+        if not v_was_cancelled then
+            new.cancelled_at := now();
+        elsif old.cancelled_at is null then
+            new.cancelled_at := trueup.cancellation_time(new.id);
+        end if;
+    elsif new.status <> 'cancelled' and v_was_cancelled and new.cancelled_at = old.cancelled_at then
+        new.cancelled_at := null;
+    end if;
+
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.appointments_of_call(p_call_id bigint, p_company_id bigint, p_appointment_id bigint) RETURNS TABLE(appointment_made boolean, appointment_id bigint, is_live boolean)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (count(*) > 0),
+     (array_agg(ka.id ORDER BY ((ka.id = appointments_of_call.p_appointment_id) IS TRUE) DESC, (ka.status = 'cancelled'::text), ka.starts_at, ka.id) FILTER (WHERE (NOT (ka.company_id IS DISTINCT FROM appointments_of_call.p_company_id))))[1] AS array_agg,
+     COALESCE(bool_or((ka.status <> 'cancelled'::text)), false) AS "coalesce"
+    FROM trueup.kept_appointments ka
+   WHERE (ka.call_id = appointments_of_call.p_call_id);
+END;
+
+CREATE FUNCTION trueup.appointments_sync_calls() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_call_ids bigint[];
+begin
+    if trueup.undoing() then
+        return null;
+    end if;
+
+    if tg_op = 'INSERT' then
+        select array_agg(distinct n.call_id) into v_call_ids
+        from new_appointments as n
+        where n.deleted_at is null and n.call_id is not null;
+    elsif tg_op = 'DELETE' then
+        select array_agg(distinct o.call_id) into v_call_ids
+        from old_appointments as o
+        where o.deleted_at is null and o.call_id is not null;
+    else
+        -- full join: an update of the key leaves an old and a new row without a partner
+        select array_agg(distinct concerned.call_id) into v_call_ids
+        from old_appointments as o
+        full join new_appointments as n on o.id = n.id
+        cross join lateral (
+            values
+            (case when o.deleted_at is null then o.call_id end),
+            (case when n.deleted_at is null then n.call_id end)
+        ) as concerned (call_id)
+        where
+            concerned.call_id is not null
+            and (
+                o.call_id is distinct from n.call_id
+                or (o.deleted_at is null) <> (n.deleted_at is null)
+                or (o.status = 'cancelled' and n.status <> 'cancelled')
+            );
+    end if;
+
+    if v_call_ids is null then
+        return null;
+    end if;
+
+    perform 1
+    from public.calls as c
+    where c.id = any(v_call_ids)
+    order by c.id
+    for no key update;
+
+    update public.calls as c
+    set
+        appointment_made = d.appointment_made,
+        appointment_id = d.appointment_id,
+        appointment_link_status = d.appointment_link_status,
+        appointment_linked_at = d.appointment_linked_at,
+        session_outcome = d.session_outcome,
+        booking_failed = d.booking_failed,
+        booking_failure_reason = d.booking_failure_reason
+    from (
+        select
+            was.id,
+            own.appointment_made,
+            own.appointment_id,
+            case
+                when own.appointment_made then 'linked'
+                when was.appointment_link_status = 'linked' then 'unlinked'
+                else was.appointment_link_status
+            end as appointment_link_status,
+            case
+                when not own.appointment_made then null
+                when was.appointment_link_status = 'linked' then coalesce(was.appointment_linked_at, now())
+                else now()
+            end as appointment_linked_at,
+            case
+                when own.is_live and was.session_outcome = 'creation_failed' then 'appointment_booked'
+                when not own.appointment_made and was.session_outcome = 'appointment_booked' then null
+                else was.session_outcome
+            end as session_outcome,
+            was.booking_failed and not own.is_live as booking_failed,
+            case
+                when not (was.booking_failed and own.is_live) then was.booking_failure_reason
+            end as booking_failure_reason
+        from public.calls as was
+        cross join lateral trueup.appointments_of_call(was.id, was.company_id, was.appointment_id) as own
+        where was.id = any(v_call_ids)
+    ) as d
+    where
+        c.id = d.id
+        and (
+            c.appointment_made, c.appointment_id, c.appointment_link_status, c.appointment_linked_at,
+            c.session_outcome, c.booking_failed, c.booking_failure_reason
+        ) is distinct from (
+            d.appointment_made, d.appointment_id, d.appointment_link_status, d.appointment_linked_at,
+            d.session_outcome, d.booking_failed, d.booking_failure_reason
+        );
+
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.backfill_customer(p_company_id bigint, p_call_id bigint, p_number text, p_email text, p_name text, OUT customer_id bigint, OUT how text, OUT reason text) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_phone text := case when trueup.usable_phone(p_number) then trueup.plain_phone(p_number) end;
+    v_email text := case when trueup.usable_email(p_email) then lower(btrim(p_email)) end;
+    v_customer_ids bigint[];
+begin
+    -- two repairs at once must not create one caller twice
+    perform pg_advisory_xact_lock(hashtextextended('trueup.backfill_customer ' || p_company_id, 0));
+
+    v_customer_ids := array(
+        select k.id
+        from public.customers as k
+        where
+            k.company_id = p_company_id
+            and k.phone_normalized = v_phone
+            and trueup.usable_phone(k.phone)
+            and k.deleted_at is null
+        order by k.id
+    );
+    how := 'phone';
+    if cardinality(v_customer_ids) = 0 then
+        v_customer_ids := array(
+            select k.id
+            from public.customers as k
+            where k.company_id = p_company_id and lower(k.email) = v_email and k.deleted_at is null
+            order by k.id
+        );
+        how := 'email';
+    end if;
+
+    if cardinality(v_customer_ids) > 1 then
+        reason := format('several customers have the %s of the booking', how);
+        return;
+    elsif cardinality(v_customer_ids) = 1 then
+        customer_id := v_customer_ids[1];
+        return;
+    end if;
+
+    insert into public.customers as k (company_id, name, phone, email, source, notes)
+    values (
+        p_company_id,
+        case when trueup.usable_name(p_company_id, p_name) then p_name end,
+        case when v_phone is not null then p_number end,
+        case when v_phone is not null then v_email else trueup.withheld_email(p_call_id) end,
+        'backfill',
+        case when v_phone is null then 'address given with the booking: ' || v_email end
+    )
+    returning k.id into customer_id;
+
+    how := case when v_phone is null then 'created for a withheld number' else 'created' end;
+end;
+$$;
+
+CREATE FUNCTION trueup.bigint_or_null(p_text text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (p_text ~ '^[0-9]{1,18}$'::text) THEN (p_text)::bigint ELSE NULL::bigint END;
+
+CREATE FUNCTION trueup.calls_fill_appointment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_made boolean;
+    v_appointment_id bigint;
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    select own.appointment_made, own.appointment_id into v_made, v_appointment_id
+    from trueup.appointments_of_call(
+        new.id, new.company_id, coalesce(new.appointment_id, old.appointment_id)
+    ) as own;
+
+    if v_made then
+        new.appointment_made := true;
+        new.appointment_id := coalesce(new.appointment_id, v_appointment_id);
+        new.appointment_link_status := 'linked';
+        new.appointment_linked_at := coalesce(new.appointment_linked_at, old.appointment_linked_at, now());
+    end if;
+
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.calls_fill_customer_link() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_has_left boolean := tg_op = 'UPDATE'
+        and old.customer_id is not null
+        and new.customer_id is distinct from old.customer_id;
+    v_direction text;
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    if new.customer_name is not null and not trueup.usable_name(new.company_id, new.customer_name) then
+        new.customer_name := null;
+    end if;
+
+    if new.customer_id is null then
+        if v_has_left or new.customer_link_status = 'linked' then
+            new.customer_link_method := null;
+            new.customer_link_confidence := null;
+            new.customer_linked_at := null;
+        end if;
+        if coalesce(new.customer_link_status, '') not in ('pending_review', 'failed') then
+            new.customer_link_status := trueup.link_status_without_customer(
+                new.company_id, new.customer_name, new.from_number
+            );
+        end if;
+        return new;
+    end if;
+
+    if v_has_left and coalesce(new.customer_linked_at = old.customer_linked_at, true) then
+        new.customer_link_method := nullif(new.customer_link_method, old.customer_link_method);
+        new.customer_link_confidence := nullif(new.customer_link_confidence, old.customer_link_confidence);
+        new.customer_linked_at := null;
+    end if;
+
+    if
+        new.customer_link_status = 'pending_review'
+        or (
+            tg_op = 'UPDATE'
+            and new.customer_link_status <> 'linked'
+            and (
+                new.customer_id, new.from_number, new.customer_link_status,
+                new.customer_link_method, new.customer_link_confidence, new.customer_linked_at
+            ) is not distinct from (
+                old.customer_id, old.from_number, old.customer_link_status,
+                old.customer_link_method, old.customer_link_confidence, old.customer_linked_at
+            )
+        )
+    then
+        return new;
+    end if;
+
+    new.customer_link_status := 'linked';
+
+    -- triggers of one event fire in name order: calls_fill_direction comes after this one
+    v_direction := coalesce(
+        nullif(new.direction, ''),
+        trueup.direction_by_numbers(new.company_id, new.from_number, new.to_number)
+    );
+    if
+        (
+            new.customer_link_method is null
+            or (new.customer_link_confidence is null and new.customer_link_method in ('unknown', 'phone_match'))
+        )
+        and exists (
+            select 1
+            from public.customers as k
+            where
+                k.id = new.customer_id
+                and trueup.phone_matches(
+                    new.company_id, v_direction, new.from_number, new.to_number, k.company_id, k.phone_normalized
+                )
+        )
+    then
+        new.customer_link_method := 'phone_match';
+        new.customer_link_confidence := coalesce(new.customer_link_confidence, 100.00);
+    end if;
+    new.customer_link_method := coalesce(new.customer_link_method, 'unknown');
+    new.customer_linked_at := coalesce(
+        new.customer_linked_at,
+        case when not v_has_left then old.customer_linked_at end,
+        now()
+    );
+
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.calls_fill_direction() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_direction text;
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    if
+        nullif(new.direction, '') is not null
+        and old.metadata @> '{"direction_defaulted": true}'
+        and new.direction is distinct from old.direction
+    then
+        new.metadata := new.metadata - 'direction_defaulted';
+        return new;
+    end if;
+
+    v_direction := trueup.direction_by_numbers(new.company_id, new.from_number, new.to_number);
+    if v_direction is not null then
+        new.direction := v_direction;
+        if new.metadata @> '{"direction_defaulted": true}' then
+            new.metadata := new.metadata - 'direction_defaulted';
+        end if;
+    elsif nullif(new.direction, '') is null then
+        new.direction := trueup.default_direction();
+        new.metadata := trueup.direction_defaulted(new.metadata);
+    end if;
+
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.calls_fill_outcome() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    new.session_outcome := 'appointment_booked';
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.calls_fill_status() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_old_status text;
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    new.status := coalesce(trueup.vocabulary_value('call_status', new.status), new.status);
+
+    if tg_op = 'UPDATE' then
+        v_old_status := trueup.vocabulary_value('call_status', old.status);
+        if
+            (
+                select after.rank < before.rank
+                from trueup.vocabularies as after
+                inner join trueup.vocabularies as before on after.vocabulary = before.vocabulary
+                where
+                    after.vocabulary = 'call_status'
+                    and after.value = new.status
+                    and before.value = v_old_status
+            )
+        then
+            new.status := v_old_status;
+        end if;
+    end if;
+
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.calls_fill_type() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    new.call_type := trueup.provider_call_type(new.metadata);
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.cancellation_time(p_appointment_id bigint) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return (
+        select case when trueup.vocabulary_value('modification_kind', m.kind) = 'cancel' then m.created_at end
+        from public.appointment_modifications as m
+        where m.appointment_id = p_appointment_id
+        order by m.created_at desc, m.id desc
+        limit 1
+    );
+end;
+$$;
+
+CREATE TABLE trueup.manual_review_queue (
+    id bigint NOT NULL,
+    company_id text,
+    reason text NOT NULL,
+    entity_type text NOT NULL,
+    entity_id text NOT NULL,
+    description text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    severity text DEFAULT 'warning'::text NOT NULL,
+    priority smallint DEFAULT 5 NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    snoozed_until timestamp with time zone,
+    assigned_to text,
+    claimed_by text,
+    claimed_at timestamp with time zone,
+    claim_token uuid,
+    lease_expires_at timestamp with time zone,
+    escalated_at timestamp with time zone,
+    decided_by text,
+    decided_at timestamp with time zone,
+    resolution_notes text,
+    repair_id bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT manual_review_queue_claim_complete CHECK (((status = 'in_progress'::text) = ((claimed_by IS NOT NULL) AND (claim_token IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
+    CONSTRAINT manual_review_queue_priority_known CHECK (((priority >= 1) AND (priority <= 5))),
+    CONSTRAINT manual_review_queue_severity_known CHECK ((severity = ANY (ARRAY['critical'::text, 'warning'::text, 'info'::text]))),
+    CONSTRAINT manual_review_queue_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'in_progress'::text, 'resolved'::text, 'dismissed'::text])))
+);
+
+CREATE FUNCTION trueup.claim_review(p_reviewer text, p_item_id bigint DEFAULT NULL::bigint, p_lease interval DEFAULT NULL::interval, p_company_id text DEFAULT NULL::text) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_reviewer text := btrim(p_reviewer);
+    v_lease interval := trueup.review_lease(p_lease);
+    v_item trueup.manual_review_queue;
+begin
+    if coalesce(v_reviewer, '') = '' then
+        raise exception 'a claim needs the name of the reviewer' using errcode = 'TU005';
+    end if;
+
+    if p_item_id is null then
+        select q.* into v_item
+        from trueup.manual_review_queue as q
+        where
+            q.status in ('pending', 'in_progress')
+            and (q.status = 'pending' or q.lease_expires_at <= clock_timestamp())
+            and (q.snoozed_until is null or q.snoozed_until <= clock_timestamp())
+            and (q.assigned_to is null or q.assigned_to = v_reviewer)
+            and (p_company_id is null or q.company_id = p_company_id)
+        order by q.priority, q.due_at, q.id
+        limit 1
+        for update skip locked;
+
+        if not found then
+            return null;
+        end if;
+    else
+        select q.* into v_item
+        from trueup.manual_review_queue as q
+        where q.id = p_item_id and (p_company_id is null or q.company_id = p_company_id)
+        for update;
+
+        if not found then
+            raise exception 'review item % does not exist', p_item_id using errcode = 'TU002';
+        elsif v_item.status in ('resolved', 'dismissed') then
+            raise exception 'review item % was already % by %', p_item_id, v_item.status, v_item.decided_by
+                using
+                    errcode = 'TU003',
+                    detail = format('Decided at %s.', v_item.decided_at),
+                    hint = 'Reopen it first.';
+        elsif v_item.status = 'in_progress' and v_item.lease_expires_at > clock_timestamp() then
+            raise exception 'review item % is claimed by % until %',
+                p_item_id, v_item.claimed_by, date_trunc('second', v_item.lease_expires_at)
+                using
+                    errcode = 'TU003',
+                    hint = 'Take another item, or wait until the lease ends.';
+        elsif v_item.assigned_to <> v_reviewer then
+            raise exception 'review item % is assigned to %', p_item_id, v_item.assigned_to
+                using errcode = 'TU003', hint = 'Reassign it first.';
+        end if;
+    end if;
+
+    if v_item.status = 'in_progress' then
+        insert into trueup.manual_review_events (item_id, event, actor, details)
+        values (
+            v_item.id,
+            'lease_expired',
+            'trueup',
+            jsonb_build_object('claimed_by', v_item.claimed_by, 'lease_expires_at', v_item.lease_expires_at)
+        );
+    end if;
+
+    update trueup.manual_review_queue as q
+    set
+        status = 'in_progress',
+        claimed_by = v_reviewer,
+        claimed_at = clock_timestamp(),
+        claim_token = gen_random_uuid(),
+        lease_expires_at = clock_timestamp() + v_lease,
+        snoozed_until = null,
+        updated_at = clock_timestamp()
+    where q.id = v_item.id
+    returning q.* into v_item;
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    values (
+        v_item.id, 'claimed', v_reviewer, jsonb_build_object('lease_expires_at', v_item.lease_expires_at)
+    );
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.company_fault(p_company_id bigint, p_found_id bigint) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (p_company_id IS NULL) THEN jsonb_build_object('missing', true) WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_company_id, 'exists', false) ELSE NULL::jsonb END;
+
+CREATE FUNCTION trueup.constraint_definition(p_constraint oid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+begin
+    return regexp_replace(pg_catalog.pg_get_constraintdef(p_constraint), ' NOT VALID$', '');
+end;
+$_$;
+
+CREATE FUNCTION trueup.contract_error(p_statement text, p_search_path text) RETURNS TABLE(sqlstate text, message text)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_variable
+declare
+    v_fits constant text := 'TU900';
+    v_name text;
+    v_state text;
+    v_message text;
+begin
+    if p_statement ~ ';' then
+        return query select '42601'::text, 'a contract is one statement, without a semicolon'::text;
+        return;
+    end if;
+
+    select format('trueup_contract_%s', n.n) into v_name
+    from generate_series(1, 1000) as n (n)
+    where not exists (
+        select 1
+        from pg_catalog.pg_prepared_statements as ps
+        where ps.name = format('trueup_contract_%s', n.n)
+    )
+    order by n.n
+    limit 1;
+
+    begin
+        perform set_config('search_path', p_search_path, true);
+        execute format('prepare %I as %s', v_name, p_statement);
+        execute format('deallocate %I', v_name);
+        raise exception using errcode = v_fits;
+    exception
+        when others then
+            get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+            if v_state ~ '^(08|40|53|55|57|58|XX)' then
+                raise;
+            end if;
+    end;
+
+    if v_state <> v_fits then
+        return query select v_state, v_message;
+    end if;
+end;
+$$;
+
+CREATE FUNCTION trueup.decoded(p_value jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+declare
+    v_value jsonb := p_value;
+begin
+    if jsonb_typeof(p_value) <> 'string' then
+        return p_value;
+    end if;
+
+    begin
+        -- nobody encodes more often than this; a bound keeps a hostile value cheap
+        for v_round in 1..5 loop
+            v_value := (v_value #>> '{}')::jsonb;
+            exit when jsonb_typeof(v_value) <> 'string';
+        end loop;
+    exception
+        -- no JSON; or JSON deeper or larger than the server reads
+        when data_exception or program_limit_exceeded then
+            return p_value;
+    end;
+
+    if jsonb_typeof(v_value) in ('object', 'array') then
+        return v_value;
+    end if;
+
+    return p_value;
+end;
+$$;
+
+CREATE FUNCTION trueup.creation_failed(p_booking_details jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN COALESCE((lower((trueup.decoded(p_booking_details) ->> 'appointment_creation_failed'::text)) = 'true'::text), false);
+
+CREATE TABLE trueup.settings (
+    name text NOT NULL,
+    value text NOT NULL,
+    default_value text NOT NULL,
+    kind text NOT NULL,
+    description text NOT NULL,
+    CONSTRAINT settings_kind_known CHECK ((kind = ANY (ARRAY['interval'::text, 'integer'::text, 'numeric'::text, 'text'::text]))),
+    CONSTRAINT settings_value_parses CHECK (
+CASE kind
+    WHEN 'interval'::text THEN ((value)::interval IS NOT NULL)
+    WHEN 'integer'::text THEN ((value)::integer IS NOT NULL)
+    WHEN 'numeric'::text THEN ((value)::numeric IS NOT NULL)
+    ELSE true
+END)
+);
+
+CREATE FUNCTION trueup.setting(p_name text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT st.value FROM trueup.settings st WHERE (st.name = setting.p_name));
+
+CREATE TABLE trueup.vocabularies (
+    vocabulary text NOT NULL,
+    value text NOT NULL,
+    means text NOT NULL,
+    rank smallint
+);
+
+CREATE FUNCTION trueup.vocabulary_value(p_vocabulary text, p_value text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT vo.means FROM trueup.vocabularies vo WHERE ((vo.vocabulary = vocabulary_value.p_vocabulary) AND (vo.value = lower(regexp_replace(vocabulary_value.p_value, '\s'::text, ''::text, 'g'::text)))));
+
+CREATE FUNCTION trueup.default_direction() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE(trueup.vocabulary_value('direction'::text, trueup.setting('default_direction'::text)), 'inbound'::text);
+
+CREATE FUNCTION trueup.is_withheld(p_number text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (COALESCE(lower(regexp_replace(p_number, '\s'::text, ''::text, 'g'::text)), ''::text) = ANY (ARRAY[''::text, 'anonymous'::text, 'unknown'::text, 'unavailable'::text, 'blocked'::text, 'private'::text, 'withheld'::text, 'restricted'::text]));
+
+CREATE FUNCTION trueup.plain_phone(p_number text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (NOT trueup.is_withheld(p_number)) THEN NULLIF(regexp_replace(regexp_replace(p_number, '[^0-9+]'::text, ''::text, 'g'::text), '^00'::text, '+'::text), ''::text) ELSE NULL::text END;
+
+CREATE TABLE public.phone_numbers (
+    id bigint NOT NULL,
+    company_id bigint,
+    branch_id bigint,
+    number text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT phone_numbers_company_known CHECK ((company_id IS NOT NULL))
+);
+
+CREATE FUNCTION trueup.direction_by_numbers(p_company_id bigint, p_from_number text, p_to_number text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (EXISTS (SELECT 1 FROM public.phone_numbers pn WHERE ((pn.company_id = direction_by_numbers.p_company_id) AND (pn.number = ANY (ARRAY[direction_by_numbers.p_to_number, trueup.plain_phone(direction_by_numbers.p_to_number)]))))) THEN 'inbound'::text WHEN (EXISTS (SELECT 1 FROM public.phone_numbers pn WHERE ((pn.company_id = direction_by_numbers.p_company_id) AND (pn.number = ANY (ARRAY[direction_by_numbers.p_from_number, trueup.plain_phone(direction_by_numbers.p_from_number)]))))) THEN 'outbound'::text ELSE NULL::text END;
+
+CREATE FUNCTION trueup.direction_defaulted(p_metadata jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (jsonb_typeof(trueup.decoded(p_metadata)) = 'object'::text) THEN (trueup.decoded(p_metadata) || '{"direction_defaulted": true}'::jsonb) ELSE p_metadata END;
+
+CREATE FUNCTION trueup.dismiss_review(p_item_id bigint, p_token uuid, p_notes text) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token, 'dismissed');
+    v_alert trueup.data_consistency_alerts;
+    v_alert_id bigint;
+begin
+    if v_item.status = 'dismissed' then
+        return v_item;
+    end if;
+
+    if coalesce(btrim(p_notes), '') = '' then
+        raise exception 'review item % is not dismissed without a reason', p_item_id
+            using errcode = 'TU005', hint = 'Say in the notes why the row may stay as it is.';
+    end if;
+
+    select al.id into v_alert_id
+    from trueup.data_consistency_alerts as al
+    where
+        al.alert_type = v_item.reason
+        and al.entity_type = v_item.entity_type
+        and al.entity_id = v_item.entity_id
+        and al.status <> 'resolved';
+
+    if v_alert_id is null then
+        select
+            trueup.file_alert(
+                v_item.reason, v.company_id, v_item.entity_type, v_item.entity_id, v.description, v.evidence
+            )
+        into v_alert_id
+        from trueup.violation_under_review(v_item.reason, v_item.entity_type, v_item.entity_id) as v;
+    end if;
+
+    if v_alert_id is not null then
+        v_alert := trueup.accept_alert(v_alert_id, v_item.claimed_by, p_notes);
+    end if;
+
+    -- the token stays: a repeated call is recognised by it; one instant for item and
+    -- alert: a reopened item withdraws exactly the acceptance made here
+    update trueup.manual_review_queue as q
+    set
+        status = 'dismissed',
+        decided_by = v_item.claimed_by,
+        decided_at = coalesce(v_alert.accepted_at, clock_timestamp()),
+        resolution_notes = p_notes,
+        lease_expires_at = null,
+        snoozed_until = null,
+        updated_at = clock_timestamp()
+    where q.id = p_item_id
+    returning q.* into v_item;
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    values (
+        p_item_id,
+        'dismissed',
+        v_item.decided_by,
+        jsonb_strip_nulls(jsonb_build_object('notes', p_notes, 'alert_id', v_alert_id))
+    );
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.escalate_reviews(p_actor text DEFAULT SESSION_USER) RETURNS SETOF trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    return query
+    with overdue as (
+        select q.id, q.priority as old_priority
+        from trueup.manual_review_queue as q
+        where
+            q.status in ('pending', 'in_progress')
+            and q.escalated_at is null
+            and q.due_at < clock_timestamp()
+            and (q.snoozed_until is null or q.snoozed_until <= clock_timestamp())
+        order by q.id
+        for update skip locked
+    ),
+
+    escalated as (
+        update trueup.manual_review_queue as q
+        set
+            priority = greatest(q.priority - 1, 1),
+            escalated_at = clock_timestamp(),
+            updated_at = clock_timestamp()
+        from overdue as o
+        where q.id = o.id
+        returning q.*
+    ),
+
+    logged as (
+        insert into trueup.manual_review_events (item_id, event, actor, details)
+        select
+            e.id,
+            'escalated',
+            coalesce(p_actor, session_user),
+            jsonb_build_object('due_at', e.due_at, 'priority', e.priority, 'old_priority', o.old_priority)
+        from escalated as e
+        inner join overdue as o on e.id = o.id
+        order by e.id
+    )
+
+    select e.*
+    from escalated as e
+    order by e.priority, e.due_at, e.id;
+end;
+$$;
+
+CREATE FUNCTION trueup.extend_review(p_item_id bigint, p_token uuid, p_lease interval DEFAULT NULL::interval) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token);
+begin
+    update trueup.manual_review_queue as q
+    set
+        lease_expires_at = greatest(q.lease_expires_at, clock_timestamp() + trueup.review_lease(p_lease)),
+        updated_at = clock_timestamp()
+    where q.id = p_item_id
+    returning q.* into v_item;
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    values (
+        p_item_id,
+        'extended',
+        v_item.claimed_by,
+        jsonb_build_object('lease_expires_at', v_item.lease_expires_at)
+    );
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.file_alert(p_check text, p_company_id text, p_entity_type text, p_entity_id text, p_description text, p_evidence jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_severity text;
+    v_alert_id bigint;
+begin
+    select ch.severity into v_severity from trueup.checks as ch where ch.name = p_check;
+
+    update trueup.data_consistency_alerts as al
+    set
+        status = 'open',
+        severity = coalesce(v_severity, 'warning'),
+        description = p_description,
+        metadata = p_evidence,
+        last_seen_at = clock_timestamp(),
+        occurrences = al.occurrences + 1,
+        reopened_count = al.reopened_count + 1,
+        reopened_at = clock_timestamp(),
+        resolved_at = null,
+        resolution = null,
+        resolution_notes = null,
+        resolved_run_id = null,
+        auto_corrected = false,
+        corrected_at = null,
+        acknowledged_by = null,
+        acknowledged_at = null,
+        accepted_by = null,
+        accepted_at = null,
+        accepted_reason = null,
+        accepted_until = null,
+        accepted_evidence = null
+    where
+        al.id = (
+            select max(old.id)
+            from trueup.data_consistency_alerts as old
+            where old.alert_type = p_check and old.entity_type = p_entity_type and old.entity_id = p_entity_id
+        )
+        and al.status = 'resolved'
+    returning al.id into v_alert_id;
+
+    if v_alert_id is null then
+        insert into trueup.data_consistency_alerts as al
+            (company_id, alert_type, severity, entity_type, entity_id, description, metadata)
+        values
+            (p_company_id, p_check, coalesce(v_severity, 'warning'), p_entity_type, p_entity_id, p_description, p_evidence)
+        on conflict (alert_type, entity_type, entity_id) where status <> 'resolved'
+        do update set
+            last_seen_at = clock_timestamp(),
+            occurrences = al.occurrences + 1,
+            description = excluded.description,
+            metadata = excluded.metadata,
+            -- accepted was what was known then; other evidence is another question
+            status = case
+                when
+                    al.accepted_by is not null
+                    and al.accepted_evidence is distinct from excluded.metadata - 'written_by'
+                    then 'open'
+                else al.status
+            end,
+            accepted_by = case
+                when al.accepted_evidence = excluded.metadata - 'written_by' then al.accepted_by
+            end
+        returning al.id into v_alert_id;
+    end if;
+
+    return v_alert_id;
+end;
+$$;
+
+CREATE FUNCTION trueup.file_violations(p_run_id bigint, p_check text, p_most bigint, OUT superseded boolean, OUT flooded boolean, OUT violations bigint, OUT opened bigint, OUT reopened bigint, OUT resolved bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_run trueup.check_runs;
+    v_check trueup.checks;
+    v_new bigint;
+begin
+    select cr.* into v_run from trueup.check_runs as cr where cr.id = p_run_id;
+    select ch.* into v_check from trueup.checks as ch where ch.name = p_check;
+
+    -- two runs file one after the other, and the later one sees what the earlier wrote
+    perform pg_advisory_xact_lock(hashtext('trueup.file_violations'), v_check.id::integer);
+
+    superseded := exists (
+        select 1
+        from trueup.check_results as r
+        where r.check_name = p_check and r.outcome = 'complete' and r.snapshot_at > v_run.snapshot_at
+    );
+    flooded := false;
+    select count(*) into violations from pg_temp.trueup_violations as f where f.check_name = p_check;
+    opened := 0;
+    reopened := 0;
+    resolved := 0;
+    if superseded then
+        return;
+    end if;
+
+    select count(*) into v_new
+    from pg_temp.trueup_violations as f
+    where
+        f.check_name = p_check
+        and not exists (
+            select 1
+            from trueup.data_consistency_alerts as al
+            where
+                al.alert_type = p_check
+                and al.entity_type = f.entity_type
+                and al.entity_id = f.entity_id
+                and al.status <> 'resolved'
+        );
+    flooded := v_new > p_most;
+
+    with seen as (
+        select f.company_id, f.entity_type, f.entity_id, f.description, f.evidence
+        from pg_temp.trueup_violations as f
+        where f.check_name = p_check
+        union all
+        select
+            null,
+            'check',
+            v_check.id::text,
+            format('%s new violations of %s at once: counted, not listed', v_new, p_check),
+            jsonb_build_object('new', v_new, 'most', p_most)
+        where flooded
+    ),
+
+    latest as (
+        -- the one row per entity that is open, or else was resolved last
+        select distinct on (al.entity_type, al.entity_id)
+            al.id,
+            al.entity_type,
+            al.entity_id,
+            al.status,
+            al.touched_xid > pg_current_xact_id()
+                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot) as is_ours
+        from trueup.data_consistency_alerts as al
+        where al.alert_type = p_check
+        order by al.entity_type, al.entity_id, al.status = 'resolved', al.id desc
+    ),
+
+    known as (
+        update trueup.data_consistency_alerts as al
+        set
+            status = case when ended.is_ended then 'open' else al.status end,
+            severity = v_check.severity,
+            description = s.description,
+            metadata = s.evidence,
+            last_seen_at = clock_timestamp(),
+            occurrences = al.occurrences + 1,
+            last_run_id = p_run_id,
+            accepted_by = case when not ended.is_ended then al.accepted_by end,
+            accepted_at = case when not ended.is_ended then al.accepted_at end,
+            accepted_reason = case when not ended.is_ended then al.accepted_reason end,
+            accepted_until = case when not ended.is_ended then al.accepted_until end,
+            accepted_evidence = case when not ended.is_ended then al.accepted_evidence end
+        from seen as s
+        inner join latest as l on s.entity_type = l.entity_type and s.entity_id = l.entity_id
+        inner join trueup.data_consistency_alerts as old on l.id = old.id
+        cross join lateral (
+            select
+                old.accepted_by is not null
+                and (
+                    coalesce(old.accepted_until < clock_timestamp(), false)
+                    or old.accepted_evidence is distinct from s.evidence
+                ) as is_ended
+        ) as ended
+        where
+            al.id = l.id
+            and l.is_ours
+            and al.status <> 'resolved'
+            and (
+                al.touched_xid > pg_current_xact_id()
+                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
+            )
+        returning al.id
+    ),
+
+    back as (
+        update trueup.data_consistency_alerts as al
+        set
+            status = 'open',
+            severity = v_check.severity,
+            description = s.description,
+            metadata = s.evidence,
+            last_seen_at = clock_timestamp(),
+            occurrences = al.occurrences + 1,
+            last_run_id = p_run_id,
+            reopened_count = al.reopened_count + 1,
+            reopened_at = clock_timestamp(),
+            acknowledged_by = null,
+            acknowledged_at = null,
+            accepted_by = null,
+            accepted_at = null,
+            accepted_reason = null,
+            accepted_until = null,
+            accepted_evidence = null,
+            auto_corrected = false,
+            corrected_at = null,
+            resolved_at = null,
+            resolution = null,
+            resolution_notes = null,
+            resolved_run_id = null
+        from seen as s
+        inner join latest as l on s.entity_type = l.entity_type and s.entity_id = l.entity_id
+        where
+            al.id = l.id
+            and l.is_ours
+            and l.status = 'resolved'
+            and al.status = 'resolved'
+            and (not flooded or s.entity_type = 'check')
+        returning al.id
+    ),
+
+    fresh as (
+        insert into trueup.data_consistency_alerts
+            (company_id, alert_type, severity, entity_type, entity_id, description, metadata,
+             first_run_id, last_run_id)
+        select
+            s.company_id, p_check, v_check.severity, s.entity_type, s.entity_id, s.description, s.evidence,
+            p_run_id, p_run_id
+        from seen as s
+        where
+            (not flooded or s.entity_type = 'check')
+            and not exists (
+                select 1
+                from latest as l
+                where l.entity_type = s.entity_type and l.entity_id = s.entity_id
+            )
+        on conflict (alert_type, entity_type, entity_id) where status <> 'resolved' do nothing
+        returning id
+    ),
+
+    gone as (
+        update trueup.data_consistency_alerts as al
+        set
+            status = 'resolved',
+            resolved_at = clock_timestamp(),
+            resolved_run_id = p_run_id,
+            last_run_id = p_run_id,
+            resolution = case
+                when v_check.definition_changed_at > al.last_seen_at then 'definition changed'
+                else 'fixed elsewhere'
+            end
+        where
+            al.alert_type = p_check
+            and al.status <> 'resolved'
+            and (
+                al.touched_xid > pg_current_xact_id()
+                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
+            )
+            and not exists (
+                select 1
+                from seen as s
+                where s.entity_type = al.entity_type and s.entity_id = al.entity_id
+            )
+        returning al.id, al.entity_type, al.entity_id
+    ),
+
+    -- nobody should be asked to decide what is no longer wrong
+    closed as (
+        update trueup.manual_review_queue as q
+        set
+            status = 'resolved',
+            claimed_by = null,
+            claim_token = null,
+            lease_expires_at = null,
+            decided_at = clock_timestamp(),
+            decided_by = 'run ' || p_run_id,
+            resolution_notes = 'the violation is gone',
+            updated_at = clock_timestamp()
+        from gone as g
+        where
+            q.reason = p_check
+            and q.entity_type = g.entity_type
+            and q.entity_id = g.entity_id
+            and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
+        returning q.id
+    ),
+
+    noted as (
+        insert into trueup.manual_review_events (item_id, event, actor, details)
+        select c.id, 'resolved', 'run ' || p_run_id, jsonb_build_object('notes', 'the violation is gone')
+        from closed as c
+    )
+
+    select
+        (select count(*) from fresh),
+        (select count(*) from back),
+        (select count(*) from gone)
+    into opened, reopened, resolved;
+end;
+$$;
+
+CREATE FUNCTION trueup.guard_appointment_without_call() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if trueup.guard_mode('appointment_without_call') = 'off' then
+        return null;
+    end if;
+
+    perform 1 from public.appointments as a where a.id = new.id for no key update;
+
+    if exists (
+        select 1 from trueup.appointment_without_call as v where v.entity_id = new.id
+    ) then
+        perform trueup.guard_tripped('appointment_without_call', new.id);
+    end if;
+
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.guard_call_backlink_broken() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_call_id bigint;
+begin
+    if trueup.guard_mode('call_backlink_broken') = 'off' then
+        return null;
+    end if;
+
+    if tg_table_name = 'calls' then
+        v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
+    else
+        v_call_id := old.call_id;
+    end if;
+
+    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+
+    if exists (
+        select 1 from trueup.call_backlink_broken as v where v.entity_id = v_call_id
+    ) then
+        perform trueup.guard_tripped('call_backlink_broken', v_call_id);
+    end if;
+
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.guard_call_booked_without_appointment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_call_id bigint;
+begin
+    if trueup.guard_mode('call_booked_without_appointment') = 'off' then
+        return null;
+    end if;
+
+    if tg_table_name = 'calls' then
+        v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
+    else
+        v_call_id := old.call_id;
+    end if;
+
+    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+
+    if exists (
+        select 1 from trueup.call_booked_without_appointment as v where v.entity_id = v_call_id
+    ) then
+        perform trueup.guard_tripped('call_booked_without_appointment', v_call_id);
+    end if;
+
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.guard_call_made_without_appointment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_call_id bigint;
+begin
+    if trueup.guard_mode('call_made_without_appointment') = 'off' then
+        return null;
+    end if;
+
+    if tg_table_name = 'calls' then
+        v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
+    else
+        v_call_id := old.call_id;
+    end if;
+
+    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+
+    if exists (
+        select 1 from trueup.call_made_without_appointment as v where v.entity_id = v_call_id
+    ) then
+        perform trueup.guard_tripped('call_made_without_appointment', v_call_id);
+    end if;
+
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.guard_call_outcome_without_appointment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_call_id bigint;
+begin
+    if trueup.guard_mode('call_outcome_without_appointment') = 'off' then
+        return null;
+    end if;
+
+    if tg_table_name = 'calls' then
+        v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
+    else
+        v_call_id := old.call_id;
+    end if;
+
+    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+
+    if exists (
+        select 1 from trueup.call_outcome_without_appointment as v where v.entity_id = v_call_id
+    ) then
+        perform trueup.guard_tripped('call_outcome_without_appointment', v_call_id);
+    end if;
+
+    return null;
+end;
+$$;
+
+CREATE TABLE trueup.guards (
+    name text NOT NULL,
+    mode text DEFAULT 'observe'::text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT guards_mode_known CHECK ((mode = ANY (ARRAY['off'::text, 'observe'::text, 'enforce'::text])))
+);
+
+CREATE FUNCTION trueup.guard_mode(p_guard text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE((SELECT g.mode FROM trueup.guards g WHERE (g.name = guard_mode.p_guard)), 'observe'::text);
+
+CREATE FUNCTION trueup.guard_tripped(p_guard text, p_entity_id anyelement) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+declare
+    v_mode text := trueup.guard_mode(p_guard);
+    v record;
+begin
+    if v_mode = 'off' then
+        return;
+    end if;
+
+    execute format(
+        'select v.company_id::text as company_id, v.entity_type, v.entity_id::text as entity_id, v.description, v.evidence '
+        'from trueup.%I as v where v.entity_id = $1 limit 1',
+        p_guard
+    )
+    into v
+    using p_entity_id;
+
+    if v.entity_id is null then
+        return;
+    end if;
+
+    if v_mode = 'enforce' and not trueup.undoing() then
+        raise exception '% % violates guard "%"', v.entity_type, v.entity_id, p_guard
+            using
+                errcode = 'check_violation',
+                constraint = p_guard,
+                schema = 'trueup',
+                detail = v.description || '. ' || v.evidence,
+                hint = (
+                    select format('What must hold at commit: %s.', ch.invariant)
+                    from trueup.checks as ch
+                    where ch.name = p_guard
+                );
+    end if;
+
+    perform trueup.file_alert(
+        p_guard,
+        v.company_id,
+        v.entity_type,
+        v.entity_id,
+        v.description,
+        v.evidence || jsonb_build_object(
+            'written_by', jsonb_build_object(
+                'transaction', pg_current_xact_id()::text,
+                'role', coalesce(nullif(current_setting('role'), 'none'), session_user),
+                'application', current_setting('application_name')
+            )
+        )
+    );
+end;
+$_$;
+
+CREATE FUNCTION trueup.held_review(p_item_id bigint, p_token uuid, p_decision text DEFAULT NULL::text, p_free boolean DEFAULT false) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_item trueup.manual_review_queue;
+    v_state text;
+begin
+    select q.* into v_item
+    from trueup.manual_review_queue as q
+    where q.id = p_item_id
+    for update;
+
+    if not found then
+        raise exception 'review item % does not exist', p_item_id using errcode = 'TU002';
+    end if;
+
+    v_state := case
+        when v_item.status in ('resolved', 'dismissed') then 'decided'
+        when v_item.status = 'pending' then 'free'
+        when v_item.lease_expires_at > clock_timestamp() then 'held'
+        else 'expired'
+    end;
+
+    if p_token is null and p_free and v_state = 'held' then
+        raise exception 'review item % is claimed by % until %',
+            p_item_id, v_item.claimed_by, date_trunc('second', v_item.lease_expires_at)
+            using
+                errcode = 'TU001',
+                hint = 'Present the token of that claim, or wait until its lease ends.';
+    elsif (p_token is not null or not p_free) and (p_token = v_item.claim_token) is not true then
+        raise exception 'this claim on review item % is stale', p_item_id
+            using
+                errcode = 'TU001',
+                detail = case v_state
+                    when 'decided' then format(
+                        'The item was %s by %s at %s.', v_item.status, v_item.decided_by, v_item.decided_at
+                    )
+                    when 'free' then 'Nobody holds the item.'
+                    else format('It was claimed by %s at %s.', v_item.claimed_by, v_item.claimed_at)
+                end,
+                hint = 'Nothing was changed. Claim the item again to get a token that holds.';
+    end if;
+
+    if v_state = 'decided' and v_item.status is distinct from p_decision then
+        raise exception 'review item % was already % by %', p_item_id, v_item.status, v_item.decided_by
+            using
+                errcode = 'TU003',
+                detail = format('Decided at %s.', v_item.decided_at),
+                hint = 'Reopen it first.';
+    elsif v_state = 'expired' and p_decision is not null then
+        raise exception 'the claim on review item % expired at %',
+            p_item_id, date_trunc('second', v_item.lease_expires_at)
+            using
+                errcode = 'TU001',
+                detail = 'Nobody has claimed the item since.',
+                hint = 'Extend the lease with the same token, then decide.';
+    end if;
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.uuid_v5(p_namespace uuid, p_name text) RETURNS uuid
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO ''
+    AS $$
+declare
+    v_hash constant bytea := trueup.sha1(uuid_send(p_namespace) || convert_to(p_name, 'UTF8'));
+begin
+    -- version 5 in the high half of byte 6, the RFC's variant in the high bits of byte 8
+    return encode(
+        set_byte(
+            set_byte(substr(v_hash, 1, 16), 6, (get_byte(v_hash, 6) & 15) | 80),
+            8,
+            (get_byte(v_hash, 8) & 63) | 128
+        ),
+        'hex'
+    )::uuid;
+end;
+$$;
+
+CREATE FUNCTION trueup.idempotency_key(p_company_id bigint, p_service_id bigint, p_staff_id bigint, p_customer_id bigint, p_call_id bigint, p_starts_at timestamp with time zone, p_generation integer DEFAULT 0) RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN trueup.uuid_v5('ebdb8652-201e-4078-b9e7-abdd19bc8326'::uuid, ((((((((((('v1|booking|'::text || COALESCE((p_company_id)::text, '-'::text)) || '|'::text) || COALESCE((p_service_id)::text, '-'::text)) || '|'::text) || COALESCE((p_staff_id)::text, '-'::text)) || '|'::text) || COALESCE(('customer:'::text || p_customer_id), ('call:'::text || p_call_id), '-'::text)) || '|'::text) || trim_scale(EXTRACT(epoch FROM p_starts_at))) || '|'::text) || p_generation));
+
+CREATE FUNCTION trueup.index_definition(p_index oid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return pg_catalog.pg_get_indexdef(p_index);
+end;
+$$;
+
+CREATE FUNCTION trueup.instant_or_null(p_text text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+    SET search_path TO ''
+    AS $_$
+begin
+    if p_text !~ (
+        '^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
+        '[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?'
+        '(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)$'
+    ) then
+        return null;
+    end if;
+
+    if right(left(p_text, 10), 2)::integer > extract(
+        day from make_date(left(p_text, 4)::integer, right(left(p_text, 7), 2)::integer, 1)
+            + interval '1 month' - interval '1 day'
+    ) then
+        return null;
+    end if;
+
+    return p_text::timestamptz;
+end;
+$_$;
+
+CREATE FUNCTION trueup.is_placeholder(p_contact text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (trueup.is_withheld(p_contact) OR (lower(btrim(p_contact)) ~ '[@.]invalid$|^(anonymous|unknown|withheld)[^a-z]|^(no|do-?not)[-._]?reply@'::text));
+
+CREATE FUNCTION trueup.journal_row_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+    v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+begin
+    if v_before is distinct from v_after then
+        insert into trueup.repair_changes
+            (repair_id, table_name, key_column, key_value, operation, before, after)
+        values (
+            current_setting('trueup.repair_id')::bigint,
+            format('%I.%I', tg_table_schema, tg_table_name),
+            tg_argv[0],
+            coalesce(v_after, v_before) ->> tg_argv[0],
+            lower(tg_op),
+            v_before,
+            v_after
+        );
+    end if;
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.link_booking(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_proof trueup.booking_proofs;
+    v_booking_uid text;
+    v_appointment_ids bigint[];
+    v_evidence jsonb;
+    v_reason text;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+    select bp.* into v_proof from trueup.booking_proofs as bp where bp.call_id = p_call_id;
+
+    -- booking_id may hold the provider's number of the booking instead of its uid
+    v_booking_uid := nullif(btrim(v_call.booking_id), '');
+    if v_booking_uid is null or v_booking_uid = v_proof.booking_number::text then
+        v_booking_uid := coalesce(v_proof.booking_uid, v_booking_uid);
+    end if;
+
+    v_appointment_ids := trueup.appointment_of_booking(v_call.company_id, v_booking_uid);
+    v_evidence := jsonb_strip_nulls(jsonb_build_object(
+        'booking_uid', v_booking_uid,
+        'proven_uid', v_proof.booking_uid,
+        'appointment_ids', v_appointment_ids
+    ));
+
+    v_reason := case
+        when v_booking_uid is null then 'the call bears no booking uid'
+        when v_booking_uid <> v_proof.booking_uid
+            then 'booking_id and booking_details name different bookings'
+        when v_appointment_ids is null then 'no appointment without a call bears the booking uid'
+        when cardinality(v_appointment_ids) > 1 then 'several appointments bear the booking uid'
+        when
+            exists (
+                select 1
+                from public.appointment_modifications as am
+                where am.call_id = p_call_id and am.appointment_id = v_appointment_ids[1]
+            )
+            then 'the call changed the appointment of this booking and did not make it'
+    end;
+    if v_reason is not null then
+        return ('review', v_reason, v_evidence)::trueup.repair_outcome;
+    end if;
+
+    -- the condition once more: the row may have been taken since it was read
+    update public.appointments as a
+    set call_id = p_call_id
+    where a.id = v_appointment_ids[1] and a.call_id is null and a.deleted_at is null;
+
+    if not found then
+        return ('review', 'the appointment was taken meanwhile', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    return ('corrected', 'linked by booking uid', v_evidence)::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.plain_name(p_name text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN NULLIF(btrim(regexp_replace(regexp_replace(lower(p_name), '[[:punct:]]'::text, ''::text, 'g'::text), '\s+'::text, ' '::text, 'g'::text)), ''::text);
+
+CREATE TABLE trueup.unusable_names (
+    id bigint NOT NULL,
+    company_id bigint,
+    phrase text NOT NULL,
+    CONSTRAINT unusable_names_plain CHECK (((phrase = lower(phrase)) AND (phrase !~ '[[:punct:]]'::text) AND (phrase = btrim(phrase)) AND (phrase <> ''::text)))
+);
+
+CREATE FUNCTION trueup.usable_name(p_company_id bigint, p_name text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN ((trueup.plain_name(p_name) IS NOT NULL) AND (NOT (EXISTS (SELECT 1 FROM trueup.unusable_names un WHERE ((un.phrase = trueup.plain_name(usable_name.p_name)) AND ((un.company_id IS NULL) OR (un.company_id = usable_name.p_company_id)))))));
+
+CREATE FUNCTION trueup.link_status_without_customer(p_company_id bigint, p_customer_name text, p_from_number text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN trueup.usable_name(p_company_id, p_customer_name) THEN 'name_only'::text WHEN trueup.is_withheld(p_from_number) THEN 'anonymous'::text ELSE 'unlinked'::text END;
+
+CREATE FUNCTION trueup.locked_alert(p_alert_id bigint) RETURNS trueup.data_consistency_alerts
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_alert trueup.data_consistency_alerts;
+begin
+    select al.* into v_alert
+    from trueup.data_consistency_alerts as al
+    where al.id = p_alert_id
+    for update;
+
+    if not found then
+        raise exception 'alert % does not exist', p_alert_id using errcode = 'TU002';
+    elsif v_alert.status = 'resolved' then
+        raise exception 'alert % is already resolved: %', p_alert_id, v_alert.resolution
+            using
+                errcode = 'TU003',
+                detail = format('Resolved at %s.', v_alert.resolved_at),
+                hint = 'It is reopened by itself when the violation comes back.';
+    end if;
+
+    return v_alert;
+end;
+$$;
+
+CREATE FUNCTION trueup.masked(p_value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (length(p_value) > 6) THEN (("left"(p_value, 2) || '***'::text) || "right"(p_value, 2)) WHEN (p_value IS NOT NULL) THEN '***'::text ELSE NULL::text END;
+
+CREATE FUNCTION trueup.object_definition(p_kind text, p_identity text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    if p_kind = 'view' then
+        return pg_catalog.pg_get_viewdef(pg_catalog.to_regclass(p_identity));
+    elsif p_kind = 'function' then
+        return (
+            select string_agg(pg_catalog.pg_get_functiondef(p.oid), E'\n' order by p.oid::regprocedure::text)
+            from pg_catalog.pg_proc as p
+            inner join pg_catalog.pg_namespace as n on p.pronamespace = n.oid
+            where n.nspname || '.' || p.proname = p_identity
+        );
+    else
+        return (
+            select pg_catalog.pg_get_triggerdef(t.oid)
+            from pg_catalog.pg_trigger as t
+            where
+                t.tgrelid = pg_catalog.to_regclass(split_part(p_identity, ' on ', 2))
+                and t.tgname = split_part(p_identity, ' on ', 1)
+                and not t.tgisinternal
+        );
+    end if;
+end;
+$$;
+
+CREATE FUNCTION trueup.phone_matches(p_company_id bigint, p_direction text, p_from_number text, p_to_number text, p_customer_company_id bigint, p_phone_normalized text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE((((trueup.plain_phone(p_from_number) = p_phone_normalized) OR ((p_direction = 'outbound'::text) AND (trueup.plain_phone(p_to_number) = p_phone_normalized))) AND COALESCE((p_customer_company_id = p_company_id), true)), false);
+
+CREATE FUNCTION trueup.string_or_null(p_value jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (jsonb_typeof(p_value) = 'string'::text) THEN NULLIF(btrim((p_value #>> '{}'::text[])), ''::text) ELSE NULL::text END;
+
+CREATE FUNCTION trueup.provider_call_type(p_metadata jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN trueup.string_or_null(((p_metadata -> 'retell'::text) -> 'call_type'::text));
+
+CREATE FUNCTION trueup.queue_review(p_reason text, p_entity_type text, p_entity_id text, p_description text, p_company_id text DEFAULT NULL::text, p_severity text DEFAULT 'warning'::text, p_metadata jsonb DEFAULT '{}'::jsonb, p_actor text DEFAULT SESSION_USER) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_item_id bigint;
+begin
+    insert into trueup.manual_review_queue
+        (company_id, reason, entity_type, entity_id, description, metadata, severity, priority, due_at)
+    values (
+        p_company_id,
+        p_reason,
+        p_entity_type,
+        p_entity_id,
+        p_description,
+        coalesce(p_metadata, '{}'),
+        p_severity,
+        coalesce((select rp.priority from trueup.review_priorities as rp where rp.reason = p_reason), 5),
+        clock_timestamp() + trueup.setting('review_due_' || p_severity)::interval
+    )
+    on conflict (reason, entity_type, entity_id) where status in ('pending', 'in_progress')
+    do nothing
+    returning id into v_item_id;
+
+    if v_item_id is not null then
+        insert into trueup.manual_review_events (item_id, event, actor, details)
+        values (v_item_id, 'queued', p_actor, jsonb_build_object('reason', p_reason));
+        return v_item_id;
+    end if;
+
+    return (
+        select q.id
+        from trueup.manual_review_queue as q
+        where
+            q.reason = p_reason
+            and q.entity_type = p_entity_type
+            and q.entity_id = p_entity_id
+            and q.status in ('pending', 'in_progress')
+    );
+end;
+$$;
+
+CREATE FUNCTION trueup.reassign_review(p_item_id bigint, p_token uuid, p_to text, p_note text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token, p_free => true);
+    v_actor text := coalesce(case when p_token is not null then v_item.claimed_by end, p_actor);
+begin
+    if btrim(p_to) = '' then
+        raise exception 'an item is reassigned to a reviewer with a name'
+            using errcode = 'TU005', hint = 'NULL takes the assignment away.';
+    end if;
+
+    update trueup.manual_review_queue as q
+    set
+        status = 'pending',
+        assigned_to = btrim(p_to),
+        claimed_by = null,
+        claimed_at = null,
+        claim_token = null,
+        lease_expires_at = null,
+        updated_at = clock_timestamp()
+    where q.id = p_item_id
+    returning q.* into v_item;
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    values (
+        p_item_id,
+        'reassigned',
+        v_actor,
+        jsonb_strip_nulls(jsonb_build_object('to', v_item.assigned_to, 'note', p_note))
+    );
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.reference_fault(p_company_id bigint, p_id bigint, p_found_id bigint, p_found_company_id bigint) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (p_id IS NULL) THEN NULL::jsonb WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_id, 'exists', false) WHEN (p_found_company_id <> p_company_id) THEN jsonb_build_object('id', p_id, 'company_id', p_found_company_id) ELSE NULL::jsonb END;
+
+CREATE FUNCTION trueup.refuse_past(p_until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if p_until is null or not isfinite(p_until) or p_until <= clock_timestamp() then
+        raise exception '% is no time to come', coalesce(p_until::text, 'null')
+            using errcode = 'TU005', hint = 'Say until when, for example tomorrow at nine.';
+    end if;
+end;
+$$;
+
+CREATE FUNCTION trueup.release_review(p_item_id bigint, p_token uuid, p_note text DEFAULT NULL::text) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token);
+begin
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    values (p_item_id, 'released', v_item.claimed_by, jsonb_strip_nulls(jsonb_build_object('note', p_note)));
+
+    update trueup.manual_review_queue as q
+    set
+        status = 'pending',
+        claimed_by = null,
+        claimed_at = null,
+        claim_token = null,
+        lease_expires_at = null,
+        updated_at = clock_timestamp()
+    where q.id = p_item_id
+    returning q.* into v_item;
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.reopen_review(p_item_id bigint, p_actor text DEFAULT SESSION_USER, p_note text DEFAULT NULL::text) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_old trueup.manual_review_queue;
+    v_item trueup.manual_review_queue;
+    v_other_id bigint;
+begin
+    select q.* into v_old
+    from trueup.manual_review_queue as q
+    where q.id = p_item_id
+    for update;
+
+    if not found then
+        raise exception 'review item % does not exist', p_item_id using errcode = 'TU002';
+    elsif v_old.status in ('pending', 'in_progress') then
+        raise exception 'review item % is not decided, it is %', p_item_id, v_old.status
+            using errcode = 'TU003';
+    end if;
+
+    begin
+        update trueup.manual_review_queue as q
+        set
+            status = 'pending',
+            due_at = clock_timestamp() + trueup.setting('review_due_' || q.severity)::interval,
+            escalated_at = null,
+            claimed_by = null,
+            claimed_at = null,
+            claim_token = null,
+            decided_by = null,
+            decided_at = null,
+            resolution_notes = null,
+            repair_id = null,
+            updated_at = clock_timestamp()
+        where q.id = p_item_id
+        returning q.* into v_item;
+    exception
+        when unique_violation then
+            select q.id into v_other_id
+            from trueup.manual_review_queue as q
+            where
+                q.reason = v_old.reason
+                and q.entity_type = v_old.entity_type
+                and q.entity_id = v_old.entity_id
+                and q.status in ('pending', 'in_progress');
+            raise exception 'review item % cannot be reopened: item % is open for the same matter',
+                p_item_id, v_other_id
+                using errcode = 'TU003', hint = 'Work on that one.';
+    end;
+
+    update trueup.data_consistency_alerts as al
+    set
+        status = 'open',
+        acknowledged_by = null,
+        acknowledged_at = null,
+        accepted_by = null,
+        accepted_at = null,
+        accepted_reason = null,
+        accepted_until = null,
+        accepted_evidence = null
+    where
+        v_old.status = 'dismissed'
+        and al.alert_type = v_old.reason
+        and al.entity_type = v_old.entity_type
+        and al.entity_id = v_old.entity_id
+        and al.status = 'acknowledged'
+        and al.accepted_at = v_old.decided_at;
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    values (
+        p_item_id,
+        'reopened',
+        coalesce(p_actor, session_user),
+        jsonb_strip_nulls(
+            jsonb_build_object(
+                'note', p_note,
+                'decision', v_old.status,
+                'decided_by', v_old.decided_by,
+                'decided_at', v_old.decided_at,
+                'repair_id', v_old.repair_id
+            )
+        )
+    );
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_appointment_cancel_contradicts(p_appointment_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_appointment public.appointments;
+    v_cancelled_at timestamptz;
+begin
+    select a.* into v_appointment
+    from public.appointments as a
+    where a.id = p_appointment_id
+    for no key update;
+
+    if v_appointment.cancelled_at is null then
+        v_cancelled_at := trueup.cancellation_time(p_appointment_id);
+        if v_cancelled_at is null then
+            return ('review', 'no modification says when it was cancelled', null)::trueup.repair_outcome;
+        end if;
+
+        update public.appointments as a
+        set cancelled_at = v_cancelled_at
+        where a.id = p_appointment_id;
+
+        return (
+            'corrected',
+            'cancelled_at is the time of the last modification, a cancel',
+            jsonb_build_object('cancelled_at', v_cancelled_at)
+        )::trueup.repair_outcome;
+    end if;
+
+    if trueup.vocabulary_value('appointment_status', v_appointment.status) = 'cancelled' then
+        update public.appointments as a
+        set status = 'cancelled'
+        where a.id = p_appointment_id;
+
+        return (
+            'corrected',
+            'the status is another spelling of cancelled',
+            jsonb_build_object('status', v_appointment.status)
+        )::trueup.repair_outcome;
+    end if;
+
+    return (
+        'review',
+        'cancelled and forgotten, or taken up again: the row does not tell',
+        jsonb_build_object('last_modification_cancelled_at', trueup.cancellation_time(p_appointment_id))
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_appointment_key_missing(p_appointment_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_key uuid;
+begin
+    update public.appointments as a
+    set
+        idempotency_key = trueup.unused_idempotency_key(
+            a.company_id, a.service_id, a.staff_id, a.customer_id, a.call_id, a.starts_at
+        )
+    where a.id = p_appointment_id
+    returning a.idempotency_key into v_key;
+
+    return (
+        'corrected', 'computed from the booking', jsonb_build_object('idempotency_key', v_key)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_appointment_value_unknown(p_appointment_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_appointment public.appointments;
+    v_status text;
+    v_source text;
+    v_sync_origin text;
+    v_calcom_sync_status text;
+    v_cancelled_at timestamptz;
+begin
+    select a.* into v_appointment
+    from public.appointments as a
+    where a.id = p_appointment_id
+    for no key update;
+
+    v_status := trueup.vocabulary_value('appointment_status', v_appointment.status);
+    v_source := trueup.vocabulary_value('source', v_appointment.source);
+    v_sync_origin := trueup.vocabulary_value('sync_origin', v_appointment.sync_origin);
+    v_calcom_sync_status := trueup.vocabulary_value('calcom_sync_status', v_appointment.calcom_sync_status);
+
+    if
+        v_status is null
+        or (v_source is null) <> (v_appointment.source is null)
+        or (v_sync_origin is null) <> (v_appointment.sync_origin is null)
+        or (v_calcom_sync_status is null) <> (v_appointment.calcom_sync_status is null)
+    then
+        return ('review', 'a value is no synonym that the vocabulary knows', null)::trueup.repair_outcome;
+    end if;
+
+    v_cancelled_at := v_appointment.cancelled_at;
+    if v_status = 'cancelled' and v_cancelled_at is null then
+        v_cancelled_at := trueup.cancellation_time(p_appointment_id);
+        if v_cancelled_at is null then
+            return (
+                'review', 'it means cancelled, and no modification says when it was', null
+            )::trueup.repair_outcome;
+        end if;
+    end if;
+
+    update public.appointments as a
+    set
+        status = v_status,
+        source = v_source,
+        sync_origin = v_sync_origin,
+        calcom_sync_status = v_calcom_sync_status,
+        cancelled_at = v_cancelled_at
+    where a.id = p_appointment_id;
+
+    return (
+        'corrected',
+        'replaced by what the vocabulary says it means',
+        jsonb_strip_nulls(jsonb_build_object(
+            'status', nullif(v_appointment.status, v_status),
+            'source', nullif(v_appointment.source, v_source),
+            'sync_origin', nullif(v_appointment.sync_origin, v_sync_origin),
+            'calcom_sync_status', nullif(v_appointment.calcom_sync_status, v_calcom_sync_status)
+        ))
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_appointment_without_call(p_appointment_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+    v_appointment public.appointments;
+    v_named text;
+    v_call_ids bigint[];
+    v_found_by text := 'linked by metadata.call_id or booking_id';
+begin
+    select a.* into v_appointment
+    from public.appointments as a
+    where a.id = p_appointment_id
+    for no key update;
+
+    v_named := nullif(btrim(v_appointment.metadata ->> 'call_id'), '');
+
+    v_call_ids := array(
+        select c.id
+        from public.calls as c
+        where
+            c.company_id = v_appointment.company_id
+            and c.deleted_at is null
+            and (
+                c.id = case when v_named ~ '^[0-9]{1,18}$' then v_named::bigint end
+                or c.retell_call_id = v_named
+                or c.booking_id = nullif(btrim(v_appointment.calcom_booking_uid), '')
+            )
+        order by c.id
+    );
+
+    if cardinality(v_call_ids) = 0 then
+        v_found_by := 'linked by the booking in booking_details';
+        v_call_ids := array(
+            select bp.call_id
+            from trueup.booking_proofs as bp
+            where
+                bp.company_id = v_appointment.company_id
+                and (
+                    bp.booking_uid = v_appointment.calcom_booking_uid
+                    or (bp.booking_uid is null or v_appointment.calcom_booking_uid is null)
+                    and bp.booking_number = v_appointment.calcom_booking_id
+                )
+            order by bp.call_id
+        );
+    end if;
+
+    if cardinality(v_call_ids) = 0 then
+        return (
+            'review',
+            'no call of the company is named by metadata.call_id or bears the booking',
+            null
+        )::trueup.repair_outcome;
+    elsif cardinality(v_call_ids) > 1 then
+        return (
+            'review',
+            'the evidence names several calls',
+            jsonb_build_object('call_ids', v_call_ids)
+        )::trueup.repair_outcome;
+    end if;
+
+    update public.appointments as a
+    set call_id = v_call_ids[1]
+    where a.id = p_appointment_id;
+
+    return ('corrected', v_found_by, jsonb_build_object('call_id', v_call_ids[1]))::trueup.repair_outcome;
+end;
+$_$;
+
+CREATE FUNCTION trueup.repair_call_appointment_not_flagged(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_appointment_ids bigint[];
+begin
+    select array_agg(ka.id order by ka.id) into v_appointment_ids
+    from trueup.kept_appointments as ka
+    where ka.call_id = p_call_id;
+
+    if v_appointment_ids is null then
+        return ('review', 'the call has no appointment', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set
+        appointment_made = true,
+        appointment_link_status = 'linked',
+        appointment_linked_at = coalesce(c.appointment_linked_at, now())
+    where c.id = p_call_id;
+
+    return (
+        'corrected', 'flagged by its appointment', jsonb_build_object('appointment_ids', v_appointment_ids)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_backlink_broken(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_own_ids bigint[];
+    v_evidence jsonb;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    select array_agg(ka.id order by ka.id) into v_own_ids
+    from trueup.kept_appointments as ka
+    where ka.call_id = p_call_id and ka.company_id is not distinct from v_call.company_id;
+
+    v_evidence := jsonb_build_object(
+        'appointment_id', v_call.appointment_id, 'own_appointment_ids', v_own_ids
+    );
+
+    if v_own_ids is null then
+        return ('review', 'the call has no appointment of its own', v_evidence)::trueup.repair_outcome;
+    elsif cardinality(v_own_ids) > 1 then
+        return ('review', 'the call has several appointments of its own', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set appointment_id = v_own_ids[1]
+    where c.id = p_call_id;
+
+    return ('corrected', 'points at its only appointment', v_evidence)::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_backlink_missing(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_appointment_id bigint;
+begin
+    select own.appointment_id into v_appointment_id
+    from public.calls as c
+    cross join lateral trueup.appointments_of_call(c.id, c.company_id, c.appointment_id) as own
+    where c.id = p_call_id;
+
+    if v_appointment_id is null then
+        return ('review', 'the call has no appointment in its company', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set appointment_id = v_appointment_id
+    where c.id = p_call_id;
+
+    return (
+        'corrected', 'points back at its appointment', jsonb_build_object('appointment_id', v_appointment_id)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_booked_without_appointment(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_proof trueup.booking_proofs;
+    v_found public.appointments;
+    v_uids text[];
+    v_numbers bigint[];
+    v_kept_ids bigint[];
+    v_deleted_ids bigint[];
+    v_service_ids bigint[];
+    v_status text;
+    v_booked_at timestamptz;
+    v_customer_id bigint;
+    v_customer_found text;
+    v_reason text;
+    v_evidence jsonb;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+    if not exists (
+        select 1 from trueup.call_booked_without_appointment as v where v.entity_id = p_call_id
+    ) then
+        return ('review', 'the call has its appointment', null)::trueup.repair_outcome;
+    end if;
+
+    -- which booking: what the call says and what the payload proves must be one
+    select bp.* into v_proof from trueup.booking_proofs as bp where bp.call_id = p_call_id;
+    v_call.booking_id := nullif(btrim(v_call.booking_id), '');
+    v_uids := array_remove(array[v_proof.booking_uid, v_call.booking_id], null);
+    v_numbers := array_remove(array[v_proof.booking_number, trueup.bigint_or_null(v_call.booking_id)], null);
+    v_evidence := jsonb_strip_nulls(jsonb_build_object(
+        'booking_id', v_call.booking_id,
+        'booking_uid', v_proof.booking_uid,
+        'booking_number', v_proof.booking_number,
+        'provider_status', v_proof.provider_status
+    ));
+
+    v_reason := case
+        when v_call.company_id is null then 'the call has no company'
+        when v_proof.call_id is null and v_call.booking_id is null then 'nothing proves a booking'
+        when
+            v_proof.call_id is not null
+            and v_call.booking_id is distinct from v_proof.booking_uid
+            and v_call.booking_id is distinct from v_proof.booking_number::text
+            and v_call.booking_id is not null
+            then 'booking_id and booking_details name different bookings'
+    end;
+    if v_reason is not null then
+        return ('review', v_reason, v_evidence)::trueup.repair_outcome;
+    end if;
+
+    -- its appointment, if there is one; locked, so that nobody links or deletes it meanwhile
+    select
+        array_agg(f.id order by f.id) filter (where f.deleted_at is null),
+        array_agg(f.id order by f.id) filter (where f.deleted_at is not null)
+    into v_kept_ids, v_deleted_ids
+    from (
+        select
+            a.id,
+            a.deleted_at
+        from public.appointments as a
+        where
+            a.company_id = v_call.company_id
+            and (a.calcom_booking_uid = any(v_uids) or a.calcom_booking_id = any(v_numbers))
+        order by a.id
+        for no key update
+    ) as f;
+
+    v_evidence := v_evidence || jsonb_strip_nulls(jsonb_build_object(
+        'appointment_ids', v_kept_ids, 'deleted_appointment_ids', v_deleted_ids
+    ));
+    if cardinality(v_kept_ids) > 1 then
+        return ('review', 'several appointments bear the booking', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    if v_kept_ids is not null then
+        select a.* into v_found from public.appointments as a where a.id = v_kept_ids[1];
+        v_reason := case
+            when v_found.call_id is not null then 'the appointment of this booking belongs to another call'
+            when v_found.calcom_booking_uid <> all(v_uids) and v_proof.booking_uid is not null
+                then 'the appointment with this booking number bears another booking uid'
+            when
+                exists (
+                    select 1
+                    from public.appointment_modifications as am
+                    where am.call_id = p_call_id and am.appointment_id = v_found.id
+                )
+                or (
+                    v_call.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
+                    and v_found.created_at < v_call.started_at
+                )
+                then 'the call changed the appointment of this booking and did not make it'
+            when v_found.customer_id <> v_call.customer_id and v_found.metadata ->> 'booked_for' is null
+                then 'the appointment of this booking is for another customer than the call'
+        end;
+        if v_reason is not null then
+            return (
+                'review',
+                v_reason,
+                v_evidence || jsonb_strip_nulls(jsonb_build_object(
+                    'call_id', v_found.call_id, 'customer_id', v_found.customer_id
+                ))
+            )::trueup.repair_outcome;
+        end if;
+
+        -- either side lends the other its customer, unless it was booked for somebody else
+        if v_found.metadata ->> 'booked_for' is null then
+            v_customer_id := coalesce(v_call.customer_id, v_found.customer_id);
+            v_customer_found := case when v_call.customer_id is null then 'appointment' else 'call' end;
+        end if;
+        if not exists (
+            select 1
+            from public.customers as k
+            where k.id = v_customer_id and k.company_id = v_call.company_id and k.deleted_at is null
+        ) then
+            v_customer_id := null;
+        end if;
+
+        update public.appointments as a
+        set
+            call_id = p_call_id,
+            customer_id = coalesce(a.customer_id, v_customer_id)
+        where a.id = v_found.id;
+        v_reason := case
+            when v_found.calcom_booking_uid = any(v_uids) then 'linked by booking uid'
+            else 'linked by booking number'
+        end;
+    else
+        v_status := case v_proof.provider_status
+            when 'accepted' then 'confirmed'
+            when 'pending' then 'pending'
+            when 'cancelled' then 'cancelled'
+            when 'rejected' then 'cancelled'
+        end;
+        v_service_ids := array(
+            select s.id
+            from public.services as s
+            where s.company_id = v_call.company_id and s.calcom_event_type_id = v_proof.event_type_id
+            order by s.id
+        );
+        v_reason := case
+            when v_deleted_ids is not null then 'the appointment of this booking was deleted'
+            when v_proof.call_id is null
+                then 'no appointment bears the booking, and booking_details proves none'
+            when v_proof.starts_at is null or v_proof.ends_at is null
+                then 'the booking has no readable start and end'
+            when v_proof.ends_at <= v_proof.starts_at then 'the booking ends before it starts'
+            when v_status is null then 'the booking has a status we do not know'
+            when v_service_ids = '{}' then 'the event type of the booking is no service of the company'
+            when cardinality(v_service_ids) > 1 then 'several services have the event type of the booking'
+            when
+                v_call.customer_id is not null
+                and not exists (
+                    select 1
+                    from public.customers as k
+                    where
+                        k.id = v_call.customer_id
+                        and k.company_id = v_call.company_id
+                        and k.deleted_at is null
+                )
+                then 'the customer of the call is deleted, or not one of the company'
+        end;
+        if v_reason is null and v_call.customer_id is not null then
+            v_customer_id := v_call.customer_id;
+            v_customer_found := 'call';
+        elsif v_reason is null then
+            select bc.customer_id, bc.how, bc.reason
+            into v_customer_id, v_customer_found, v_reason
+            from trueup.backfill_customer(
+                v_call.company_id,
+                p_call_id,
+                v_call.from_number,
+                v_proof.attendee_email,
+                coalesce(v_proof.attendee_name, v_call.customer_name)
+            ) as bc;
+        end if;
+        if v_reason is not null then
+            return (
+                'review',
+                v_reason,
+                v_evidence || jsonb_strip_nulls(jsonb_build_object(
+                    'event_type_id', v_proof.event_type_id,
+                    'service_ids', nullif(v_service_ids, '{}'),
+                    'customer_id', v_call.customer_id
+                ))
+            )::trueup.repair_outcome;
+        end if;
+
+        v_booked_at := least(
+            coalesce(v_proof.confirmed_at, v_call.ended_at, v_call.started_at, v_call.created_at), now()
+        );
+        insert into public.appointments as a (
+            company_id, branch_id, customer_id, service_id, call_id, starts_at, ends_at, status, source,
+            sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, cancelled_at, metadata,
+            created_at
+        )
+        values (
+            v_call.company_id,
+            (
+                select b.id
+                from public.branches as b
+                where b.id = v_call.branch_id and b.company_id = v_call.company_id
+            ),
+            v_customer_id,
+            v_service_ids[1],
+            p_call_id,
+            v_proof.starts_at,
+            v_proof.ends_at,
+            v_status,
+            'backfill',
+            'system',
+            v_proof.booking_number,
+            v_proof.booking_uid,
+            'synced',
+            case when v_status = 'cancelled' then v_booked_at end,
+            case when v_status = 'cancelled' then '{"cancelled_at_estimated": true}' else '{}' end::jsonb,
+            v_booked_at
+        )
+        returning a.* into v_found;
+        v_evidence := v_evidence || jsonb_build_object('service_id', v_found.service_id);
+        v_reason := 'created from the provider booking';
+    end if;
+
+    update public.calls as c
+    set
+        customer_id = k.id,
+        customer_link_status = case
+            when c.customer_link_status = 'pending_review' then 'pending_review'
+            else 'linked'
+        end,
+        customer_link_method = case
+            when k.phone_normalized = trueup.plain_phone(c.from_number) then 'phone_match'
+            else 'appointment_link'
+        end,
+        customer_link_confidence = 100.00,
+        customer_linked_at = now()
+    from public.customers as k
+    where c.id = p_call_id and c.customer_id is null and k.id = v_customer_id;
+
+    -- the provider's word is above what a transcript or an earlier error said
+    update public.calls as c
+    set
+        session_outcome = case
+            when c.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
+                then c.session_outcome
+            else 'appointment_booked'
+        end,
+        booking_failed = false,
+        booking_failure_reason = null
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        v_reason,
+        v_evidence - 'appointment_ids' || jsonb_strip_nulls(jsonb_build_object(
+            'appointment_id', v_found.id,
+            'customer_id', v_customer_id,
+            'customer_found', case when v_customer_id is not null then v_customer_found end
+        ))
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_creation_failed_unqueued(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_evidence jsonb;
+begin
+    -- updated_at too: the change is to be seen where the flag was already up
+    update public.calls as c
+    set requires_manual_processing = true, updated_at = clock_timestamp()
+    where c.id = p_call_id
+    returning c.* into v_call;
+
+    v_evidence := jsonb_strip_nulls(jsonb_build_object(
+        'booking_id', v_call.booking_id,
+        'booking_uid', (select bp.booking_uid from trueup.booking_proofs as bp where bp.call_id = p_call_id)
+    ));
+    v_evidence := v_evidence || jsonb_build_object('queue_item_id', trueup.queue_review(
+        'provider_booking_failed',
+        'call',
+        p_call_id::text,
+        'the appointment of a booking could not be created',
+        v_call.company_id::text,
+        'critical',
+        v_evidence
+    ));
+
+    return ('corrected', 'handed to a person', v_evidence)::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_customer_not_linked(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_is_phone_match boolean;
+    v_is_given boolean;
+    v_evidence jsonb;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    v_is_phone_match := exists (
+        select 1
+        from public.customers as k
+        where
+            k.id = v_call.customer_id
+            and trueup.phone_matches(
+                v_call.company_id,
+                v_call.direction,
+                v_call.from_number,
+                v_call.to_number,
+                k.company_id,
+                k.phone_normalized
+            )
+    );
+    v_is_given := coalesce(
+        (v_call.customer_link_method <> 'phone_match' or v_is_phone_match)
+        and v_call.customer_link_confidence between 0 and 100,
+        false
+    );
+    v_evidence := jsonb_build_object('customer_id', v_call.customer_id, 'number_matches', v_is_phone_match);
+
+    if not v_is_given and not v_is_phone_match then
+        return ('review', 'nothing proves the link to the customer', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set
+        customer_link_status = 'linked',
+        customer_link_method = case when v_is_given then c.customer_link_method else 'phone_match' end,
+        customer_link_confidence = case when v_is_given then c.customer_link_confidence else 100.00 end,
+        customer_linked_at = coalesce(c.customer_linked_at, now())
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        case
+            when v_is_given then 'linked by the method that is recorded'
+            else 'linked: the number is the customer''s'
+        end,
+        v_evidence
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_direction_missing(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_direction text;
+    v_metadata jsonb;
+    v_evidence jsonb;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    v_direction := trueup.direction_by_numbers(v_call.company_id, v_call.from_number, v_call.to_number);
+    v_metadata := case
+        when v_direction is null then trueup.direction_defaulted(v_call.metadata)
+        else v_call.metadata
+    end;
+    v_evidence := jsonb_build_object(
+        'direction', coalesce(v_direction, trueup.default_direction()),
+        'defaulted', v_direction is null,
+        'from_number', trueup.masked(v_call.from_number),
+        'to_number', trueup.masked(v_call.to_number)
+    );
+
+    if v_direction is null and not v_metadata @> '{"direction_defaulted": true}' then
+        return ('review', 'neither number is ours, and metadata is no object', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set direction = coalesce(v_direction, trueup.default_direction()), metadata = v_metadata
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        case
+            when v_direction is null then 'neither number is ours: the default, and marked as one'
+            when v_direction = 'inbound' then 'the number called is ours'
+            else 'the caller''s number is ours'
+        end,
+        v_evidence
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_failed_but_booked(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_appointment_ids bigint[];
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    select array_agg(la.id order by la.id) into v_appointment_ids
+    from trueup.live_appointments as la
+    where la.call_id = p_call_id;
+
+    if v_appointment_ids is null then
+        return ('review', 'the call has no live appointment', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set
+        booking_failed = false,
+        booking_failure_reason = null,
+        session_outcome = case c.session_outcome
+            when 'creation_failed' then 'appointment_booked'
+            else c.session_outcome
+        end,
+        appointment_link_status = case c.appointment_link_status
+            when 'creation_failed' then 'linked'
+            else c.appointment_link_status
+        end
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        'a live appointment outranks the failure',
+        jsonb_build_object(
+            'appointment_ids', v_appointment_ids,
+            'booking_failure_reason', v_call.booking_failure_reason
+        )
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_link_status_wrong(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+select (
+    'corrected', 'the status follows name and number', trueup.restate_customer_link(p_call_id)
+)::trueup.repair_outcome;
+$$;
+
+CREATE FUNCTION trueup.repair_call_link_unproven(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_phone text;
+    v_is_phone_match boolean;
+    v_evidence jsonb;
+    v_reason text;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    select
+        k.phone,
+        trueup.phone_matches(
+            v_call.company_id,
+            v_call.direction,
+            v_call.from_number,
+            v_call.to_number,
+            k.company_id,
+            k.phone_normalized
+        )
+    into v_phone, v_is_phone_match
+    from public.customers as k
+    where k.id = v_call.customer_id;
+
+    v_evidence := jsonb_build_object(
+        'customer_id', v_call.customer_id,
+        'direction', v_call.direction,
+        'from_number', trueup.masked(v_call.from_number),
+        'to_number', trueup.masked(v_call.to_number),
+        'customer_phone', trueup.masked(v_phone)
+    );
+    v_reason := case
+        when v_call.customer_link_status <> 'linked' then 'a confidence outside 0 to 100, and the call is not linked'
+        when not coalesce(v_is_phone_match, false) then 'no number of the call is the customer''s'
+    end;
+    if v_reason is not null then
+        return ('review', v_reason, v_evidence)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set
+        customer_link_method = 'phone_match',
+        customer_link_confidence = 100.00,
+        customer_linked_at = coalesce(c.customer_linked_at, now())
+    where c.id = p_call_id;
+
+    return ('corrected', 'the number is the customer''s', v_evidence)::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_linked_without_appointment(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    return trueup.link_booking(p_call_id);
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_linked_without_customer(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+select (
+    'corrected', 'no customer: the status follows name and number', trueup.restate_customer_link(p_call_id)
+)::trueup.repair_outcome;
+$$;
+
+CREATE FUNCTION trueup.repair_call_made_without_appointment(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    return trueup.link_booking(p_call_id);
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_outcome_contradicts_flag(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_outcome text;
+    v_appointment_ids bigint[];
+    v_evidence jsonb;
+begin
+    select c.session_outcome into v_outcome from public.calls as c where c.id = p_call_id for no key update;
+
+    select array_agg(ka.id order by ka.id) into v_appointment_ids
+    from trueup.kept_appointments as ka
+    where ka.call_id = p_call_id;
+
+    v_evidence := jsonb_build_object('session_outcome', v_outcome, 'appointment_ids', v_appointment_ids);
+
+    if v_appointment_ids is null then
+        return ('review', 'no appointment proves the flag', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set session_outcome = 'appointment_booked'
+    where c.id = p_call_id;
+
+    return ('corrected', 'the appointment outranks the outcome', v_evidence)::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_outcome_unknown(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_value text;
+    v_meant text;
+begin
+    select c.session_outcome into v_value from public.calls as c where c.id = p_call_id for no key update;
+    v_meant := trueup.vocabulary_value('session_outcome', v_value);
+    if v_meant is null then
+        return ('review', 'no synonym that the vocabulary knows', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set session_outcome = v_meant
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        'replaced by what the vocabulary says it means',
+        jsonb_build_object('session_outcome', v_value, 'means', v_meant)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_outcome_without_appointment(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    return trueup.link_booking(p_call_id);
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_status_unknown(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_value text;
+    v_meant text;
+begin
+    select c.status into v_value from public.calls as c where c.id = p_call_id for no key update;
+    v_meant := trueup.vocabulary_value('call_status', v_value);
+    if v_meant is null then
+        return ('review', 'no synonym that the vocabulary knows', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set status = v_meant
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        'replaced by what the vocabulary says it means',
+        jsonb_build_object('status', v_value, 'means', v_meant)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_stuck_ongoing(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_end_ms bigint;
+    v_ended_at timestamptz;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    v_end_ms := trueup.bigint_or_null(v_call.metadata -> 'retell' ->> 'end_timestamp');
+    -- digits beyond any epoch in milliseconds are no instant, and must not raise
+    v_ended_at := case when v_end_ms < 4102444800000 then to_timestamp(v_end_ms / 1000.0) end;
+    if v_ended_at is null then
+        return ('review', 'the stored payload does not tell when it ended', null)::trueup.repair_outcome;
+    elsif v_ended_at < coalesce(v_call.started_at, v_call.created_at) or v_ended_at > now() then
+        return (
+            'review', 'the stored payload tells an end that cannot be', jsonb_build_object('end_timestamp', v_end_ms)
+        )::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set
+        status = 'ended',
+        ended_at = v_ended_at,
+        duration_ms = extract(epoch from v_ended_at - c.started_at) * 1000
+    where c.id = p_call_id;
+
+    return (
+        'corrected', 'ended when the stored provider payload says', jsonb_build_object('end_timestamp', v_end_ms)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_times_contradict(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_duration_ms numeric;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+    v_duration_ms := round(extract(epoch from v_call.ended_at - v_call.started_at) * 1000);
+
+    if v_duration_ms < 0 then
+        return ('review', 'it ended before it started: one instant is wrong', null)::trueup.repair_outcome;
+    elsif v_duration_ms > 2147483647 then
+        return ('review', 'it lasted for weeks: one instant is wrong', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set duration_ms = v_duration_ms
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        'computed from start and end',
+        jsonb_build_object('duration_ms', v_call.duration_ms, 'computed_ms', v_duration_ms)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_transcript_name(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_phrase text;
+begin
+    select trueup.plain_name(c.customer_name) into v_phrase from public.calls as c where c.id = p_call_id;
+
+    return (
+        'corrected',
+        'cleared, being a phrase of the stop list',
+        trueup.restate_customer_link(p_call_id) || jsonb_build_object('phrase', v_phrase)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_type_missing(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call_type text;
+begin
+    select trueup.provider_call_type(c.metadata) into v_call_type
+    from public.calls as c
+    where c.id = p_call_id
+    for no key update;
+
+    if v_call_type is null then
+        return ('review', 'the stored payload does not tell the call_type', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set call_type = v_call_type
+    where c.id = p_call_id;
+
+    return (
+        'corrected', 'from the stored provider payload', jsonb_build_object('metadata.retell.call_type', v_call_type)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_call_value_unknown(p_call_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_direction text;
+    v_customer_link_status text;
+    v_customer_link_method text;
+    v_appointment_link_status text;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    -- a direction that is empty stays so: that is another check's
+    v_direction := coalesce(trueup.vocabulary_value('direction', v_call.direction), nullif(v_call.direction, ''));
+    v_customer_link_status := trueup.vocabulary_value('customer_link_status', v_call.customer_link_status);
+    v_customer_link_method := trueup.vocabulary_value('customer_link_method', v_call.customer_link_method);
+    v_appointment_link_status := trueup.vocabulary_value('appointment_link_status', v_call.appointment_link_status);
+
+    if
+        v_direction <> all(trueup.vocabulary_values('direction'))
+        or v_customer_link_status is null
+        or (v_customer_link_method is null) <> (v_call.customer_link_method is null)
+        or v_appointment_link_status is null
+    then
+        return ('review', 'a value is no synonym that the vocabulary knows', null)::trueup.repair_outcome;
+    end if;
+
+    update public.calls as c
+    set
+        direction = v_direction,
+        customer_link_status = v_customer_link_status,
+        customer_link_method = v_customer_link_method,
+        appointment_link_status = v_appointment_link_status
+    where c.id = p_call_id;
+
+    return (
+        'corrected',
+        'replaced by what the vocabulary says it means',
+        jsonb_strip_nulls(jsonb_build_object(
+            'direction', nullif(v_call.direction, v_direction),
+            'customer_link_status', nullif(v_call.customer_link_status, v_customer_link_status),
+            'customer_link_method', nullif(v_call.customer_link_method, v_customer_link_method),
+            'appointment_link_status', nullif(v_call.appointment_link_status, v_appointment_link_status)
+        ))
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_customer_company_missing(p_customer_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_company_ids bigint[];
+    v_reason text;
+    v_evidence jsonb;
+begin
+    perform 1 from public.customers as k where k.id = p_customer_id for no key update;
+
+    select array_agg(kc.company_id), jsonb_agg(to_jsonb(kc) - 'customer_id' order by kc.company_id)
+    into v_company_ids, v_evidence
+    from trueup.customer_companies as kc
+    where kc.customer_id = p_customer_id;
+
+    v_reason := case
+        when v_company_ids is null then 'no call and no appointment tells the company'
+        when cardinality(v_company_ids) > 1 then 'calls and appointments belong to several companies'
+        when not exists (select 1 from public.companies as co where co.id = v_company_ids[1])
+            then 'calls and appointments belong to no company either'
+    end;
+    if v_reason is not null then
+        return ('review', v_reason, v_evidence)::trueup.repair_outcome;
+    end if;
+
+    update public.customers as k
+    set company_id = v_company_ids[1]
+    where k.id = p_customer_id and k.company_id is null;
+
+    return ('corrected', 'the company of all its calls and appointments', v_evidence)::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_modification_kind_unknown(p_modification_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_kind text;
+    v_means text;
+begin
+    select m.kind into v_kind
+    from public.appointment_modifications as m
+    where m.id = p_modification_id
+    for no key update;
+
+    v_means := trueup.vocabulary_value('modification_kind', v_kind);
+    if v_means is null then
+        return ('review', 'the kind is no synonym that the vocabulary knows', null)::trueup.repair_outcome;
+    end if;
+
+    update public.appointment_modifications as m
+    set kind = v_means
+    where m.id = p_modification_id;
+
+    return (
+        'corrected', 'replaced by what the vocabulary says it means', jsonb_build_object('kind', v_kind)
+    )::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.resolve_review(p_item_id bigint, p_token uuid, p_notes text DEFAULT NULL::text, p_repair boolean DEFAULT false) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token, 'resolved');
+    v_repair record;
+    v_violation record;
+    v_alert_id bigint;
+    v_corrected boolean := false;
+    v_details jsonb := jsonb_strip_nulls(jsonb_build_object('notes', p_notes));
+begin
+    if v_item.status = 'resolved' then
+        return v_item;
+    end if;
+
+    if p_repair then
+        if not exists (select 1 from trueup.checks as ch where ch.name = v_item.reason and ch.is_active) then
+            raise exception 'review item % cannot be repaired: % is the name of no check', p_item_id, v_item.reason
+                using errcode = 'TU003', hint = 'Mend the row by hand, then resolve the item without repair.';
+        end if;
+
+        select r.outcome, r.reason, r.repair_id into v_repair
+        from trueup.apply_repair(v_item.reason, v_item.entity_type, v_item.entity_id, v_item.claimed_by) as r;
+
+        if v_repair.outcome is null or v_repair.outcome not in ('corrected', 'clean') then
+            raise exception 'the repair of % left % % as it is: %',
+                v_item.reason, v_item.entity_type, v_item.entity_id, coalesce(v_repair.reason, 'no reason given')
+                using
+                    errcode = 'TU004',
+                    hint = 'Mend the row by hand and resolve the item without repair, or dismiss it.';
+        end if;
+
+        v_corrected := v_repair.outcome = 'corrected';
+        v_item.repair_id := v_repair.repair_id;
+        v_details := v_details || jsonb_build_object(
+            'repair',
+            jsonb_build_object(
+                'outcome', v_repair.outcome, 'reason', v_repair.reason, 'repair_id', v_repair.repair_id
+            )
+        );
+    else
+        select v.* into v_violation
+        from trueup.violation_under_review(v_item.reason, v_item.entity_type, v_item.entity_id) as v;
+
+        if found then
+            raise exception '% % still violates %', v_item.entity_type, v_item.entity_id, v_item.reason
+                using
+                    errcode = 'TU004',
+                    detail = v_violation.description || '. ' || v_violation.evidence,
+                    hint = 'Mend the row first, or dismiss the item: that accepts the row as it is.';
+        end if;
+    end if;
+
+    update trueup.data_consistency_alerts as al
+    set
+        status = 'resolved',
+        resolved_at = clock_timestamp(),
+        resolution = case when v_corrected then 'repaired' else 'fixed elsewhere' end,
+        resolution_notes = coalesce(p_notes, format('review item %s', p_item_id)),
+        auto_corrected = v_corrected,
+        corrected_at = case when v_corrected then clock_timestamp() end,
+        snoozed_until = null
+    where
+        al.alert_type = v_item.reason
+        and al.entity_type = v_item.entity_type
+        and al.entity_id = v_item.entity_id
+        and al.status <> 'resolved'
+    returning al.id into v_alert_id;
+
+    -- the token stays: a repeated call is recognised by it
+    update trueup.manual_review_queue as q
+    set
+        status = 'resolved',
+        decided_by = v_item.claimed_by,
+        decided_at = clock_timestamp(),
+        resolution_notes = p_notes,
+        repair_id = v_item.repair_id,
+        lease_expires_at = null,
+        snoozed_until = null,
+        updated_at = clock_timestamp()
+    where q.id = p_item_id
+    returning q.* into v_item;
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    values (
+        p_item_id,
+        'resolved',
+        v_item.decided_by,
+        v_details || jsonb_strip_nulls(jsonb_build_object('alert_id', v_alert_id))
+    );
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.restate_customer_link(p_call_id bigint) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_status text;
+begin
+    select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
+
+    v_status := case
+        when v_call.customer_id is not null or v_call.customer_link_status in ('pending_review', 'failed')
+            then v_call.customer_link_status
+        else trueup.link_status_without_customer(v_call.company_id, v_call.customer_name, v_call.from_number)
+    end;
+
+    update public.calls as c
+    set
+        customer_name = case when trueup.usable_name(c.company_id, c.customer_name) then c.customer_name end,
+        customer_link_status = v_status,
+        customer_link_method = case when is_kept then c.customer_link_method end,
+        customer_link_confidence = case when is_kept then c.customer_link_confidence end,
+        customer_linked_at = case when is_kept then c.customer_linked_at end
+    from (
+        values (v_call.customer_id is not null or v_call.customer_link_status <> 'linked')
+    ) as provenance (is_kept)
+    where c.id = p_call_id;
+
+    return jsonb_build_object(
+        'customer_id', v_call.customer_id,
+        'from_number', trueup.masked(v_call.from_number),
+        'has_usable_name', trueup.usable_name(v_call.company_id, v_call.customer_name),
+        'old_status', v_call.customer_link_status,
+        'new_status', v_status
+    );
+end;
+$$;
+
+CREATE FUNCTION trueup.review_lease(p_lease interval) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_lease interval := coalesce(p_lease, trueup.setting('review_lease')::interval);
+begin
+    if v_lease <= interval '0' or not isfinite(v_lease) then
+        raise exception 'a lease lasts longer than nothing and not for ever, not %', v_lease
+            using errcode = 'TU005';
+    end if;
+    return v_lease;
+end;
+$$;
+
+CREATE FUNCTION trueup.set_guard_mode(p_name text, p_mode text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.guards
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_guard trueup.guards;
+begin
+    if (p_mode in ('off', 'observe', 'enforce')) is not true then
+        raise exception 'a guard has no mode %', coalesce(format('"%s"', p_mode), 'null')
+            using errcode = 'TU005', hint = 'The modes are off, observe and enforce.';
+    end if;
+
+    update trueup.guards as g
+    set
+        mode = p_mode,
+        changed_at = clock_timestamp(),
+        changed_by = coalesce(p_actor, session_user)
+    where g.name = p_name and g.mode <> p_mode;
+
+    select g.* into v_guard from trueup.guards as g where g.name = p_name;
+    if not found then
+        raise exception 'no guard is called %', p_name using errcode = 'TU002';
+    end if;
+
+    return v_guard;
+end;
+$$;
+
+CREATE FUNCTION trueup.sha1(p_message bytea) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO ''
+    AS $$
+declare
+    v_length constant integer := length(p_message);
+    -- a one bit, zeros up to eight bytes short of a block, the length in bits
+    v_padded constant bytea := p_message
+        || decode('80' || repeat('00', (119 - v_length % 64) % 64), 'hex')
+        || int8send(v_length::bigint * 8);
+    v_block text;
+    w bigint[];
+    x bigint;
+    a bigint;
+    b bigint;
+    c bigint;
+    d bigint;
+    e bigint;
+    h0 bigint := 1732584193;
+    h1 bigint := 4023233417;
+    h2 bigint := 2562383102;
+    h3 bigint := 271733878;
+    h4 bigint := 3285377520;
+begin
+    for v_at in 1 .. length(v_padded) by 64 loop
+        v_block := encode(substr(v_padded, v_at, 64), 'hex');
+        w := array[
+            ('x' || substr(v_block, 1, 16))::bit(64)::bigint,
+            ('x' || substr(v_block, 17, 16))::bit(64)::bigint,
+            ('x' || substr(v_block, 33, 16))::bit(64)::bigint,
+            ('x' || substr(v_block, 49, 16))::bit(64)::bigint,
+            ('x' || substr(v_block, 65, 16))::bit(64)::bigint,
+            ('x' || substr(v_block, 81, 16))::bit(64)::bigint,
+            ('x' || substr(v_block, 97, 16))::bit(64)::bigint,
+            ('x' || substr(v_block, 113, 16))::bit(64)::bigint
+        ];
+        -- both halves rotate left by one; the masks are every bit but the lowest of each
+        -- half, and the lowest of each half
+        for i in 9 .. 40 loop
+            x := w[i - 4] # w[i - 7] # w[i - 8] # ((w[i - 2] << 32) | ((w[i - 1] >> 32) & 4294967295));
+            w[i] := ((x << 1) & -4294967298) | ((x >> 31) & 4294967297);
+        end loop;
+
+        a := h0;
+        b := h1;
+        c := h2;
+        d := h3;
+        e := h4;
+
+        for i in 1 .. 10 loop
+            x := w[i];
+            e := (e + ((a << 5) | (a >> 27)) + (d # (b & (c # d))) + 1518500249 + (x >> 32)) & 4294967295;
+            b := ((b << 30) | (b >> 2)) & 4294967295;
+            x := (d + ((e << 5) | (e >> 27)) + (c # (a & (b # c))) + 1518500249 + (x & 4294967295))
+                & 4294967295;
+            d := b;
+            b := e;
+            e := c;
+            c := ((a << 30) | (a >> 2)) & 4294967295;
+            a := x;
+        end loop;
+
+        for i in 11 .. 20 loop
+            x := w[i];
+            e := (e + ((a << 5) | (a >> 27)) + (b # c # d) + 1859775393 + (x >> 32)) & 4294967295;
+            b := ((b << 30) | (b >> 2)) & 4294967295;
+            x := (d + ((e << 5) | (e >> 27)) + (a # b # c) + 1859775393 + (x & 4294967295))
+                & 4294967295;
+            d := b;
+            b := e;
+            e := c;
+            c := ((a << 30) | (a >> 2)) & 4294967295;
+            a := x;
+        end loop;
+
+        for i in 21 .. 30 loop
+            x := w[i];
+            e := (e + ((a << 5) | (a >> 27)) + ((b & c) | (d & (b | c))) + 2400959708 + (x >> 32))
+                & 4294967295;
+            b := ((b << 30) | (b >> 2)) & 4294967295;
+            x := (d + ((e << 5) | (e >> 27)) + ((a & b) | (c & (a | b))) + 2400959708 + (x & 4294967295))
+                & 4294967295;
+            d := b;
+            b := e;
+            e := c;
+            c := ((a << 30) | (a >> 2)) & 4294967295;
+            a := x;
+        end loop;
+
+        for i in 31 .. 40 loop
+            x := w[i];
+            e := (e + ((a << 5) | (a >> 27)) + (b # c # d) + 3395469782 + (x >> 32)) & 4294967295;
+            b := ((b << 30) | (b >> 2)) & 4294967295;
+            x := (d + ((e << 5) | (e >> 27)) + (a # b # c) + 3395469782 + (x & 4294967295))
+                & 4294967295;
+            d := b;
+            b := e;
+            e := c;
+            c := ((a << 30) | (a >> 2)) & 4294967295;
+            a := x;
+        end loop;
+
+        h0 := (h0 + a) & 4294967295;
+        h1 := (h1 + b) & 4294967295;
+        h2 := (h2 + c) & 4294967295;
+        h3 := (h3 + d) & 4294967295;
+        h4 := (h4 + e) & 4294967295;
+    end loop;
+
+    return decode(
+        lpad(to_hex(h0), 8, '0') || lpad(to_hex(h1), 8, '0') || lpad(to_hex(h2), 8, '0')
+            || lpad(to_hex(h3), 8, '0') || lpad(to_hex(h4), 8, '0'),
+        'hex'
+    );
+end;
+$$;
+
+CREATE FUNCTION trueup.snooze_alert(p_alert_id bigint, p_until timestamp with time zone, p_actor text DEFAULT SESSION_USER) RETURNS trueup.data_consistency_alerts
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_alert trueup.data_consistency_alerts := trueup.locked_alert(p_alert_id);
+begin
+    perform trueup.refuse_past(p_until);
+
+    update trueup.data_consistency_alerts as al
+    set
+        snoozed_until = p_until,
+        snoozed_by = coalesce(p_actor, session_user)
+    where al.id = p_alert_id
+    returning al.* into v_alert;
+
+    return v_alert;
+end;
+$$;
+
+CREATE FUNCTION trueup.snooze_review(p_item_id bigint, p_token uuid, p_until timestamp with time zone, p_note text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token, p_free => true);
+    v_actor text := coalesce(case when p_token is not null then v_item.claimed_by end, p_actor);
+begin
+    perform trueup.refuse_past(p_until);
+
+    update trueup.manual_review_queue as q
+    set
+        status = 'pending',
+        snoozed_until = p_until,
+        claimed_by = null,
+        claimed_at = null,
+        claim_token = null,
+        lease_expires_at = null,
+        updated_at = clock_timestamp()
+    where q.id = p_item_id
+    returning q.* into v_item;
+
+    insert into trueup.manual_review_events (item_id, event, actor, details)
+    values (
+        p_item_id,
+        'snoozed',
+        v_actor,
+        jsonb_strip_nulls(jsonb_build_object('until', p_until, 'note', p_note))
+    );
+
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.touch_alert() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    new.updated_at := clock_timestamp();
+    new.touched_xid := pg_current_xact_id();
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.undo_repair(p_repair_id bigint, p_actor text DEFAULT SESSION_USER, OUT rows_restored integer, OUT constraints_loosened text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+    v_repair trueup.repairs;
+    v_change trueup.repair_changes;
+    v_current jsonb;
+    v_columns text;
+    v_constraint text;
+    v_registered trueup.constraints;
+begin
+    rows_restored := 0;
+    constraints_loosened := '{}';
+
+    select r.* into v_repair from trueup.repairs as r where r.id = p_repair_id for update;
+    if v_repair.id is null then
+        raise exception 'no repair has id %', p_repair_id using errcode = 'TU002';
+    end if;
+    if v_repair.undone_at is not null then
+        raise exception 'repair % was already undone', p_repair_id
+            using errcode = 'TU003', detail = format('By %s at %s.', v_repair.undone_by, v_repair.undone_at);
+    end if;
+
+    perform set_config('trueup.undo', 'on', true);
+
+    for v_change in
+        select rc.* from trueup.repair_changes as rc where rc.repair_id = p_repair_id order by rc.id desc
+    loop
+        execute format(
+            'select to_jsonb(t) from %s as t where t.%I::text = $1 for update',
+            v_change.table_name, v_change.key_column
+        )
+        into v_current
+        using v_change.key_value;
+
+        if v_current is distinct from v_change.after then
+            raise exception 'repair % cannot be undone: % % has changed since',
+                p_repair_id, v_change.table_name, v_change.key_value
+                using
+                    errcode = 'TU003',
+                    detail = format(
+                        'Columns that differ: %s.',
+                        coalesce(
+                            (
+                                select string_agg(k.key, ', ' order by k.key)
+                                from jsonb_object_keys(
+                                    coalesce(v_change.after, '{}') || coalesce(v_current, '{}')
+                                ) as k (key)
+                                where v_change.after -> k.key is distinct from v_current -> k.key
+                            ),
+                            'all'
+                        )
+                    ),
+                    hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        end if;
+
+        -- generated columns follow from the others; an identity column is the key itself
+        select string_agg(format('%I', att.attname), ', ' order by att.attnum) into v_columns
+        from pg_catalog.pg_attribute as att
+        where
+            att.attrelid = v_change.table_name::regclass
+            and att.attnum > 0
+            and not att.attisdropped
+            and att.attgenerated = ''
+            and (att.attidentity = '' or v_change.operation = 'delete');
+
+        loop
+            begin
+                if v_change.operation = 'insert' then
+                    execute format(
+                        'delete from %s as t where t.%I::text = $1', v_change.table_name, v_change.key_column
+                    ) using v_change.key_value;
+                elsif v_change.operation = 'update' then
+                    execute format(
+                        'update %1$s as t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2)) '
+                        'where t.%3$I::text = $1',
+                        v_change.table_name, v_columns, v_change.key_column
+                    ) using v_change.key_value, v_change.before;
+                else
+                    execute format(
+                        'insert into %1$s (%2$s) overriding system value '
+                        'select %2$s from jsonb_populate_record(null::%1$s, $1)',
+                        v_change.table_name, v_columns
+                    ) using v_change.before;
+                end if;
+                exit;
+            exception
+                when check_violation or foreign_key_violation then
+                    get stacked diagnostics v_constraint = constraint_name;
+                    -- a key that others refer to may go back to what it was; a row may not go away
+                    select ct.* into v_registered
+                    from trueup.constraints as ct
+                    where
+                        ct.name = v_constraint
+                        and (
+                            (ct.kind = 'check' and ct.table_name = v_change.table_name)
+                            or (ct.kind = 'foreign key' and v_change.operation = 'update')
+                        );
+                    if v_registered.name is null then
+                        raise;
+                    end if;
+            end;
+            -- the row is written while the constraint is away; NOT VALID does not look at it
+            -- again. ALTER TABLE is refused while deferred checks of rows are waiting.
+            set constraints all immediate;
+            set constraints all deferred;
+            execute format('alter table %s drop constraint %I', v_registered.table_name, v_constraint);
+            constraints_loosened := constraints_loosened || v_constraint;
+        end loop;
+        rows_restored := rows_restored + 1;
+    end loop;
+
+    set constraints all immediate;
+    set constraints all deferred;
+    for v_registered in
+        select ct.* from trueup.constraints as ct where ct.name = any(constraints_loosened)
+    loop
+        execute format(
+            'alter table %s add constraint %I %s %s not valid',
+            v_registered.table_name, v_registered.name, v_registered.kind, v_registered.definition
+        );
+    end loop;
+
+    update trueup.repairs as r
+    set undone_at = clock_timestamp(), undone_by = p_actor
+    where r.id = p_repair_id;
+    perform set_config('trueup.undo', '', true);
+end;
+$_$;
+
+CREATE FUNCTION trueup.undoing() RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE((current_setting('trueup.undo'::text, true) = 'on'::text), false);
+
+CREATE FUNCTION trueup.unused_idempotency_key(p_company_id bigint, p_service_id bigint, p_staff_id bigint, p_customer_id bigint, p_call_id bigint, p_starts_at timestamp with time zone) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_generation integer := 0;
+    v_key uuid;
+begin
+    loop
+        v_key := trueup.idempotency_key(
+            p_company_id, p_service_id, p_staff_id, p_customer_id, p_call_id, p_starts_at, v_generation
+        );
+        exit when not exists (
+            select 1
+            from trueup.live_appointments as la
+            where la.company_id = p_company_id and la.idempotency_key = v_key
+        );
+        v_generation := v_generation + 1;
+    end loop;
+    return v_key;
+end;
+$$;
+
+CREATE FUNCTION trueup.usable_email(p_email text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((NOT trueup.is_placeholder(p_email)) AND (btrim(p_email) ~ '^[^@\s]+@[^@\s]+\.[^@\s]+$'::text));
+
+CREATE FUNCTION trueup.usable_phone(p_number text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((NOT trueup.is_placeholder(p_number)) AND (COALESCE(trueup.plain_phone(p_number), ''::text) ~ '[0-9]{6}'::text));
+
+CREATE FUNCTION trueup.violation_under_review(p_check text, p_entity_type text, p_entity_id text) RETURNS TABLE(company_id text, description text, evidence jsonb)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $_$
+declare
+    v_key_type text;
+begin
+    select format_type(att.atttypid, att.atttypmod) into v_key_type
+    from trueup.checks as ch
+    inner join pg_catalog.pg_attribute as att
+        on att.attrelid = to_regclass(format('trueup.%I', ch.name)) and att.attname = 'entity_id'
+    where ch.name = p_check and ch.is_active;
+
+    if v_key_type is null then
+        return;
+    end if;
+
+    begin
+        execute format('select $1::%s', v_key_type) using p_entity_id;
+    exception
+        when data_exception then
+            return;
+    end;
+
+    return query execute format(
+        'select v.company_id::text, v.description, v.evidence from trueup.%I as v '
+        'where v.entity_id = $1::%s and v.entity_type = $2 limit 1',
+        p_check,
+        v_key_type
+    )
+    using p_entity_id, p_entity_type;
+end;
+$_$;
+
+CREATE FUNCTION trueup.violations_of(p_entities jsonb) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_entity record;
+    v_found text[];
+    v_all text[] := '{}';
+begin
+    for v_entity in
+        select
+            e.key as entity_type,
+            array(select distinct jsonb_array_elements_text(e.value)) as ids,
+            (
+                select cp.key_type
+                from trueup.check_populations as cp
+                where cp.entity_type = e.key
+                limit 1
+            ) as key_type
+        from jsonb_each(p_entities) as e
+    loop
+        execute format(
+            'select array_agg(concat_ws('' '', v.check_name, %L, v.entity_id)) from trueup.%I($1::%s[]) as v',
+            v_entity.entity_type, 'violations_of_' || v_entity.entity_type, v_entity.key_type
+        )
+        into v_found
+        using v_entity.ids;
+        v_all := v_all || coalesce(v_found, '{}');
+    end loop;
+    return v_all;
+end;
+$_$;
+
+CREATE FUNCTION trueup.violations_of_appointment(p_ids bigint[]) RETURNS TABLE(check_name text, entity_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return query
+    select 'appointment_booking_shared'::text, v.entity_id::text
+    from "trueup"."appointment_booking_shared" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_call_mismatch'::text, v.entity_id::text
+    from "trueup"."appointment_call_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_cancel_contradicts'::text, v.entity_id::text
+    from "trueup"."appointment_cancel_contradicts" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_duplicate'::text, v.entity_id::text
+    from "trueup"."appointment_duplicate" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_key_missing'::text, v.entity_id::text
+    from "trueup"."appointment_key_missing" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_modification_mismatch'::text, v.entity_id::text
+    from "trueup"."appointment_modification_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_past_open'::text, v.entity_id::text
+    from "trueup"."appointment_past_open" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_staff_overlap'::text, v.entity_id::text
+    from "trueup"."appointment_staff_overlap" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_times_invalid'::text, v.entity_id::text
+    from "trueup"."appointment_times_invalid" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_value_unknown'::text, v.entity_id::text
+    from "trueup"."appointment_value_unknown" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'appointment_without_call'::text, v.entity_id::text
+    from "trueup"."appointment_without_call" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+    union all
+    select 'tenant_mismatch'::text, v.entity_id::text
+    from "trueup"."tenant_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment';
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_branch(p_ids bigint[]) RETURNS TABLE(check_name text, entity_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return query
+    select 'tenant_mismatch'::text, v.entity_id::text
+    from "trueup"."tenant_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'branch';
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_call(p_ids bigint[]) RETURNS TABLE(check_name text, entity_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return query
+    select 'call_appointment_not_flagged'::text, v.entity_id::text
+    from "trueup"."call_appointment_not_flagged" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_backlink_broken'::text, v.entity_id::text
+    from "trueup"."call_backlink_broken" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_backlink_missing'::text, v.entity_id::text
+    from "trueup"."call_backlink_missing" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_booked_without_appointment'::text, v.entity_id::text
+    from "trueup"."call_booked_without_appointment" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_creation_failed_unqueued'::text, v.entity_id::text
+    from "trueup"."call_creation_failed_unqueued" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_creation_pending_stale'::text, v.entity_id::text
+    from "trueup"."call_creation_pending_stale" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_customer_not_linked'::text, v.entity_id::text
+    from "trueup"."call_customer_not_linked" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_direction_missing'::text, v.entity_id::text
+    from "trueup"."call_direction_missing" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_duplicate'::text, v.entity_id::text
+    from "trueup"."call_duplicate" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_failed_but_booked'::text, v.entity_id::text
+    from "trueup"."call_failed_but_booked" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_id_malformed'::text, v.entity_id::text
+    from "trueup"."call_id_malformed" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_link_status_wrong'::text, v.entity_id::text
+    from "trueup"."call_link_status_wrong" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_link_unproven'::text, v.entity_id::text
+    from "trueup"."call_link_unproven" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_linked_without_appointment'::text, v.entity_id::text
+    from "trueup"."call_linked_without_appointment" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_linked_without_customer'::text, v.entity_id::text
+    from "trueup"."call_linked_without_customer" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_made_without_appointment'::text, v.entity_id::text
+    from "trueup"."call_made_without_appointment" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_outcome_contradicts_flag'::text, v.entity_id::text
+    from "trueup"."call_outcome_contradicts_flag" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_outcome_unknown'::text, v.entity_id::text
+    from "trueup"."call_outcome_unknown" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_outcome_without_appointment'::text, v.entity_id::text
+    from "trueup"."call_outcome_without_appointment" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_status_unknown'::text, v.entity_id::text
+    from "trueup"."call_status_unknown" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_stuck_ongoing'::text, v.entity_id::text
+    from "trueup"."call_stuck_ongoing" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_times_contradict'::text, v.entity_id::text
+    from "trueup"."call_times_contradict" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_transcript_name'::text, v.entity_id::text
+    from "trueup"."call_transcript_name" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_type_missing'::text, v.entity_id::text
+    from "trueup"."call_type_missing" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_unknown_number'::text, v.entity_id::text
+    from "trueup"."call_unknown_number" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'call_value_unknown'::text, v.entity_id::text
+    from "trueup"."call_value_unknown" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+    union all
+    select 'tenant_mismatch'::text, v.entity_id::text
+    from "trueup"."tenant_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call';
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_customer(p_ids bigint[]) RETURNS TABLE(check_name text, entity_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return query
+    select 'customer_company_missing'::text, v.entity_id::text
+    from "trueup"."customer_company_missing" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
+    union all
+    select 'customer_deleted_but_linked'::text, v.entity_id::text
+    from "trueup"."customer_deleted_but_linked" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
+    union all
+    select 'customer_duplicate'::text, v.entity_id::text
+    from "trueup"."customer_duplicate" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
+    union all
+    select 'customer_unreachable'::text, v.entity_id::text
+    from "trueup"."customer_unreachable" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
+    union all
+    select 'tenant_mismatch'::text, v.entity_id::text
+    from "trueup"."tenant_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer';
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_modification(p_ids bigint[]) RETURNS TABLE(check_name text, entity_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return query
+    select 'modification_kind_unknown'::text, v.entity_id::text
+    from "trueup"."modification_kind_unknown" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'modification'
+    union all
+    select 'tenant_mismatch'::text, v.entity_id::text
+    from "trueup"."tenant_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'modification';
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_phone_number(p_ids bigint[]) RETURNS TABLE(check_name text, entity_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return query
+    select 'tenant_mismatch'::text, v.entity_id::text
+    from "trueup"."tenant_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'phone_number';
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_service(p_ids bigint[]) RETURNS TABLE(check_name text, entity_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return query
+    select 'tenant_mismatch'::text, v.entity_id::text
+    from "trueup"."tenant_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'service';
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_staff(p_ids bigint[]) RETURNS TABLE(check_name text, entity_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+    return query
+    select 'tenant_mismatch'::text, v.entity_id::text
+    from "trueup"."tenant_mismatch" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'staff';
+end;
+$$;
+
+CREATE FUNCTION trueup.vocabulary_values(p_vocabulary text) RETURNS text[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN ARRAY(SELECT vo.value FROM trueup.vocabularies vo WHERE ((vo.vocabulary = vocabulary_values.p_vocabulary) AND (vo.means = vo.value)));
+
+CREATE FUNCTION trueup.withheld_email(p_call_id bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (('call-'::text || p_call_id) || '@withheld.invalid'::text);
+
+CREATE TABLE public.appointment_modifications (
+    id bigint NOT NULL,
+    company_id bigint,
+    appointment_id bigint NOT NULL,
+    call_id bigint,
+    kind text NOT NULL,
+    old_starts_at timestamp with time zone,
+    new_starts_at timestamp with time zone,
+    reason text,
+    actor text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT appointment_modifications_company_known CHECK ((company_id IS NOT NULL)),
+    CONSTRAINT appointment_modifications_kind_vocabulary CHECK ((kind = ANY (ARRAY['reschedule'::text, 'cancel'::text])))
+);
+
+ALTER TABLE public.appointment_modifications ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.appointment_modifications_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE public.appointments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.appointments_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.branches (
+    id bigint NOT NULL,
+    company_id bigint,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT branches_company_known CHECK ((company_id IS NOT NULL))
+);
+
+ALTER TABLE public.branches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.branches_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.calls (
+    id bigint NOT NULL,
+    company_id bigint,
+    branch_id bigint,
+    phone_number_id bigint,
+    retell_call_id text NOT NULL,
+    from_number text,
+    to_number text,
+    direction text,
+    call_type text,
+    status text DEFAULT 'registered'::text NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    duration_ms integer,
+    disconnection_reason text,
+    customer_id bigint,
+    customer_name text,
+    customer_link_status text DEFAULT 'unlinked'::text NOT NULL,
+    customer_link_method text,
+    customer_link_confidence numeric(5,2),
+    customer_linked_at timestamp with time zone,
+    session_outcome text,
+    appointment_made boolean DEFAULT false NOT NULL,
+    appointment_id bigint,
+    appointment_link_status text DEFAULT 'unlinked'::text NOT NULL,
+    appointment_linked_at timestamp with time zone,
+    booking_confirmed boolean DEFAULT false NOT NULL,
+    booking_id text,
+    booking_details jsonb,
+    booking_failed boolean DEFAULT false NOT NULL,
+    booking_failure_reason text,
+    requires_manual_processing boolean DEFAULT false NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT calls_appointment_link_status_vocabulary CHECK ((appointment_link_status = ANY (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'pending_creation'::text, 'creation_failed'::text]))),
+    CONSTRAINT calls_company_known CHECK ((company_id IS NOT NULL)),
+    CONSTRAINT calls_customer_link_method_vocabulary CHECK ((customer_link_method = ANY (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text]))),
+    CONSTRAINT calls_customer_link_status_vocabulary CHECK ((customer_link_status = ANY (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text]))),
+    CONSTRAINT calls_direction_known CHECK (((direction IS NOT NULL) AND (direction <> ''::text))),
+    CONSTRAINT calls_direction_vocabulary CHECK ((NULLIF(direction, ''::text) = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
+    CONSTRAINT calls_link_confidence_bounded CHECK (((customer_link_confidence >= (0)::numeric) AND (customer_link_confidence <= (100)::numeric))),
+    CONSTRAINT calls_link_has_provenance CHECK (((customer_link_status <> 'linked'::text) OR ((customer_link_method IS NOT NULL) AND (customer_linked_at IS NOT NULL)))),
+    CONSTRAINT calls_linked_has_customer CHECK (((customer_link_status <> 'linked'::text) OR (customer_id IS NOT NULL))),
+    CONSTRAINT calls_session_outcome_vocabulary CHECK ((session_outcome = ANY (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text]))),
+    CONSTRAINT calls_status_vocabulary CHECK ((status = ANY (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))),
+    CONSTRAINT calls_times_agree CHECK (((ended_at >= started_at) AND (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) <= (1000)::numeric)))
+);
+
+ALTER TABLE public.calls ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.calls_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.companies (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    timezone text DEFAULT 'Europe/Berlin'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.companies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.companies_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.customers (
+    id bigint NOT NULL,
+    company_id bigint,
+    name text,
+    phone text,
+    phone_normalized text GENERATED ALWAYS AS (NULLIF(regexp_replace(regexp_replace(phone, '[^0-9+]'::text, ''::text, 'g'::text), '^00'::text, '+'::text), ''::text)) STORED,
+    email text,
+    source text,
+    notes text,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT customers_company_known CHECK ((company_id IS NOT NULL))
+);
+
+ALTER TABLE public.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.customers_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE public.phone_numbers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.phone_numbers_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.services (
+    id bigint NOT NULL,
+    company_id bigint,
+    name text NOT NULL,
+    duration_minutes integer NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    calcom_event_type_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT services_company_known CHECK ((company_id IS NOT NULL)),
+    CONSTRAINT services_duration_positive CHECK ((duration_minutes > 0))
+);
+
+ALTER TABLE public.services ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.services_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.staff (
+    id bigint NOT NULL,
+    company_id bigint,
+    branch_id bigint,
+    name text NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT staff_company_known CHECK ((company_id IS NOT NULL))
+);
+
+ALTER TABLE public.staff ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.staff_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+CREATE VIEW trueup.appointment_booking_shared AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'another appointment stands for the same provider booking'::text AS description,
+    jsonb_build_object('calcom_booking_uid', calcom_booking_uid, 'status', status, 'call_id', call_id, 'sharing_ids', ARRAY( SELECT other.id
+           FROM trueup.kept_appointments other
+          WHERE ((other.company_id = ka.company_id) AND (other.calcom_booking_uid = ka.calcom_booking_uid) AND (other.id <> ka.id))
+          ORDER BY other.id)) AS evidence
+   FROM trueup.kept_appointments ka
+  WHERE (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments other
+          WHERE ((other.company_id = ka.company_id) AND (other.calcom_booking_uid = ka.calcom_booking_uid) AND (other.id <> ka.id))));
+
+CREATE VIEW trueup.appointment_call_mismatch AS
+ SELECT ka.company_id,
+    'appointment'::text AS entity_type,
+    ka.id AS entity_id,
+    'the customer is not the one of the call that made the appointment'::text AS description,
+    jsonb_build_object('call_id', ka.call_id, 'customer_id', ka.customer_id, 'call_customer_id', c.customer_id) AS evidence
+   FROM (trueup.kept_appointments ka
+     JOIN public.calls c ON ((ka.call_id = c.id)))
+  WHERE ((c.customer_id <> ka.customer_id) AND (c.deleted_at IS NULL) AND ((ka.metadata ->> 'booked_for'::text) IS NULL));
+
+CREATE VIEW trueup.appointment_cancel_contradicts AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+        CASE
+            WHEN (cancelled_at IS NULL) THEN 'cancelled, but cancelled_at is empty'::text
+            ELSE 'has cancelled_at, but is not cancelled'::text
+        END AS description,
+    jsonb_build_object('status', status, 'cancelled_at', cancelled_at) AS evidence
+   FROM trueup.kept_appointments ka
+  WHERE ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL));
+
+CREATE VIEW trueup.live_appointments AS
+ SELECT id,
+    company_id,
+    call_id,
+    customer_id,
+    service_id,
+    staff_id,
+    starts_at,
+    ends_at,
+    status,
+    source,
+    calcom_booking_id,
+    calcom_booking_uid,
+    sync_origin,
+    calcom_sync_status,
+    idempotency_key,
+    cancelled_at,
+    metadata,
+    created_at
+   FROM trueup.kept_appointments ka
+  WHERE (status <> 'cancelled'::text);
+
+CREATE VIEW trueup.appointment_duplicate AS
+ SELECT la.company_id,
+    'appointment'::text AS entity_type,
+    la.id AS entity_id,
+    'the customer has another live appointment for the same service at nearly the same time'::text AS description,
+    jsonb_build_object('customer_id', la.customer_id, 'service_id', la.service_id, 'starts_at', la.starts_at, 'source', la.source, 'duplicate_ids', o.ids) AS evidence
+   FROM (trueup.live_appointments la
+     CROSS JOIN LATERAL ( SELECT array_agg(other.id ORDER BY other.id) AS ids
+           FROM trueup.live_appointments other
+          WHERE ((other.company_id = la.company_id) AND (other.customer_id = la.customer_id) AND (NOT (other.service_id IS DISTINCT FROM la.service_id)) AND (NOT ((other.metadata ->> 'booked_for'::text) IS DISTINCT FROM (la.metadata ->> 'booked_for'::text))) AND (other.id <> la.id) AND (other.starts_at >= (la.starts_at - ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'duplicate_appointment_window'::text)))) AND (other.starts_at <= (la.starts_at + ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'duplicate_appointment_window'::text)))))) o)
+  WHERE ((la.customer_id IS NOT NULL) AND (o.ids IS NOT NULL));
+
+CREATE VIEW trueup.appointment_key_missing AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'made by the phone agent, but has no idempotency key'::text AS description,
+    jsonb_build_object('status', status, 'starts_at', starts_at) AS evidence
+   FROM trueup.kept_appointments ka
+  WHERE ((source = 'retell'::text) AND (idempotency_key IS NULL));
+
+CREATE VIEW trueup.appointment_modification_mismatch AS
+ SELECT ka.company_id,
+    'appointment'::text AS entity_type,
+    chain.appointment_id AS entity_id,
+        CASE
+            WHEN (chain.broken_ids IS NULL) THEN 'the last reschedule went to another start than the appointment has'::text
+            ELSE 'a reschedule began elsewhere than the one before it ended'::text
+        END AS description,
+    jsonb_build_object('starts_at', ka.starts_at, 'last_modification_id', chain.last_id, 'last_new_starts_at', chain.last_new_starts_at, 'broken_modification_ids', COALESCE(chain.broken_ids, '{}'::bigint[])) AS evidence
+   FROM (( SELECT step.appointment_id,
+            (array_agg(step.id ORDER BY step.created_at DESC, step.id DESC))[1] AS last_id,
+            (array_agg(step.new_starts_at ORDER BY step.created_at DESC, step.id DESC))[1] AS last_new_starts_at,
+            array_agg(step.id ORDER BY step.id) FILTER (WHERE (step.old_starts_at <> step.previous_new_starts_at)) AS broken_ids
+           FROM ( SELECT m.id,
+                    m.appointment_id,
+                    m.created_at,
+                    m.old_starts_at,
+                    m.new_starts_at,
+                    lag(m.new_starts_at) OVER (PARTITION BY m.appointment_id ORDER BY m.created_at, m.id) AS previous_new_starts_at
+                   FROM public.appointment_modifications m
+                  WHERE (m.kind = 'reschedule'::text)) step
+          GROUP BY step.appointment_id) chain
+     JOIN trueup.kept_appointments ka ON ((chain.appointment_id = ka.id)))
+  WHERE ((chain.last_new_starts_at <> ka.starts_at) OR (chain.broken_ids IS NOT NULL));
+
+CREATE VIEW trueup.appointment_past_open AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'long over, but still pending or confirmed'::text AS description,
+    jsonb_build_object('status', status, 'ends_at', ends_at) AS evidence
+   FROM trueup.kept_appointments ka
+  WHERE (((status = ANY (ARRAY['pending'::text, 'confirmed'::text])) OR ((status <> ALL ('{completed,no_show,cancelled}'::text[])) AND (trueup.vocabulary_value('appointment_status'::text, status) = ANY (ARRAY['pending'::text, 'confirmed'::text])))) AND (source IS DISTINCT FROM 'backfill'::text) AND (ends_at < (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'open_past_limit'::text)))));
+
+CREATE VIEW trueup.appointment_staff_overlap AS
+ SELECT la.company_id,
+    'appointment'::text AS entity_type,
+    la.id AS entity_id,
+    'overlaps another appointment of the same member of staff'::text AS description,
+    jsonb_build_object('staff_id', la.staff_id, 'starts_at', la.starts_at, 'ends_at', la.ends_at, 'overlapping_ids', o.ids) AS evidence
+   FROM (trueup.live_appointments la
+     CROSS JOIN LATERAL ( SELECT array_agg(other.id ORDER BY other.id) AS ids
+           FROM trueup.live_appointments other
+          WHERE ((other.staff_id = la.staff_id) AND (other.id <> la.id) AND (other.starts_at < la.ends_at) AND (other.ends_at > la.starts_at) AND (other.ends_at > other.starts_at) AND ((other.starts_at >= (la.starts_at - '04:00:00'::interval)) OR ((other.ends_at - other.starts_at) > '04:00:00'::interval)))) o)
+  WHERE ((la.staff_id IS NOT NULL) AND (la.ends_at > la.starts_at) AND (o.ids IS NOT NULL));
+
+CREATE VIEW trueup.appointment_times_invalid AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+        CASE
+            WHEN (ends_at <= starts_at) THEN 'ends before or when it starts'::text
+            WHEN ((source = 'retell'::text) AND (starts_at < created_at)) THEN 'starts before the phone agent made it'::text
+            ELSE 'starts further ahead of its creation than appointments are made'::text
+        END AS description,
+    jsonb_build_object('starts_at', starts_at, 'ends_at', ends_at, 'created_at', created_at, 'source', source) AS evidence
+   FROM trueup.kept_appointments ka
+  WHERE ((ends_at <= starts_at) OR ((source = 'retell'::text) AND (starts_at < created_at)) OR (starts_at > (created_at + ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'booking_horizon'::text)))));
+
+CREATE VIEW trueup.appointment_value_unknown AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'holds a value outside its vocabulary'::text AS description,
+    jsonb_build_object('values', ( SELECT jsonb_object_agg(co.name, co.value) AS jsonb_object_agg
+           FROM ( VALUES ('status'::text,ka.status,'appointment_status'::text), ('source'::text,ka.source,'source'::text), ('sync_origin'::text,ka.sync_origin,'sync_origin'::text), ('calcom_sync_status'::text,ka.calcom_sync_status,'calcom_sync_status'::text)) co(name, value, vocabulary)
+          WHERE (co.value <> ALL (trueup.vocabulary_values(co.vocabulary))))) AS evidence
+   FROM trueup.kept_appointments ka
+  WHERE ((status <> ALL (( SELECT trueup.vocabulary_values('appointment_status'::text) AS vocabulary_values)::text[])) OR (source <> ALL (( SELECT trueup.vocabulary_values('source'::text) AS vocabulary_values)::text[])) OR (sync_origin <> ALL (( SELECT trueup.vocabulary_values('sync_origin'::text) AS vocabulary_values)::text[])) OR (calcom_sync_status <> ALL (( SELECT trueup.vocabulary_values('calcom_sync_status'::text) AS vocabulary_values)::text[])));
+
+CREATE VIEW trueup.appointment_without_call AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'made by the phone agent, but names no call'::text AS description,
+    jsonb_build_object('calcom_booking_uid', calcom_booking_uid, 'metadata_call_id', (metadata ->> 'call_id'::text)) AS evidence
+   FROM trueup.kept_appointments ka
+  WHERE ((source = 'retell'::text) AND (call_id IS NULL));
+
+CREATE VIEW trueup.booking_proofs AS
+ SELECT c.id AS call_id,
+    c.company_id,
+    p.booking_uid,
+    p.booking_number,
+    p.starts_at,
+    COALESCE(p.ends_at, (p.starts_at + ((p.duration_minutes)::double precision * '00:01:00'::interval))) AS ends_at,
+    p.event_type_id,
+    p.provider_status,
+    p.attendee_name,
+    p.attendee_email,
+    p.attendee_phone,
+    p.confirmed_at,
+    p.creation_failed
+   FROM (((public.calls c
+     CROSS JOIN LATERAL ( SELECT trueup.decoded(c.booking_details) AS details
+         LIMIT 1) d)
+     CROSS JOIN LATERAL ( SELECT trueup.decoded((d.details -> 'calcom_booking'::text)) AS booking
+         LIMIT 1) b)
+     CROSS JOIN LATERAL ( SELECT trueup.string_or_null((b.booking -> 'uid'::text)) AS booking_uid,
+            trueup.bigint_or_null((b.booking ->> 'id'::text)) AS booking_number,
+            trueup.instant_or_null((b.booking ->> 'start'::text)) AS starts_at,
+            trueup.instant_or_null((b.booking ->> 'end'::text)) AS ends_at,
+            trueup.bigint_or_null("substring"((b.booking ->> 'duration'::text), '^[1-9][0-9]{0,3}$'::text)) AS duration_minutes,
+            trueup.bigint_or_null((b.booking ->> 'eventTypeId'::text)) AS event_type_id,
+            lower(trueup.string_or_null((b.booking -> 'status'::text))) AS provider_status,
+            trueup.string_or_null((b.booking #> '{attendees,0,name}'::text[])) AS attendee_name,
+            trueup.string_or_null((b.booking #> '{attendees,0,email}'::text[])) AS attendee_email,
+            trueup.string_or_null((b.booking #> '{attendees,0,phoneNumber}'::text[])) AS attendee_phone,
+            trueup.instant_or_null((d.details ->> 'confirmed_at'::text)) AS confirmed_at,
+            trueup.creation_failed(d.details) AS creation_failed) p)
+  WHERE ((c.deleted_at IS NULL) AND (c.booking_details IS NOT NULL) AND ((p.booking_uid IS NOT NULL) OR (p.booking_number IS NOT NULL)));
+
+CREATE VIEW trueup.call_appointment_not_flagged AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'has an appointment, but is not flagged or not linked'::text AS description,
+    jsonb_build_object('appointment_made', appointment_made, 'appointment_link_status', appointment_link_status, 'appointment_linked_at', appointment_linked_at, 'appointment_ids', ARRAY( SELECT ka.id
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)
+          ORDER BY ka.id)) AS evidence
+   FROM public.calls c
+  WHERE (((NOT appointment_made) OR (appointment_link_status <> 'linked'::text) OR (appointment_linked_at IS NULL)) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id))));
+
+CREATE VIEW trueup.call_backlink_broken AS
+ SELECT c.company_id,
+    'call'::text AS entity_type,
+    c.id AS entity_id,
+    'names an appointment that is deleted or is not its own'::text AS description,
+    jsonb_build_object('appointment_id', c.appointment_id, 'appointment_exists', (a.id IS NOT NULL), 'appointment_call_id', a.call_id, 'appointment_deleted_at', a.deleted_at, 'own_appointment_ids', ARRAY( SELECT ka.id
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)
+          ORDER BY ka.id)) AS evidence
+   FROM (public.calls c
+     LEFT JOIN public.appointments a ON ((c.appointment_id = a.id)))
+  WHERE ((c.appointment_id IS NOT NULL) AND (c.deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE ((ka.id = c.appointment_id) AND (ka.call_id = c.id))))));
+
+CREATE VIEW trueup.call_backlink_missing AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'an appointment points at this call, which does not point back'::text AS description,
+    jsonb_build_object('appointment_ids', ARRAY( SELECT ka.id
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)
+          ORDER BY ka.id)) AS evidence
+   FROM public.calls c
+  WHERE ((appointment_id IS NULL) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE ((ka.call_id = c.id) AND (NOT (ka.company_id IS DISTINCT FROM c.company_id))))));
+
+CREATE VIEW trueup.call_booked_without_appointment AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'booking confirmed, but no appointment of this call exists'::text AS description,
+    jsonb_build_object('booking_id', booking_id, 'proof', ( SELECT jsonb_build_object('booking_uid', bp.booking_uid, 'booking_number', bp.booking_number, 'provider_status', bp.provider_status) AS jsonb_build_object
+           FROM trueup.booking_proofs bp
+          WHERE (bp.call_id = c.id)), 'deleted_appointment_ids', ARRAY( SELECT a.id
+           FROM public.appointments a
+          WHERE ((a.call_id = c.id) AND (a.deleted_at IS NOT NULL))
+          ORDER BY a.id)) AS evidence
+   FROM public.calls c
+  WHERE (booking_confirmed AND (deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)))));
+
+CREATE VIEW trueup.call_creation_failed_unqueued AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'the appointment could not be created, and nobody has been told'::text AS description,
+    jsonb_build_object('booking_id', booking_id, 'appointment_link_status', appointment_link_status, 'requires_manual_processing', requires_manual_processing) AS evidence
+   FROM public.calls c
+  WHERE ((booking_details IS NOT NULL) AND (deleted_at IS NULL) AND trueup.creation_failed(booking_details) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.manual_review_queue q
+          WHERE ((q.reason = 'provider_booking_failed'::text) AND (q.entity_type = 'call'::text) AND (q.entity_id = (c.id)::text))))));
+
+CREATE VIEW trueup.call_creation_pending_stale AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'the appointment is still to be created, longer than allowed'::text AS description,
+    jsonb_build_object('appointment_link_status', appointment_link_status, 'booking_id', booking_id) AS evidence
+   FROM public.calls c
+  WHERE ((appointment_link_status = 'pending_creation'::text) AND (deleted_at IS NULL) AND (COALESCE(ended_at, started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'pending_creation_limit'::text)))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)))));
+
+CREATE VIEW trueup.call_customer_not_linked AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'has a customer, but is not linked'::text AS description,
+    jsonb_build_object('customer_id', customer_id, 'customer_link_status', customer_link_status, 'customer_link_method', customer_link_method, 'customer_link_confidence', customer_link_confidence) AS evidence
+   FROM public.calls c
+  WHERE ((customer_id IS NOT NULL) AND (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text])) AND (deleted_at IS NULL));
+
+CREATE VIEW trueup.call_direction_missing AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'has no direction'::text AS description,
+    jsonb_build_object('direction', direction, 'from_number', trueup.masked(from_number), 'to_number', trueup.masked(to_number)) AS evidence
+   FROM public.calls c
+  WHERE ((NULLIF(direction, ''::text) IS NULL) AND (deleted_at IS NULL));
+
+CREATE VIEW trueup.call_duplicate AS
+ SELECT c.company_id,
+    'call'::text AS entity_type,
+    c.id AS entity_id,
+    'perhaps stored twice: another call between the same numbers began within seconds'::text AS description,
+    jsonb_build_object('retell_call_id', c.retell_call_id, 'started_at', c.started_at, 'other_call_ids', twins.ids) AS evidence
+   FROM (public.calls c
+     CROSS JOIN LATERAL ( SELECT array_agg(t.id ORDER BY t.id) AS ids
+           FROM public.calls t
+          WHERE ((t.company_id = c.company_id) AND (t.from_number = c.from_number) AND (t.to_number = c.to_number) AND (t.started_at > (c.started_at - ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at < (c.started_at + ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.id <> c.id) AND (t.deleted_at IS NULL) AND ((t.retell_call_id ~~ 'temp\_%'::text) OR (c.retell_call_id ~~ 'temp\_%'::text)))) twins)
+  WHERE ((twins.ids IS NOT NULL) AND (c.deleted_at IS NULL));
+
+CREATE VIEW trueup.call_failed_but_booked AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'the booking is said to have failed, yet a live appointment of this call exists'::text AS description,
+    jsonb_build_object('booking_failed', booking_failed, 'booking_failure_reason', booking_failure_reason, 'session_outcome', session_outcome, 'appointment_link_status', appointment_link_status, 'appointment_ids', ARRAY( SELECT la.id
+           FROM trueup.live_appointments la
+          WHERE (la.call_id = c.id)
+          ORDER BY la.id)) AS evidence
+   FROM public.calls c
+  WHERE ((booking_failed OR (session_outcome = 'creation_failed'::text) OR (appointment_link_status = 'creation_failed'::text)) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+           FROM trueup.live_appointments la
+          WHERE (la.call_id = c.id))));
+
+CREATE VIEW trueup.call_id_malformed AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'retell_call_id is not of the provider''s form'::text AS description,
+    jsonb_build_object('retell_call_id', retell_call_id) AS evidence
+   FROM public.calls c
+  WHERE ((retell_call_id !~ '^call_[0-9a-f]{27}$'::text) AND (deleted_at IS NULL));
+
+CREATE VIEW trueup.call_link_status_wrong AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'has no customer, and a link status that name and number do not bear out'::text AS description,
+    jsonb_build_object('customer_link_status', customer_link_status, 'expected_status', trueup.link_status_without_customer(company_id, customer_name, from_number), 'from_number', trueup.masked(from_number)) AS evidence
+   FROM public.calls c
+  WHERE ((customer_id IS NULL) AND (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text, 'failed'::text])) AND (customer_link_status <> trueup.link_status_without_customer(company_id, customer_name, from_number)) AND (deleted_at IS NULL));
+
+CREATE VIEW trueup.call_link_unproven AS
+ SELECT c.company_id,
+    'call'::text AS entity_type,
+    c.id AS entity_id,
+    'nothing proves the link to the customer'::text AS description,
+    jsonb_build_object('customer_id', c.customer_id, 'customer_link_status', c.customer_link_status, 'customer_link_method', c.customer_link_method, 'customer_link_confidence', c.customer_link_confidence, 'customer_linked_at', c.customer_linked_at, 'direction', c.direction, 'from_number', trueup.masked(c.from_number), 'to_number', trueup.masked(c.to_number), 'customer_phone', trueup.masked(k.phone)) AS evidence,
+    c.customer_id
+   FROM (public.calls c
+     LEFT JOIN public.customers k ON ((c.customer_id = k.id)))
+  WHERE ((((c.customer_link_status = 'linked'::text) AND ((c.customer_link_method IS NULL) OR (c.customer_link_confidence IS NULL) OR (c.customer_linked_at IS NULL) OR ((c.customer_link_method = 'phone_match'::text) AND (NOT trueup.phone_matches(c.company_id, c.direction, c.from_number, c.to_number, k.company_id, k.phone_normalized))))) OR ((c.customer_link_confidence < (0)::numeric) OR (c.customer_link_confidence > (100)::numeric))) AND ((c.customer_link_status <> 'linked'::text) OR (c.customer_id IS NOT NULL)) AND (c.deleted_at IS NULL));
+
+CREATE VIEW trueup.call_linked_without_appointment AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'says it is linked to an appointment, but no appointment of this call exists'::text AS description,
+    jsonb_build_object('appointment_link_status', appointment_link_status, 'appointment_linked_at', appointment_linked_at, 'appointment_id', appointment_id, 'booking_id', booking_id) AS evidence
+   FROM public.calls c
+  WHERE ((NOT appointment_made) AND ((appointment_link_status = 'linked'::text) OR (appointment_linked_at IS NOT NULL)) AND (deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)))));
+
+CREATE VIEW trueup.call_linked_without_customer AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'is linked to a customer and names none'::text AS description,
+    jsonb_build_object('customer_link_method', customer_link_method, 'customer_link_confidence', customer_link_confidence, 'customer_linked_at', customer_linked_at, 'from_number', trueup.masked(from_number)) AS evidence
+   FROM public.calls c
+  WHERE ((customer_link_status = 'linked'::text) AND (customer_id IS NULL) AND (deleted_at IS NULL));
+
+CREATE VIEW trueup.call_made_without_appointment AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'flagged appointment_made, but no appointment of this call exists'::text AS description,
+    jsonb_build_object('booking_id', booking_id, 'session_outcome', session_outcome, 'deleted_appointment_ids', ARRAY( SELECT a.id
+           FROM public.appointments a
+          WHERE ((a.call_id = c.id) AND (a.deleted_at IS NOT NULL))
+          ORDER BY a.id)) AS evidence
+   FROM public.calls c
+  WHERE (appointment_made AND (deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)))));
+
+CREATE VIEW trueup.call_outcome_contradicts_flag AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'flagged appointment_made, but the outcome speaks of no appointment'::text AS description,
+    jsonb_build_object('session_outcome', session_outcome, 'appointment_id', appointment_id) AS evidence
+   FROM public.calls c
+  WHERE (appointment_made AND (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text])) AND (deleted_at IS NULL));
+
+CREATE VIEW trueup.call_outcome_unknown AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'session_outcome is outside its vocabulary'::text AS description,
+    jsonb_build_object('column', 'session_outcome', 'value', session_outcome) AS evidence
+   FROM public.calls c
+  WHERE ((session_outcome <> ALL (( SELECT trueup.vocabulary_values('session_outcome'::text) AS vocabulary_values)::text[])) AND (deleted_at IS NULL));
+
+CREATE VIEW trueup.call_outcome_without_appointment AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'outcome appointment_booked, but no appointment of this call exists'::text AS description,
+    jsonb_build_object('booking_id', booking_id, 'appointment_made', appointment_made, 'appointment_id', appointment_id, 'deleted_appointment_ids', ARRAY( SELECT a.id
+           FROM public.appointments a
+          WHERE ((a.call_id = c.id) AND (a.deleted_at IS NOT NULL))
+          ORDER BY a.id)) AS evidence
+   FROM public.calls c
+  WHERE ((session_outcome = 'appointment_booked'::text) AND (deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE (ka.call_id = c.id)))));
+
+CREATE VIEW trueup.call_status_unknown AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'status is outside its vocabulary'::text AS description,
+    jsonb_build_object('column', 'status', 'value', status) AS evidence
+   FROM public.calls c
+  WHERE ((status <> ALL (( SELECT trueup.vocabulary_values('call_status'::text) AS vocabulary_values)::text[])) AND (deleted_at IS NULL));
+
+CREATE VIEW trueup.call_stuck_ongoing AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'still under way, long after it began'::text AS description,
+    jsonb_build_object('status', status, 'started_at', COALESCE(started_at, created_at)) AS evidence
+   FROM public.calls c
+  WHERE ((status = ANY (( SELECT array_agg(vo.value) AS array_agg
+           FROM trueup.vocabularies vo
+          WHERE ((vo.vocabulary = 'call_status'::text) AND (vo.means = ANY (ARRAY['registered'::text, 'ongoing'::text]))))::text[])) AND (deleted_at IS NULL) AND (COALESCE(started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'ongoing_limit'::text)))));
+
+CREATE VIEW trueup.call_times_contradict AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+        CASE
+            WHEN (ended_at < started_at) THEN 'ended before it started'::text
+            ELSE 'duration_ms is not the time between start and end'::text
+        END AS description,
+    jsonb_build_object('started_at', started_at, 'ended_at', ended_at, 'duration_ms', duration_ms) AS evidence
+   FROM public.calls c
+  WHERE ((deleted_at IS NULL) AND ((ended_at < started_at) OR (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric)));
+
+CREATE VIEW trueup.call_transcript_name AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'a fragment of speech is stored as the customer''s name'::text AS description,
+    jsonb_build_object('phrase', trueup.plain_name(customer_name), 'customer_link_status', customer_link_status) AS evidence
+   FROM public.calls c
+  WHERE ((customer_name IS NOT NULL) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+           FROM trueup.unusable_names un
+          WHERE ((un.phrase = trueup.plain_name(c.customer_name)) AND ((un.company_id IS NULL) OR (un.company_id = c.company_id))))));
+
+CREATE VIEW trueup.call_type_missing AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'ended without a call_type'::text AS description,
+    jsonb_build_object('status', status) AS evidence
+   FROM public.calls c
+  WHERE ((call_type IS NULL) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+           FROM trueup.vocabularies vo
+          WHERE ((vo.vocabulary = 'call_status'::text) AND (vo.value = c.status) AND (vo.means = ANY (ARRAY['ended'::text, 'analyzed'::text]))))));
+
+CREATE VIEW trueup.call_unknown_number AS
+ SELECT c.company_id,
+    'call'::text AS entity_type,
+    c.id AS entity_id,
+    'reached a line of another company'::text AS description,
+    jsonb_build_object('to_number', trueup.masked(c.to_number), 'phone_number_id', pn.id, 'line_company_id', pn.company_id) AS evidence
+   FROM (public.calls c
+     JOIN public.phone_numbers pn ON ((c.to_number = pn.number)))
+  WHERE ((pn.company_id <> c.company_id) AND (c.direction IS DISTINCT FROM 'outbound'::text) AND (c.deleted_at IS NULL));
+
+CREATE VIEW trueup.call_value_unknown AS
+ SELECT company_id,
+    'call'::text AS entity_type,
+    id AS entity_id,
+    'holds a value outside its vocabulary'::text AS description,
+    jsonb_build_object('values', ( SELECT jsonb_object_agg(co.name, co.value) AS jsonb_object_agg
+           FROM ( VALUES ('direction'::text,NULLIF(c.direction, ''::text),'direction'::text), ('customer_link_status'::text,c.customer_link_status,'customer_link_status'::text), ('customer_link_method'::text,c.customer_link_method,'customer_link_method'::text), ('appointment_link_status'::text,c.appointment_link_status,'appointment_link_status'::text)) co(name, value, vocabulary)
+          WHERE (co.value <> ALL (trueup.vocabulary_values(co.vocabulary))))) AS evidence
+   FROM public.calls c
+  WHERE ((deleted_at IS NULL) AND ((NULLIF(direction, ''::text) <> ALL (( SELECT trueup.vocabulary_values('direction'::text) AS vocabulary_values)::text[])) OR (customer_link_status <> ALL (( SELECT trueup.vocabulary_values('customer_link_status'::text) AS vocabulary_values)::text[])) OR (customer_link_method <> ALL (( SELECT trueup.vocabulary_values('customer_link_method'::text) AS vocabulary_values)::text[])) OR (appointment_link_status <> ALL (( SELECT trueup.vocabulary_values('appointment_link_status'::text) AS vocabulary_values)::text[]))));
+
+CREATE TABLE trueup.check_results (
+    run_id bigint NOT NULL,
+    check_name text NOT NULL,
+    outcome text NOT NULL,
+    snapshot_at timestamp with time zone,
+    finished_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    duration_ms numeric NOT NULL,
+    rows_tested bigint,
+    violations bigint,
+    opened bigint DEFAULT 0 NOT NULL,
+    resolved bigint DEFAULT 0 NOT NULL,
+    reopened bigint DEFAULT 0 NOT NULL,
+    flooded boolean DEFAULT false NOT NULL,
+    sqlstate text,
+    error text,
+    CONSTRAINT check_results_outcome_known CHECK ((outcome = ANY (ARRAY['complete'::text, 'error'::text, 'timeout'::text, 'superseded'::text])))
+);
+
+CREATE TABLE trueup.checks (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    invariant text NOT NULL,
+    severity text NOT NULL,
+    entity text NOT NULL,
+    changes text NOT NULL,
+    population text NOT NULL,
+    prevented text NOT NULL,
+    repair text NOT NULL,
+    cost text NOT NULL,
+    description text NOT NULL,
+    file text NOT NULL,
+    checksum text NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    definition_changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT checks_repair_known CHECK ((repair = ANY (ARRAY['automatic'::text, 'evidence'::text, 'review'::text]))),
+    CONSTRAINT checks_severity_known CHECK ((severity = ANY (ARRAY['critical'::text, 'warning'::text, 'info'::text])))
+);
+
+CREATE VIEW trueup.check_not_run AS
+ SELECT NULL::text AS company_id,
+    'check'::text AS entity_type,
+    ch.id AS entity_id,
+    ((('check '::text || ch.name) ||
+        CASE
+            WHEN (late.is_late AND (complete.finished_at IS NULL)) THEN ' has never been evaluated completely'::text
+            WHEN late.is_late THEN (' has not been evaluated completely since '::text || complete.finished_at)
+            ELSE ((' failed '::text || latest.failures) || ' times in a row'::text)
+        END) || COALESCE(('; last error: '::text || latest.error), ''::text)) AS description,
+    jsonb_build_object('check', ch.name, 'last_complete_at', complete.finished_at, 'outcomes', latest.outcomes, 'sqlstate', latest.sqlstate, 'error', latest.error) AS evidence
+   FROM ((((trueup.checks ch
+     CROSS JOIN LATERAL ( SELECT ( SELECT ((2)::double precision * (st.value)::interval)
+                   FROM trueup.settings st
+                  WHERE (st.name = 'check_interval'::text)) AS allowed,
+            ( SELECT ((st.value)::integer + 1)
+                   FROM trueup.settings st
+                  WHERE (st.name = 'check_failures_tolerated'::text)) AS enough) may)
+     LEFT JOIN LATERAL ( SELECT r.finished_at
+           FROM trueup.check_results r
+          WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text))
+          ORDER BY r.run_id DESC
+         LIMIT 1) complete ON (true))
+     CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (r.outcome <> 'complete'::text)) AS failures,
+            array_agg(r.outcome ORDER BY r.run_id DESC) AS outcomes,
+            (array_agg(r.sqlstate ORDER BY r.run_id DESC) FILTER (WHERE (r.outcome <> 'complete'::text)))[1] AS sqlstate,
+            (array_agg(COALESCE(r.error, r.outcome) ORDER BY r.run_id DESC) FILTER (WHERE (r.outcome <> 'complete'::text)))[1] AS error
+           FROM ( SELECT r_1.run_id,
+                    r_1.outcome,
+                    r_1.sqlstate,
+                    r_1.error
+                   FROM trueup.check_results r_1
+                  WHERE ((r_1.check_name = ch.name) AND (r_1.outcome <> 'superseded'::text))
+                  ORDER BY r_1.run_id DESC
+                 LIMIT may.enough) r) latest)
+     CROSS JOIN LATERAL ( SELECT ((ch.registered_at < (now() - may.allowed)) AND COALESCE((complete.finished_at < (now() - may.allowed)), true)) AS is_late) late)
+  WHERE (ch.is_active AND (late.is_late OR (latest.failures >= may.enough)));
+
+CREATE TABLE trueup.check_populations (
+    check_name text NOT NULL,
+    entity_type text NOT NULL,
+    table_name text NOT NULL,
+    key_column text NOT NULL,
+    key_type text NOT NULL,
+    company_column text,
+    predicate text DEFAULT 'true'::text NOT NULL
+);
+
+CREATE TABLE trueup.check_runs (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    status text DEFAULT 'running'::text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    snapshot_at timestamp with time zone,
+    snapshot pg_snapshot,
+    finished_at timestamp with time zone,
+    actor text DEFAULT SESSION_USER NOT NULL,
+    application_name text DEFAULT current_setting('application_name'::text) NOT NULL,
+    backend_pid integer DEFAULT pg_backend_pid() NOT NULL,
+    backend_started_at timestamp with time zone,
+    version text NOT NULL,
+    checks integer DEFAULT 0 NOT NULL,
+    checks_failed integer DEFAULT 0 NOT NULL,
+    violations bigint DEFAULT 0 NOT NULL,
+    opened bigint DEFAULT 0 NOT NULL,
+    resolved bigint DEFAULT 0 NOT NULL,
+    reopened bigint DEFAULT 0 NOT NULL,
+    repairs jsonb,
+    error text,
+    CONSTRAINT check_runs_kind_known CHECK ((kind = ANY (ARRAY['full'::text, 'selected'::text, 'repair'::text]))),
+    CONSTRAINT check_runs_status_known CHECK ((status = ANY (ARRAY['running'::text, 'complete'::text, 'partial'::text, 'failed'::text, 'abandoned'::text])))
+);
+
+ALTER TABLE trueup.check_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.check_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE trueup.checks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.checks_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.circuit_breaker_events (
+    id bigint NOT NULL,
+    service_key text NOT NULL,
+    old_state text,
+    new_state text NOT NULL,
+    reason text,
+    happened_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE trueup.circuit_breaker_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.circuit_breaker_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.circuit_breaker_metrics (
+    id bigint NOT NULL,
+    service_key text NOT NULL,
+    outcome text NOT NULL,
+    duration_ms numeric,
+    happened_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT circuit_breaker_metrics_outcome_known CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'refusal'::text, 'rejected'::text])))
+);
+
+ALTER TABLE trueup.circuit_breaker_metrics ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.circuit_breaker_metrics_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.circuit_breaker_states (
+    service_key text NOT NULL,
+    current_state text DEFAULT 'closed'::text NOT NULL,
+    failure_count integer DEFAULT 0 NOT NULL,
+    success_count integer DEFAULT 0 NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    last_failure_at timestamp with time zone,
+    state_changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    open_until timestamp with time zone,
+    CONSTRAINT circuit_breaker_states_state_known CHECK ((current_state = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text])))
+);
+
+CREATE TABLE trueup.consistency_rates (
+    id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    company_id text,
+    population bigint NOT NULL,
+    wrong bigint NOT NULL,
+    rate numeric(5,2) NOT NULL,
+    CONSTRAINT consistency_rates_bounded CHECK ((((rate >= (0)::numeric) AND (rate <= (100)::numeric)) AND ((wrong >= 0) AND (wrong <= population))))
+);
+
+ALTER TABLE trueup.consistency_rates ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.consistency_rates_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.constraints (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    table_name text NOT NULL,
+    kind text NOT NULL,
+    definition text NOT NULL,
+    check_name text,
+    purpose text NOT NULL,
+    definition_checksum text,
+    server_version integer,
+    CONSTRAINT constraints_kind_known CHECK ((kind = ANY (ARRAY['check'::text, 'foreign key'::text, 'exclude'::text, 'unique index'::text, 'index'::text])))
+);
+
+CREATE VIEW trueup.constraint_states AS
+ SELECT ct.name,
+    ct.table_name,
+    ct.kind,
+    ct.definition,
+    ct.check_name,
+    ct.purpose,
+    ct.definition_checksum,
+    live.checksum AS live_checksum,
+        CASE
+            WHEN (live.checksum IS NULL) THEN 'missing'::text
+            WHEN ((ct.definition_checksum IS DISTINCT FROM live.checksum) AND (((current_setting('server_version_num'::text))::integer / 10000) = ct.server_version)) THEN 'different'::text
+            WHEN live.is_valid THEN 'valid'::text
+            WHEN (ct.kind = ANY (ARRAY['unique index'::text, 'index'::text])) THEN 'invalid'::text
+            ELSE 'not valid'::text
+        END AS state
+   FROM (trueup.constraints ct
+     LEFT JOIN LATERAL ( SELECT con.convalidated AS is_valid,
+            md5(trueup.constraint_definition(con.oid)) AS checksum
+           FROM pg_constraint con
+          WHERE ((ct.kind <> ALL (ARRAY['unique index'::text, 'index'::text])) AND (con.conname = ct.name) AND (con.conrelid = (to_regclass(ct.table_name))::oid))
+        UNION ALL
+         SELECT ind.indisvalid,
+            md5(trueup.index_definition(ind.indexrelid)) AS md5
+           FROM (pg_index ind
+             JOIN pg_class cls ON ((ind.indexrelid = cls.oid)))
+          WHERE ((ct.kind = ANY (ARRAY['unique index'::text, 'index'::text])) AND (cls.relname = ct.name) AND (ind.indrelid = (to_regclass(ct.table_name))::oid))) live ON (true));
+
+ALTER TABLE trueup.constraints ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.constraints_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.contracts (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    statement text NOT NULL,
+    search_path text DEFAULT 'public'::text NOT NULL,
+    source text,
+    added_by text DEFAULT SESSION_USER NOT NULL,
+    added_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT contracts_one_statement CHECK ((statement !~ ';'::text))
+);
+
+ALTER TABLE trueup.contracts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.contracts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW trueup.customer_companies AS
+ SELECT customer_id,
+    company_id,
+    sum(calls) AS calls,
+    sum(appointments) AS appointments
+   FROM ( SELECT c.customer_id,
+            c.company_id,
+            1 AS calls,
+            0 AS appointments
+           FROM public.calls c
+          WHERE (c.customer_id IS NOT NULL)
+        UNION ALL
+         SELECT a.customer_id,
+            a.company_id,
+            0 AS calls,
+            1 AS appointments
+           FROM public.appointments a
+          WHERE (a.customer_id IS NOT NULL)) r
+  GROUP BY customer_id, company_id;
+
+CREATE VIEW trueup.customer_company_missing AS
+ SELECT company_id,
+    'customer'::text AS entity_type,
+    id AS entity_id,
+    'belongs to no company'::text AS description,
+    jsonb_build_object('companies', COALESCE(( SELECT jsonb_agg(jsonb_build_object('company_id', kc.company_id, 'calls', kc.calls, 'appointments', kc.appointments) ORDER BY kc.company_id) AS jsonb_agg
+           FROM trueup.customer_companies kc
+          WHERE (kc.customer_id = k.id)), '[]'::jsonb)) AS evidence
+   FROM public.customers k
+  WHERE (company_id IS NULL);
+
+CREATE VIEW trueup.customer_deleted_but_linked AS
+ SELECT company_id,
+    'customer'::text AS entity_type,
+    id AS entity_id,
+    'deleted, but has an appointment ahead'::text AS description,
+    jsonb_build_object('appointment_ids', ARRAY( SELECT la.id
+           FROM trueup.live_appointments la
+          WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now()))
+          ORDER BY la.id)) AS evidence
+   FROM public.customers k
+  WHERE ((deleted_at IS NOT NULL) AND (EXISTS ( SELECT 1
+           FROM trueup.live_appointments la
+          WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now())))));
+
+CREATE VIEW trueup.customer_duplicate AS
+ SELECT k.company_id,
+    'customer'::text AS entity_type,
+    k.id AS entity_id,
+    'another customer of the company has the same phone number or e-mail address'::text AS description,
+    jsonb_build_object('phone', trueup.masked(k.phone_normalized), 'same_phone_ids', t.same_phone_ids, 'email', trueup.masked(k.email), 'same_email_ids', t.same_email_ids) AS evidence
+   FROM (public.customers k
+     CROSS JOIN LATERAL ( SELECT ARRAY( SELECT o.id
+                   FROM public.customers o
+                  WHERE (trueup.usable_phone(k.phone) AND trueup.usable_phone(o.phone) AND (o.company_id = k.company_id) AND (o.phone_normalized = k.phone_normalized) AND (o.id <> k.id) AND (o.deleted_at IS NULL))
+                  ORDER BY o.id) AS same_phone_ids,
+            ARRAY( SELECT o.id
+                   FROM public.customers o
+                  WHERE (trueup.usable_email(k.email) AND (o.company_id = k.company_id) AND (lower(o.email) = lower(k.email)) AND (o.id <> k.id) AND (o.deleted_at IS NULL))
+                  ORDER BY o.id) AS same_email_ids
+         LIMIT 1) t)
+  WHERE ((k.deleted_at IS NULL) AND ((t.same_phone_ids <> '{}'::bigint[]) OR (t.same_email_ids <> '{}'::bigint[])));
+
+CREATE VIEW trueup.customer_unreachable AS
+ SELECT company_id,
+    'customer'::text AS entity_type,
+    id AS entity_id,
+    'has an appointment ahead, and neither a usable phone number nor a usable e-mail address'::text AS description,
+    jsonb_build_object('appointment_ids', ARRAY( SELECT la.id
+           FROM trueup.live_appointments la
+          WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now()))
+          ORDER BY la.id), 'phone', trueup.masked(phone), 'email', trueup.masked(email)) AS evidence
+   FROM public.customers k
+  WHERE ((deleted_at IS NULL) AND (NOT trueup.usable_phone(phone)) AND (NOT trueup.usable_email(email)) AND (EXISTS ( SELECT 1
+           FROM trueup.live_appointments la
+          WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now())))));
+
+ALTER TABLE trueup.data_consistency_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.data_consistency_alerts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.objects (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    identity text NOT NULL,
+    file text NOT NULL,
+    file_checksum text NOT NULL,
+    definition_checksum text NOT NULL,
+    server_version integer NOT NULL,
+    deployed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT objects_kind_known CHECK ((kind = ANY (ARRAY['view'::text, 'function'::text, 'trigger'::text])))
+);
+
+CREATE VIEW trueup.object_states AS
+ SELECT o.id,
+    o.kind,
+    o.identity,
+    o.file,
+    o.file_checksum,
+        CASE
+            WHEN (live.definition IS NULL) THEN 'missing'::text
+            WHEN ((md5(live.definition) <> o.definition_checksum) AND (o.server_version = ((current_setting('server_version_num'::text))::integer / 10000))) THEN 'different'::text
+            WHEN ((o.kind = 'trigger'::text) AND (EXISTS ( SELECT 1
+               FROM pg_trigger t
+              WHERE ((t.tgrelid = (to_regclass(split_part(o.identity, ' on '::text, 2)))::oid) AND (t.tgname = split_part(o.identity, ' on '::text, 1)) AND (t.tgenabled = ANY (ARRAY['D'::"char", 'R'::"char"])))))) THEN 'disabled'::text
+            ELSE 'deployed'::text
+        END AS state
+   FROM (trueup.objects o
+     CROSS JOIN LATERAL ( SELECT trueup.object_definition(o.kind, o.identity) AS definition) live);
+
+CREATE TABLE trueup.tables (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE VIEW trueup.guard_disarmed AS
+ SELECT NULL::text AS company_id,
+    'object'::text AS entity_type,
+    os.id AS entity_id,
+    ((((os.kind || ' '::text) || os.identity) || ' is '::text) || os.state) AS description,
+    jsonb_build_object('kind', os.kind, 'identity', os.identity, 'file', os.file, 'state', os.state) AS evidence
+   FROM trueup.object_states os
+  WHERE (os.state <> 'deployed'::text)
+UNION ALL
+ SELECT NULL::text AS company_id,
+    'constraint'::text AS entity_type,
+    ct.id AS entity_id,
+    (((((((cs.kind || ' '::text) || cs.name) || ' on '::text) || cs.table_name) || ' is '::text) || cs.state) ||
+        CASE
+            WHEN ripe.is_ripe THEN ' although its check is clean'::text
+            ELSE ''::text
+        END) AS description,
+    jsonb_build_object('kind', cs.kind, 'name', cs.name, 'table', cs.table_name, 'state', cs.state, 'check', cs.check_name) AS evidence
+   FROM (((trueup.constraint_states cs
+     JOIN trueup.constraints ct ON ((cs.name = ct.name)))
+     CROSS JOIN LATERAL ( SELECT ((cs.state = 'not valid'::text) OR ((cs.state = 'missing'::text) AND (cs.kind = ANY (ARRAY['exclude'::text, 'unique index'::text])) AND (cs.check_name IS NOT NULL))) AS may_wait) wait)
+     CROSS JOIN LATERAL ( SELECT (wait.may_wait AND COALESCE(( SELECT (r.violations = 0)
+                   FROM trueup.check_results r
+                  WHERE ((r.check_name = cs.check_name) AND (r.outcome = 'complete'::text))
+                  ORDER BY r.run_id DESC
+                 LIMIT 1), false) AND (COALESCE(( SELECT r.finished_at
+                   FROM trueup.check_results r
+                  WHERE ((r.check_name = cs.check_name) AND (r.outcome = 'complete'::text) AND (r.violations > 0))
+                  ORDER BY r.run_id DESC
+                 LIMIT 1), ( SELECT r.finished_at
+                   FROM trueup.check_results r
+                  WHERE ((r.check_name = cs.check_name) AND (r.outcome = 'complete'::text))
+                  ORDER BY r.run_id
+                 LIMIT 1)) < (now() - ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'constraint_grace'::text))))) AS is_ripe) ripe)
+  WHERE ((cs.state <> 'valid'::text) AND ((NOT wait.may_wait) OR ripe.is_ripe))
+UNION ALL
+ SELECT NULL::text AS company_id,
+    'layer_table'::text AS entity_type,
+    t.id AS entity_id,
+    (('table trueup.'::text || t.name) || ' is missing'::text) AS description,
+    jsonb_build_object('kind', 'table', 'identity', ('trueup.'::text || t.name), 'state', 'missing') AS evidence
+   FROM trueup.tables t
+  WHERE (to_regclass(format('trueup.%I'::text, t.name)) IS NULL);
+
+CREATE TABLE trueup.idempotency_keys (
+    key uuid NOT NULL,
+    company_id bigint,
+    scope text NOT NULL,
+    parameters_hash text NOT NULL,
+    status text DEFAULT 'running'::text NOT NULL,
+    result jsonb,
+    lease_expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT idempotency_keys_finished_complete CHECK (((status = 'finished'::text) = (finished_at IS NOT NULL))),
+    CONSTRAINT idempotency_keys_status_known CHECK ((status = ANY (ARRAY['running'::text, 'finished'::text, 'unknown'::text])))
+);
+
+CREATE TABLE trueup.manual_review_events (
+    id bigint NOT NULL,
+    item_id bigint NOT NULL,
+    event text NOT NULL,
+    actor text NOT NULL,
+    happened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE trueup.manual_review_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.manual_review_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE trueup.manual_review_queue ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.manual_review_queue_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW trueup.modification_kind_unknown AS
+ SELECT company_id,
+    'modification'::text AS entity_type,
+    id AS entity_id,
+    'the kind of the modification is not in the vocabulary'::text AS description,
+    jsonb_build_object('appointment_id', appointment_id, 'kind', kind) AS evidence
+   FROM public.appointment_modifications m
+  WHERE (kind <> ALL (( SELECT trueup.vocabulary_values('modification_kind'::text) AS vocabulary_values)::text[]));
+
+ALTER TABLE trueup.objects ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.objects_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.repair_changes (
+    id bigint NOT NULL,
+    repair_id bigint NOT NULL,
+    table_name text NOT NULL,
+    key_column text NOT NULL,
+    key_value text NOT NULL,
+    operation text NOT NULL,
+    before jsonb,
+    after jsonb,
+    CONSTRAINT repair_changes_operation_known CHECK ((operation = ANY (ARRAY['insert'::text, 'update'::text, 'delete'::text])))
+);
+
+ALTER TABLE trueup.repair_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.repair_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.repairs (
+    id bigint NOT NULL,
+    run_id bigint,
+    check_name text NOT NULL,
+    company_id text,
+    entity_type text NOT NULL,
+    entity_id text NOT NULL,
+    reason text NOT NULL,
+    evidence jsonb,
+    actor text DEFAULT SESSION_USER NOT NULL,
+    application_name text DEFAULT current_setting('application_name'::text) NOT NULL,
+    repaired_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    undone_at timestamp with time zone,
+    undone_by text
+);
+
+ALTER TABLE trueup.repairs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.repairs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW trueup.review_overdue AS
+ SELECT q.company_id,
+    'review_item'::text AS entity_type,
+    q.id AS entity_id,
+    'review item is past its due time'::text AS description,
+    jsonb_build_object('reason', q.reason, 'entity_type', q.entity_type, 'entity_id', q.entity_id, 'severity', q.severity, 'due_at', q.due_at) AS evidence
+   FROM trueup.manual_review_queue q
+  WHERE ((q.status = ANY (ARRAY['pending'::text, 'in_progress'::text])) AND (q.due_at < now()) AND ((q.snoozed_until IS NULL) OR (q.snoozed_until <= now())))
+UNION ALL
+ SELECT NULL::text AS company_id,
+    'review_queue'::text AS entity_type,
+    0 AS entity_id,
+    'more open review items than the queue may hold'::text AS description,
+    jsonb_build_object('open', n.open, 'limit', n.may_hold) AS evidence
+   FROM ( SELECT count(*) AS open,
+            ( SELECT (st.value)::integer AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'review_queue_limit'::text)) AS may_hold
+           FROM trueup.manual_review_queue q
+          WHERE ((q.status = ANY (ARRAY['pending'::text, 'in_progress'::text])) AND ((q.snoozed_until IS NULL) OR (q.snoozed_until <= now())))) n
+  WHERE (n.open > n.may_hold);
+
+CREATE TABLE trueup.review_priorities (
+    reason text NOT NULL,
+    priority smallint NOT NULL,
+    CONSTRAINT review_priorities_priority_check CHECK (((priority >= 1) AND (priority <= 5)))
+);
+
+CREATE VIEW trueup.schema_contract_broken AS
+ SELECT NULL::text AS company_id,
+    'contract'::text AS entity_type,
+    ct.id AS entity_id,
+    format('statement "%s" does not fit the schema: %s'::text, ct.name, e.message) AS description,
+    jsonb_build_object('name', ct.name, 'sqlstate', e.sqlstate, 'message', e.message) AS evidence
+   FROM (trueup.contracts ct
+     CROSS JOIN LATERAL trueup.contract_error(ct.statement, ct.search_path) e(sqlstate, message));
+
+CREATE TABLE trueup.sync_failures (
+    id bigint NOT NULL,
+    company_id bigint,
+    appointment_id bigint,
+    operation text NOT NULL,
+    error text,
+    attempt_count integer DEFAULT 0 NOT NULL,
+    max_attempts integer DEFAULT 3 NOT NULL,
+    next_attempt_at timestamp with time zone,
+    status text DEFAULT 'pending'::text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT sync_failures_attempts_positive CHECK (((attempt_count >= 0) AND (max_attempts > 0))),
+    CONSTRAINT sync_failures_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'resolved'::text, 'manual_review'::text])))
+);
+
+ALTER TABLE trueup.sync_failures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.sync_failures_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE trueup.tables ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.tables_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW trueup.tenant_mismatch AS
+ SELECT company_id,
+    entity_type,
+    entity_id,
+    'has no company, or refers to a row of another company or to none that exists'::text AS description,
+    faults AS evidence
+   FROM ( SELECT c.company_id,
+            'call'::text AS entity_type,
+            c.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(c.company_id, co.id), 'customer_id', trueup.reference_fault(c.company_id, c.customer_id, k.id, k.company_id), 'appointment_id', trueup.reference_fault(c.company_id, a.id, a.id, a.company_id), 'branch_id', trueup.reference_fault(c.company_id, c.branch_id, b.id, b.company_id), 'phone_number_id', trueup.reference_fault(c.company_id, c.phone_number_id, pn.id, pn.company_id))) AS faults
+           FROM (((((public.calls c
+             LEFT JOIN public.companies co ON ((c.company_id = co.id)))
+             LEFT JOIN public.customers k ON ((c.customer_id = k.id)))
+             LEFT JOIN public.appointments a ON ((c.appointment_id = a.id)))
+             LEFT JOIN public.branches b ON ((c.branch_id = b.id)))
+             LEFT JOIN public.phone_numbers pn ON ((c.phone_number_id = pn.id)))
+        UNION ALL
+         SELECT a.company_id,
+            'appointment'::text AS entity_type,
+            a.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(a.company_id, co.id), 'call_id', trueup.reference_fault(a.company_id, a.call_id, c.id, c.company_id), 'customer_id', trueup.reference_fault(a.company_id, a.customer_id, k.id, k.company_id), 'service_id', trueup.reference_fault(a.company_id, a.service_id, s.id, s.company_id), 'staff_id', trueup.reference_fault(a.company_id, a.staff_id, m.id, m.company_id), 'branch_id', trueup.reference_fault(a.company_id, a.branch_id, b.id, b.company_id))) AS faults
+           FROM ((((((public.appointments a
+             LEFT JOIN public.companies co ON ((a.company_id = co.id)))
+             LEFT JOIN public.calls c ON ((a.call_id = c.id)))
+             LEFT JOIN public.customers k ON ((a.customer_id = k.id)))
+             LEFT JOIN public.services s ON ((a.service_id = s.id)))
+             LEFT JOIN public.staff m ON ((a.staff_id = m.id)))
+             LEFT JOIN public.branches b ON ((a.branch_id = b.id)))
+        UNION ALL
+         SELECT am.company_id,
+            'modification'::text AS entity_type,
+            am.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(am.company_id, co.id), 'appointment_id', trueup.reference_fault(am.company_id, am.appointment_id, a.id, a.company_id), 'call_id', trueup.reference_fault(am.company_id, am.call_id, c.id, c.company_id))) AS faults
+           FROM (((public.appointment_modifications am
+             LEFT JOIN public.companies co ON ((am.company_id = co.id)))
+             LEFT JOIN public.appointments a ON ((am.appointment_id = a.id)))
+             LEFT JOIN public.calls c ON ((am.call_id = c.id)))
+        UNION ALL
+         SELECT m.company_id,
+            'staff'::text AS entity_type,
+            m.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(m.company_id, co.id), 'branch_id', trueup.reference_fault(m.company_id, m.branch_id, b.id, b.company_id))) AS faults
+           FROM ((public.staff m
+             LEFT JOIN public.companies co ON ((m.company_id = co.id)))
+             LEFT JOIN public.branches b ON ((m.branch_id = b.id)))
+        UNION ALL
+         SELECT pn.company_id,
+            'phone_number'::text AS entity_type,
+            pn.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(pn.company_id, co.id), 'branch_id', trueup.reference_fault(pn.company_id, pn.branch_id, b.id, b.company_id))) AS faults
+           FROM ((public.phone_numbers pn
+             LEFT JOIN public.companies co ON ((pn.company_id = co.id)))
+             LEFT JOIN public.branches b ON ((pn.branch_id = b.id)))
+        UNION ALL
+         SELECT b.company_id,
+            'branch'::text AS entity_type,
+            b.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(b.company_id, co.id))) AS faults
+           FROM (public.branches b
+             LEFT JOIN public.companies co ON ((b.company_id = co.id)))
+        UNION ALL
+         SELECT s.company_id,
+            'service'::text AS entity_type,
+            s.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(s.company_id, co.id))) AS faults
+           FROM (public.services s
+             LEFT JOIN public.companies co ON ((s.company_id = co.id)))
+        UNION ALL
+         SELECT k.company_id,
+            'customer'::text AS entity_type,
+            k.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id',
+                CASE
+                    WHEN (k.company_id IS NOT NULL) THEN trueup.company_fault(k.company_id, co.id)
+                    ELSE NULL::jsonb
+                END)) AS faults
+           FROM (public.customers k
+             LEFT JOIN public.companies co ON ((k.company_id = co.id)))) t
+  WHERE (faults <> '{}'::jsonb);
+
+ALTER TABLE trueup.unusable_names ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.unusable_names_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.webhook_events (
+    id bigint NOT NULL,
+    company_id bigint,
+    provider text NOT NULL,
+    event_type text NOT NULL,
+    object_id text,
+    occurred_at timestamp with time zone,
+    body jsonb NOT NULL,
+    body_hash text NOT NULL,
+    status text DEFAULT 'received'::text NOT NULL,
+    attempt_count integer DEFAULT 0 NOT NULL,
+    error text,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    processed_at timestamp with time zone,
+    CONSTRAINT webhook_events_provider_known CHECK ((provider = ANY (ARRAY['retell'::text, 'calcom'::text]))),
+    CONSTRAINT webhook_events_status_known CHECK ((status = ANY (ARRAY['received'::text, 'processed'::text, 'parked'::text, 'ignored'::text, 'dead'::text])))
+);
+
+ALTER TABLE trueup.webhook_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.webhook_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY public.appointment_modifications
+    ADD CONSTRAINT appointment_modifications_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_staff_id_excl EXCLUDE USING gist (staff_id WITH =, tstzrange(starts_at, ends_at) WITH &&) WHERE (((deleted_at IS NULL) AND (status <> 'cancelled'::text) AND (staff_id IS NOT NULL) AND (ends_at > starts_at)));
+
+ALTER TABLE ONLY public.branches
+    ADD CONSTRAINT branches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_company_id_retell_call_id_key UNIQUE (company_id, retell_call_id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.companies
+    ADD CONSTRAINT companies_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.phone_numbers
+    ADD CONSTRAINT phone_numbers_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.phone_numbers
+    ADD CONSTRAINT phone_numbers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.staff
+    ADD CONSTRAINT staff_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY trueup.check_populations
+    ADD CONSTRAINT check_populations_pkey PRIMARY KEY (check_name, entity_type);
+
+ALTER TABLE ONLY trueup.check_results
+    ADD CONSTRAINT check_results_pkey PRIMARY KEY (run_id, check_name);
+
+ALTER TABLE ONLY trueup.check_runs
+    ADD CONSTRAINT check_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.checks
+    ADD CONSTRAINT checks_name_key UNIQUE (name);
+
+ALTER TABLE ONLY trueup.checks
+    ADD CONSTRAINT checks_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.circuit_breaker_events
+    ADD CONSTRAINT circuit_breaker_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.circuit_breaker_metrics
+    ADD CONSTRAINT circuit_breaker_metrics_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.circuit_breaker_states
+    ADD CONSTRAINT circuit_breaker_states_pkey PRIMARY KEY (service_key);
+
+ALTER TABLE ONLY trueup.consistency_rates
+    ADD CONSTRAINT consistency_rates_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.consistency_rates
+    ADD CONSTRAINT consistency_rates_run_id_company_id_key UNIQUE NULLS NOT DISTINCT (run_id, company_id);
+
+ALTER TABLE ONLY trueup.constraints
+    ADD CONSTRAINT constraints_id_key UNIQUE (id);
+
+ALTER TABLE ONLY trueup.constraints
+    ADD CONSTRAINT constraints_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY trueup.contracts
+    ADD CONSTRAINT contracts_name_key UNIQUE (name);
+
+ALTER TABLE ONLY trueup.contracts
+    ADD CONSTRAINT contracts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.data_consistency_alerts
+    ADD CONSTRAINT data_consistency_alerts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.guards
+    ADD CONSTRAINT guards_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY trueup.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY trueup.manual_review_events
+    ADD CONSTRAINT manual_review_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.manual_review_queue
+    ADD CONSTRAINT manual_review_queue_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.objects
+    ADD CONSTRAINT objects_kind_identity_key UNIQUE (kind, identity);
+
+ALTER TABLE ONLY trueup.objects
+    ADD CONSTRAINT objects_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.repair_changes
+    ADD CONSTRAINT repair_changes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.repairs
+    ADD CONSTRAINT repairs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.review_priorities
+    ADD CONSTRAINT review_priorities_pkey PRIMARY KEY (reason);
+
+ALTER TABLE ONLY trueup.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY trueup.sync_failures
+    ADD CONSTRAINT sync_failures_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.tables
+    ADD CONSTRAINT tables_name_key UNIQUE (name);
+
+ALTER TABLE ONLY trueup.tables
+    ADD CONSTRAINT tables_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.unusable_names
+    ADD CONSTRAINT unusable_names_company_id_phrase_key UNIQUE NULLS NOT DISTINCT (company_id, phrase);
+
+ALTER TABLE ONLY trueup.unusable_names
+    ADD CONSTRAINT unusable_names_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.vocabularies
+    ADD CONSTRAINT vocabularies_pkey PRIMARY KEY (vocabulary, value);
+
+ALTER TABLE ONLY trueup.webhook_events
+    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.webhook_events
+    ADD CONSTRAINT webhook_events_provider_event_type_object_id_occurred_at_bo_key UNIQUE (provider, event_type, object_id, occurred_at, body_hash);
+
+CREATE INDEX appointment_modifications_appointment_id_idx ON public.appointment_modifications USING btree (appointment_id, id);
+
+CREATE INDEX appointment_modifications_call_id_idx ON public.appointment_modifications USING btree (call_id) WHERE (call_id IS NOT NULL);
+
+CREATE INDEX appointments_booking_number_idx ON public.appointments USING btree (company_id, calcom_booking_id) WHERE (calcom_booking_id IS NOT NULL);
+
+CREATE INDEX appointments_booking_uid_idx ON public.appointments USING btree (company_id, calcom_booking_uid) WHERE (calcom_booking_uid IS NOT NULL);
+
+CREATE UNIQUE INDEX appointments_booking_uid_key ON public.appointments USING btree (company_id, calcom_booking_uid) WHERE ((deleted_at IS NULL) AND (calcom_booking_uid IS NOT NULL));
+
+CREATE INDEX appointments_call_id_idx ON public.appointments USING btree (call_id) WHERE (call_id IS NOT NULL);
+
+CREATE UNIQUE INDEX appointments_company_id_id_key ON public.appointments USING btree (company_id, id);
+
+CREATE INDEX appointments_customer_id_idx ON public.appointments USING btree (customer_id, company_id, starts_at) WHERE (customer_id IS NOT NULL);
+
+CREATE UNIQUE INDEX appointments_idempotency_key_key ON public.appointments USING btree (company_id, idempotency_key) WHERE ((deleted_at IS NULL) AND (status <> 'cancelled'::text) AND (idempotency_key IS NOT NULL));
+
+CREATE INDEX appointments_long_idx ON public.appointments USING btree (staff_id, starts_at) WHERE ((ends_at - starts_at) > '04:00:00'::interval);
+
+CREATE INDEX appointments_staff_id_idx ON public.appointments USING btree (staff_id, starts_at) WHERE (staff_id IS NOT NULL);
+
+CREATE UNIQUE INDEX branches_company_id_id_key ON public.branches USING btree (company_id, id);
+
+CREATE INDEX calls_appointment_id_idx ON public.calls USING btree (appointment_id) WHERE (appointment_id IS NOT NULL);
+
+CREATE INDEX calls_appointment_made_idx ON public.calls USING btree (id) WHERE appointment_made;
+
+CREATE INDEX calls_booking_confirmed_idx ON public.calls USING btree (id) WHERE booking_confirmed;
+
+CREATE INDEX calls_booking_id_idx ON public.calls USING btree (company_id, booking_id) WHERE (booking_id IS NOT NULL);
+
+CREATE UNIQUE INDEX calls_company_id_id_key ON public.calls USING btree (company_id, id);
+
+CREATE INDEX calls_customer_id_idx ON public.calls USING btree (customer_id, company_id) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX calls_numbers_started_at_idx ON public.calls USING btree (company_id, from_number, to_number, started_at);
+
+CREATE UNIQUE INDEX customers_company_id_id_key ON public.customers USING btree (company_id, id);
+
+CREATE INDEX customers_email_idx ON public.customers USING btree (company_id, lower(email)) WHERE (email IS NOT NULL);
+
+CREATE INDEX customers_phone_normalized_idx ON public.customers USING btree (company_id, phone_normalized) WHERE (phone_normalized IS NOT NULL);
+
+CREATE UNIQUE INDEX phone_numbers_company_id_id_key ON public.phone_numbers USING btree (company_id, id);
+
+CREATE UNIQUE INDEX services_company_id_id_key ON public.services USING btree (company_id, id);
+
+CREATE UNIQUE INDEX staff_company_id_id_key ON public.staff USING btree (company_id, id);
+
+CREATE INDEX check_results_check_name_run_id_idx ON trueup.check_results USING btree (check_name, run_id DESC);
+
+CREATE INDEX check_runs_running_idx ON trueup.check_runs USING btree (id) WHERE (status = 'running'::text);
+
+CREATE INDEX circuit_breaker_events_service_key_idx ON trueup.circuit_breaker_events USING btree (service_key, happened_at DESC);
+
+CREATE INDEX circuit_breaker_metrics_service_key_idx ON trueup.circuit_breaker_metrics USING btree (service_key, happened_at DESC);
+
+CREATE INDEX data_consistency_alerts_detected_at_idx ON trueup.data_consistency_alerts USING btree (detected_at DESC);
+
+CREATE INDEX data_consistency_alerts_entity_idx ON trueup.data_consistency_alerts USING btree (entity_type, entity_id, alert_type);
+
+CREATE UNIQUE INDEX data_consistency_alerts_open_key ON trueup.data_consistency_alerts USING btree (alert_type, entity_type, entity_id) WHERE (status <> 'resolved'::text);
+
+CREATE INDEX idempotency_keys_running_idx ON trueup.idempotency_keys USING btree (lease_expires_at) WHERE (status = 'running'::text);
+
+CREATE INDEX manual_review_events_item_id_idx ON trueup.manual_review_events USING btree (item_id, id);
+
+CREATE INDEX manual_review_queue_entity_idx ON trueup.manual_review_queue USING btree (entity_type, entity_id);
+
+CREATE INDEX manual_review_queue_next_idx ON trueup.manual_review_queue USING btree (priority, due_at, id) WHERE (status = ANY (ARRAY['pending'::text, 'in_progress'::text]));
+
+CREATE UNIQUE INDEX manual_review_queue_open_key ON trueup.manual_review_queue USING btree (reason, entity_type, entity_id) WHERE (status = ANY (ARRAY['pending'::text, 'in_progress'::text]));
+
+CREATE INDEX repair_changes_repair_id_idx ON trueup.repair_changes USING btree (repair_id, id);
+
+CREATE INDEX repairs_entity_idx ON trueup.repairs USING btree (entity_type, entity_id);
+
+CREATE INDEX sync_failures_pending_idx ON trueup.sync_failures USING btree (next_attempt_at) WHERE (status = 'pending'::text);
+
+CREATE INDEX unusable_names_phrase_idx ON trueup.unusable_names USING btree (phrase);
+
+CREATE INDEX webhook_events_unprocessed_idx ON trueup.webhook_events USING btree (received_at) WHERE (status = ANY (ARRAY['received'::text, 'parked'::text]));
+
+CREATE CONSTRAINT TRIGGER appointment_without_call AFTER INSERT OR UPDATE OF source, call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.source = 'retell'::text) AND (new.call_id IS NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_appointment_without_call();
+
+CREATE TRIGGER appointments_fill_key BEFORE INSERT OR UPDATE ON public.appointments FOR EACH ROW WHEN (((new.source = 'retell'::text) AND (new.idempotency_key IS NULL))) EXECUTE FUNCTION trueup.appointments_fill_key();
+
+CREATE TRIGGER appointments_fill_status BEFORE INSERT ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status();
+
+CREATE TRIGGER appointments_fill_status_on_update BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)) OR ((new.status <> old.status) AND (new.cancelled_at = old.cancelled_at)))) EXECUTE FUNCTION trueup.appointments_fill_status();
+
+CREATE TRIGGER appointments_sync_calls_delete AFTER DELETE ON public.appointments REFERENCING OLD TABLE AS old_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_sync_calls();
+
+CREATE TRIGGER appointments_sync_calls_insert AFTER INSERT ON public.appointments REFERENCING NEW TABLE AS new_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_sync_calls();
+
+CREATE TRIGGER appointments_sync_calls_update AFTER UPDATE ON public.appointments REFERENCING OLD TABLE AS old_appointments NEW TABLE AS new_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_sync_calls();
+
+CREATE CONSTRAINT TRIGGER call_backlink_broken AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_backlink_broken();
+
+CREATE CONSTRAINT TRIGGER call_backlink_broken AFTER INSERT OR UPDATE OF appointment_id, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.appointment_id IS NOT NULL)) EXECUTE FUNCTION trueup.guard_call_backlink_broken();
+
+CREATE CONSTRAINT TRIGGER call_booked_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_booked_without_appointment();
+
+CREATE CONSTRAINT TRIGGER call_booked_without_appointment AFTER INSERT OR UPDATE OF booking_confirmed, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.booking_confirmed) EXECUTE FUNCTION trueup.guard_call_booked_without_appointment();
+
+CREATE CONSTRAINT TRIGGER call_made_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_made_without_appointment();
+
+CREATE CONSTRAINT TRIGGER call_made_without_appointment AFTER INSERT OR UPDATE OF appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.appointment_made) EXECUTE FUNCTION trueup.guard_call_made_without_appointment();
+
+CREATE CONSTRAINT TRIGGER call_outcome_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_outcome_without_appointment();
+
+CREATE CONSTRAINT TRIGGER call_outcome_without_appointment AFTER INSERT OR UPDATE OF session_outcome, appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.session_outcome = 'appointment_booked'::text)) EXECUTE FUNCTION trueup.guard_call_outcome_without_appointment();
+
+CREATE TRIGGER calls_fill_appointment BEFORE INSERT OR UPDATE OF appointment_made, appointment_id, appointment_link_status, appointment_linked_at ON public.calls FOR EACH ROW WHEN (((NOT new.appointment_made) OR (new.appointment_id IS NULL) OR (new.appointment_link_status <> 'linked'::text) OR (new.appointment_linked_at IS NULL))) EXECUTE FUNCTION trueup.calls_fill_appointment();
+
+CREATE TRIGGER calls_fill_customer_link_insert BEFORE INSERT ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.calls_fill_customer_link();
+
+CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE ON public.calls FOR EACH ROW WHEN ((((((((((old.company_id IS DISTINCT FROM new.company_id) OR (old.customer_id IS DISTINCT FROM new.customer_id)) OR (old.customer_name IS DISTINCT FROM new.customer_name)) OR (old.from_number IS DISTINCT FROM new.from_number)) OR (old.customer_link_status IS DISTINCT FROM new.customer_link_status)) OR (old.customer_link_method IS DISTINCT FROM new.customer_link_method)) OR (old.customer_link_confidence IS DISTINCT FROM new.customer_link_confidence)) OR (old.customer_linked_at IS DISTINCT FROM new.customer_linked_at)) OR ((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL))))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
+
+CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
+
+CREATE TRIGGER calls_fill_outcome BEFORE INSERT OR UPDATE OF appointment_made, appointment_id, appointment_link_status, appointment_linked_at, session_outcome ON public.calls FOR EACH ROW WHEN ((new.appointment_made AND (new.session_outcome IS NULL))) EXECUTE FUNCTION trueup.calls_fill_outcome();
+
+CREATE TRIGGER calls_fill_status BEFORE INSERT ON public.calls FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))) EXECUTE FUNCTION trueup.calls_fill_status();
+
+CREATE TRIGGER calls_fill_status_on_update BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text])) OR (new.status IS DISTINCT FROM old.status))) EXECUTE FUNCTION trueup.calls_fill_status();
+
+CREATE TRIGGER calls_fill_type BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN (((new.call_type IS NULL) AND (new.metadata ? 'retell'::text))) EXECUTE FUNCTION trueup.calls_fill_type();
+
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.appointment_modifications FOR EACH ROW WHEN ((COALESCE(current_setting('trueup.repair_id'::text, true), ''::text) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.appointments FOR EACH ROW WHEN ((COALESCE(current_setting('trueup.repair_id'::text, true), ''::text) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.calls FOR EACH ROW WHEN ((COALESCE(current_setting('trueup.repair_id'::text, true), ''::text) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.customers FOR EACH ROW WHEN ((COALESCE(current_setting('trueup.repair_id'::text, true), ''::text) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON trueup.manual_review_events FOR EACH STATEMENT EXECUTE FUNCTION trueup.append_only();
+
+CREATE TRIGGER touch_alert BEFORE UPDATE ON trueup.data_consistency_alerts FOR EACH ROW EXECUTE FUNCTION trueup.touch_alert();
+
+ALTER TABLE ONLY public.appointment_modifications
+    ADD CONSTRAINT appointment_modifications_appointment_id_fkey FOREIGN KEY (company_id, appointment_id) REFERENCES public.appointments(company_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.appointment_modifications
+    ADD CONSTRAINT appointment_modifications_call_id_fkey FOREIGN KEY (company_id, call_id) REFERENCES public.calls(company_id, id);
+
+ALTER TABLE ONLY public.appointment_modifications
+    ADD CONSTRAINT appointment_modifications_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_call_id_fkey FOREIGN KEY (company_id, call_id) REFERENCES public.calls(company_id, id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_customer_id_fkey FOREIGN KEY (company_id, customer_id) REFERENCES public.customers(company_id, id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_service_id_fkey FOREIGN KEY (company_id, service_id) REFERENCES public.services(company_id, id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_staff_id_fkey FOREIGN KEY (company_id, staff_id) REFERENCES public.staff(company_id, id);
+
+ALTER TABLE ONLY public.branches
+    ADD CONSTRAINT branches_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_appointment_id_fkey FOREIGN KEY (company_id, appointment_id) REFERENCES public.appointments(company_id, id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_customer_id_fkey FOREIGN KEY (company_id, customer_id) REFERENCES public.customers(company_id, id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_phone_number_id_fkey FOREIGN KEY (company_id, phone_number_id) REFERENCES public.phone_numbers(company_id, id);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+
+ALTER TABLE ONLY public.phone_numbers
+    ADD CONSTRAINT phone_numbers_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+
+ALTER TABLE ONLY public.phone_numbers
+    ADD CONSTRAINT phone_numbers_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+
+ALTER TABLE ONLY public.staff
+    ADD CONSTRAINT staff_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+
+ALTER TABLE ONLY public.staff
+    ADD CONSTRAINT staff_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+
+ALTER TABLE ONLY trueup.check_populations
+    ADD CONSTRAINT check_populations_check_name_fkey FOREIGN KEY (check_name) REFERENCES trueup.checks(name) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.check_results
+    ADD CONSTRAINT check_results_run_id_fkey FOREIGN KEY (run_id) REFERENCES trueup.check_runs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.consistency_rates
+    ADD CONSTRAINT consistency_rates_run_id_fkey FOREIGN KEY (run_id) REFERENCES trueup.check_runs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.manual_review_events
+    ADD CONSTRAINT manual_review_events_item_id_fkey FOREIGN KEY (item_id) REFERENCES trueup.manual_review_queue(id);
+
+ALTER TABLE ONLY trueup.manual_review_queue
+    ADD CONSTRAINT manual_review_queue_repair_id_fkey FOREIGN KEY (repair_id) REFERENCES trueup.repairs(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY trueup.repair_changes
+    ADD CONSTRAINT repair_changes_repair_id_fkey FOREIGN KEY (repair_id) REFERENCES trueup.repairs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.repairs
+    ADD CONSTRAINT repairs_run_id_fkey FOREIGN KEY (run_id) REFERENCES trueup.check_runs(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY trueup.vocabularies
+    ADD CONSTRAINT vocabularies_vocabulary_means_fkey FOREIGN KEY (vocabulary, means) REFERENCES trueup.vocabularies(vocabulary, value);
