@@ -7,11 +7,11 @@
 -- population:  calls where deleted_at is null
 -- prevented:   none: the event that ends a call was lost, and no write tells so
 -- repair:      evidence
--- cost:        one pass over calls; the setting and the vocabulary are read once
+-- cost:        one pass over calls; one probe of vocabularies for each status outside its vocabulary
 --
 -- The setting ongoing_limit says how long. A synonym counts as the word it means
--- (in_progress is ongoing): a stuck call is stuck in any spelling, and mending the
--- spelling is not what makes it so.
+-- (in_progress is ongoing), in any case and spacing: a stuck call is stuck in any
+-- spelling, and mending the spelling is not what makes it so.
 
 create or replace view trueup.call_stuck_ongoing as
 select
@@ -22,11 +22,10 @@ select
     jsonb_build_object('status', c.status, 'started_at', coalesce(c.started_at, c.created_at)) as evidence
 from public.calls as c
 where
-    c.status = any((
-        select array_agg(vo.value)
-        from trueup.vocabularies as vo
-        where vo.vocabulary = 'call_status' and vo.means in ('registered', 'ongoing')
-    )::text[])
+    case
+        when c.status = any((select trueup.vocabulary_values('call_status'))::text[]) then c.status
+        else trueup.vocabulary_value('call_status', c.status)
+    end in ('registered', 'ongoing')
     and c.deleted_at is null
     and coalesce(c.started_at, c.created_at)
     < now() - (select st.value::interval from trueup.settings as st where st.name = 'ongoing_limit');

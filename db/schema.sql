@@ -2039,6 +2039,28 @@ CREATE FUNCTION trueup.phone_matches(p_company_id bigint, p_direction text, p_fr
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE((((trueup.plain_phone(p_from_number) = p_phone_normalized) OR ((p_direction = 'outbound'::text) AND (trueup.plain_phone(p_to_number) = p_phone_normalized))) AND COALESCE((p_customer_company_id = p_company_id), true)), false);
 
+CREATE TABLE trueup.webhook_events (
+    id bigint NOT NULL,
+    company_id bigint,
+    provider text NOT NULL,
+    event_type text NOT NULL,
+    object_id text,
+    occurred_at timestamp with time zone,
+    body jsonb NOT NULL,
+    body_hash text NOT NULL,
+    status text DEFAULT 'received'::text NOT NULL,
+    attempt_count integer DEFAULT 0 NOT NULL,
+    error text,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    processed_at timestamp with time zone,
+    CONSTRAINT webhook_events_provider_known CHECK ((provider = ANY (ARRAY['retell'::text, 'calcom'::text]))),
+    CONSTRAINT webhook_events_status_known CHECK ((status = ANY (ARRAY['received'::text, 'processed'::text, 'parked'::text, 'ignored'::text, 'dead'::text])))
+);
+
+CREATE FUNCTION trueup.provider_call_end(p_company_id bigint, p_retell_call_id text, p_metadata jsonb) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN COALESCE((SELECT to_timestamp((((b.end_ms)::numeric / 1000.0))::double precision) AS to_timestamp FROM (VALUES (trueup.bigint_or_null(((provider_call_end.p_metadata -> 'retell'::text) ->> 'end_timestamp'::text)))) b(end_ms) WHERE ((b.end_ms > 0) AND (b.end_ms < '4102444800000'::bigint))), (SELECT CASE WHEN (min(b.end_ms) = max(b.end_ms)) THEN to_timestamp((((min(b.end_ms))::numeric / 1000.0))::double precision) ELSE NULL::timestamp with time zone END AS "case" FROM (trueup.webhook_events e CROSS JOIN LATERAL (SELECT trueup.bigint_or_null(((trueup.decoded(e.body) -> 'call'::text) ->> 'end_timestamp'::text)) AS end_ms) b) WHERE ((e.provider = 'retell'::text) AND (e.event_type = ANY (ARRAY['call_ended'::text, 'call_analyzed'::text])) AND (e.object_id = provider_call_end.p_retell_call_id) AND (e.company_id = provider_call_end.p_company_id) AND (b.end_ms > 0) AND (b.end_ms < '4102444800000'::bigint))));
+
 CREATE FUNCTION trueup.string_or_null(p_value jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (jsonb_typeof(p_value) = 'string'::text) THEN NULLIF(btrim((p_value #>> '{}'::text[])), ''::text) ELSE NULL::text END;
@@ -3171,19 +3193,25 @@ CREATE FUNCTION trueup.repair_call_stuck_ongoing(p_call_id bigint) RETURNS trueu
     AS $$
 declare
     v_call public.calls;
-    v_end_ms bigint;
     v_ended_at timestamptz;
+    v_duration_ms numeric;
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
 
-    v_end_ms := trueup.bigint_or_null(v_call.metadata -> 'retell' ->> 'end_timestamp');
-    -- digits beyond any epoch in milliseconds are no instant, and must not raise
-    v_ended_at := case when v_end_ms < 4102444800000 then to_timestamp(v_end_ms / 1000.0) end;
+    v_ended_at := trueup.provider_call_end(v_call.company_id, v_call.retell_call_id, v_call.metadata);
+    v_duration_ms := round(extract(epoch from v_ended_at - v_call.started_at) * 1000);
+
     if v_ended_at is null then
-        return ('review', 'the stored payload does not tell when it ended', null)::trueup.repair_outcome;
-    elsif v_ended_at < coalesce(v_call.started_at, v_call.created_at) or v_ended_at > now() then
+        return ('review', 'neither payload nor event tells when it ended', null)::trueup.repair_outcome;
+    elsif v_duration_ms < 0 or v_duration_ms > 2147483647 or v_ended_at > now() then
         return (
-            'review', 'the stored payload tells an end that cannot be', jsonb_build_object('end_timestamp', v_end_ms)
+            'review', 'the provider tells an end that cannot be', jsonb_build_object('provider_end', v_ended_at)
+        )::trueup.repair_outcome;
+    elsif abs(extract(epoch from v_ended_at - v_call.ended_at)) > 1 then
+        return (
+            'review',
+            'it has an end already, and the provider tells another',
+            jsonb_build_object('provider_end', v_ended_at, 'ended_at', v_call.ended_at)
         )::trueup.repair_outcome;
     end if;
 
@@ -3191,11 +3219,15 @@ begin
     set
         status = 'ended',
         ended_at = v_ended_at,
-        duration_ms = extract(epoch from v_ended_at - c.started_at) * 1000
+        duration_ms = coalesce(v_duration_ms, v_call.duration_ms)
     where c.id = p_call_id;
 
     return (
-        'corrected', 'ended when the stored provider payload says', jsonb_build_object('end_timestamp', v_end_ms)
+        'corrected',
+        'ended when the provider says',
+        jsonb_build_object(
+            'provider_end', v_ended_at, 'stored_end', v_call.ended_at, 'stored_duration_ms', v_call.duration_ms
+        )
     )::trueup.repair_outcome;
 end;
 $$;
@@ -3285,14 +3317,14 @@ declare
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
 
-    -- a direction that is empty stays so: that is another check's
-    v_direction := coalesce(trueup.vocabulary_value('direction', v_call.direction), nullif(v_call.direction, ''));
+    -- a direction that is empty is another check's
+    v_direction := coalesce(trueup.vocabulary_value('direction', v_call.direction), v_call.direction);
     v_customer_link_status := trueup.vocabulary_value('customer_link_status', v_call.customer_link_status);
     v_customer_link_method := trueup.vocabulary_value('customer_link_method', v_call.customer_link_method);
     v_appointment_link_status := trueup.vocabulary_value('appointment_link_status', v_call.appointment_link_status);
 
     if
-        v_direction <> all(trueup.vocabulary_values('direction'))
+        nullif(v_direction, '') <> all(trueup.vocabulary_values('direction'))
         or v_customer_link_status is null
         or (v_customer_link_method is null) <> (v_call.customer_link_method is null)
         or v_appointment_link_status is null
@@ -4905,9 +4937,11 @@ CREATE VIEW trueup.call_stuck_ongoing AS
     'still under way, long after it began'::text AS description,
     jsonb_build_object('status', status, 'started_at', COALESCE(started_at, created_at)) AS evidence
    FROM public.calls c
-  WHERE ((status = ANY (( SELECT array_agg(vo.value) AS array_agg
-           FROM trueup.vocabularies vo
-          WHERE ((vo.vocabulary = 'call_status'::text) AND (vo.means = ANY (ARRAY['registered'::text, 'ongoing'::text]))))::text[])) AND (deleted_at IS NULL) AND (COALESCE(started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
+  WHERE ((
+        CASE
+            WHEN (status = ANY (( SELECT trueup.vocabulary_values('call_status'::text) AS vocabulary_values)::text[])) THEN status
+            ELSE trueup.vocabulary_value('call_status'::text, status)
+        END = ANY (ARRAY['registered'::text, 'ongoing'::text])) AND (deleted_at IS NULL) AND (COALESCE(started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
           WHERE (st.name = 'ongoing_limit'::text)))));
 
@@ -4935,15 +4969,22 @@ CREATE VIEW trueup.call_transcript_name AS
           WHERE ((un.phrase = trueup.plain_name(c.customer_name)) AND ((un.company_id IS NULL) OR (un.company_id = c.company_id))))));
 
 CREATE VIEW trueup.call_type_missing AS
- SELECT company_id,
+ SELECT c.company_id,
     'call'::text AS entity_type,
-    id AS entity_id,
+    c.id AS entity_id,
     'ended without a call_type'::text AS description,
-    jsonb_build_object('status', status) AS evidence
-   FROM public.calls c
-  WHERE ((call_type IS NULL) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
-           FROM trueup.vocabularies vo
-          WHERE ((vo.vocabulary = 'call_status'::text) AND (vo.value = c.status) AND (vo.means = ANY (ARRAY['ended'::text, 'analyzed'::text]))))));
+    jsonb_build_object('status', c.status) AS evidence
+   FROM (public.calls c
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN (c.status = ANY (( SELECT trueup.vocabulary_values('call_status'::text) AS vocabulary_values)::text[])) THEN c.status
+                    ELSE trueup.vocabulary_value('call_status'::text, c.status)
+                END AS status) meant)
+  WHERE ((c.call_type IS NULL) AND (c.deleted_at IS NULL) AND
+        CASE
+            WHEN (meant.status = ANY (ARRAY['registered'::text, 'ongoing'::text])) THEN (trueup.provider_call_end(c.company_id, c.retell_call_id, c.metadata) IS NOT NULL)
+            ELSE (meant.status = ANY (ARRAY['ended'::text, 'analyzed'::text]))
+        END);
 
 CREATE VIEW trueup.call_unknown_number AS
  SELECT c.company_id,
@@ -5187,7 +5228,7 @@ CREATE VIEW trueup.constraint_states AS
     live.checksum AS live_checksum,
         CASE
             WHEN (live.checksum IS NULL) THEN 'missing'::text
-            WHEN ((ct.definition_checksum IS DISTINCT FROM live.checksum) AND (((current_setting('server_version_num'::text))::integer / 10000) = ct.server_version)) THEN 'different'::text
+            WHEN ((((current_setting('server_version_num'::text))::integer / 10000) = ct.server_version) AND (COALESCE(ct.definition_checksum, ''::text) <> live.checksum)) THEN 'different'::text
             WHEN live.is_valid THEN 'valid'::text
             WHEN (ct.kind = ANY (ARRAY['unique index'::text, 'index'::text])) THEN 'invalid'::text
             ELSE 'not valid'::text
@@ -5664,24 +5705,6 @@ ALTER TABLE trueup.unusable_names ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE trueup.webhook_events (
-    id bigint NOT NULL,
-    company_id bigint,
-    provider text NOT NULL,
-    event_type text NOT NULL,
-    object_id text,
-    occurred_at timestamp with time zone,
-    body jsonb NOT NULL,
-    body_hash text NOT NULL,
-    status text DEFAULT 'received'::text NOT NULL,
-    attempt_count integer DEFAULT 0 NOT NULL,
-    error text,
-    received_at timestamp with time zone DEFAULT now() NOT NULL,
-    processed_at timestamp with time zone,
-    CONSTRAINT webhook_events_provider_known CHECK ((provider = ANY (ARRAY['retell'::text, 'calcom'::text]))),
-    CONSTRAINT webhook_events_status_known CHECK ((status = ANY (ARRAY['received'::text, 'processed'::text, 'parked'::text, 'ignored'::text, 'dead'::text])))
 );
 
 ALTER TABLE trueup.webhook_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

@@ -68,7 +68,7 @@ def test_a_lock_that_is_never_granted_names_who_holds_it(
     sql(database, "alter table public.calls drop constraint calls_direction_known")
     with psycopg.connect(database) as writer:
         writer.execute("select count(*) from public.calls")
-        with pytest.raises(MigrationError, match="in transaction for .* select count"):
+        with pytest.raises(MigrationError, match=r"in transaction for .* select count"):
             trueup.migrate(database=database)
         writer.rollback()
     trueup.migrate(database=database)

@@ -1,8 +1,10 @@
 -- call_stuck_ongoing: repair
 --
--- When the provider's stored payload tells the end (metadata.retell.end_timestamp, epoch
--- milliseconds) and it is not before the start, the call ended then. A call that merely
--- looks old may have been lost on the way, which a person must find out.
+-- When the provider told the end (trueup.provider_call_end: the stored payload or an
+-- event) and it is not before the start, the call ended then. A call that merely looks
+-- old may have been lost on the way, which a person must find out.
+--
+-- Without a start there is no duration to compute, and the one that is stored stays.
 
 create or replace function trueup.repair_call_stuck_ongoing(p_call_id bigint)
     returns trueup.repair_outcome
@@ -11,19 +13,25 @@ create or replace function trueup.repair_call_stuck_ongoing(p_call_id bigint)
 as $$
 declare
     v_call public.calls;
-    v_end_ms bigint;
     v_ended_at timestamptz;
+    v_duration_ms numeric;
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
 
-    v_end_ms := trueup.bigint_or_null(v_call.metadata -> 'retell' ->> 'end_timestamp');
-    -- digits beyond any epoch in milliseconds are no instant, and must not raise
-    v_ended_at := case when v_end_ms < 4102444800000 then to_timestamp(v_end_ms / 1000.0) end;
+    v_ended_at := trueup.provider_call_end(v_call.company_id, v_call.retell_call_id, v_call.metadata);
+    v_duration_ms := round(extract(epoch from v_ended_at - v_call.started_at) * 1000);
+
     if v_ended_at is null then
-        return ('review', 'the stored payload does not tell when it ended', null)::trueup.repair_outcome;
-    elsif v_ended_at < coalesce(v_call.started_at, v_call.created_at) or v_ended_at > now() then
+        return ('review', 'neither payload nor event tells when it ended', null)::trueup.repair_outcome;
+    elsif v_duration_ms < 0 or v_duration_ms > 2147483647 or v_ended_at > now() then
         return (
-            'review', 'the stored payload tells an end that cannot be', jsonb_build_object('end_timestamp', v_end_ms)
+            'review', 'the provider tells an end that cannot be', jsonb_build_object('provider_end', v_ended_at)
+        )::trueup.repair_outcome;
+    elsif abs(extract(epoch from v_ended_at - v_call.ended_at)) > 1 then
+        return (
+            'review',
+            'it has an end already, and the provider tells another',
+            jsonb_build_object('provider_end', v_ended_at, 'ended_at', v_call.ended_at)
         )::trueup.repair_outcome;
     end if;
 
@@ -31,11 +39,15 @@ begin
     set
         status = 'ended',
         ended_at = v_ended_at,
-        duration_ms = extract(epoch from v_ended_at - c.started_at) * 1000
+        duration_ms = coalesce(v_duration_ms, v_call.duration_ms)
     where c.id = p_call_id;
 
     return (
-        'corrected', 'ended when the stored provider payload says', jsonb_build_object('end_timestamp', v_end_ms)
+        'corrected',
+        'ended when the provider says',
+        jsonb_build_object(
+            'provider_end', v_ended_at, 'stored_end', v_call.ended_at, 'stored_duration_ms', v_call.duration_ms
+        )
     )::trueup.repair_outcome;
 end;
 $$;

@@ -17,14 +17,14 @@ declare
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
 
-    -- a direction that is empty stays so: that is another check's
-    v_direction := coalesce(trueup.vocabulary_value('direction', v_call.direction), nullif(v_call.direction, ''));
+    -- a direction that is empty is another check's
+    v_direction := coalesce(trueup.vocabulary_value('direction', v_call.direction), v_call.direction);
     v_customer_link_status := trueup.vocabulary_value('customer_link_status', v_call.customer_link_status);
     v_customer_link_method := trueup.vocabulary_value('customer_link_method', v_call.customer_link_method);
     v_appointment_link_status := trueup.vocabulary_value('appointment_link_status', v_call.appointment_link_status);
 
     if
-        v_direction <> all(trueup.vocabulary_values('direction'))
+        nullif(v_direction, '') <> all(trueup.vocabulary_values('direction'))
         or v_customer_link_status is null
         or (v_customer_link_method is null) <> (v_call.customer_link_method is null)
         or v_appointment_link_status is null

@@ -64,7 +64,11 @@ cross join lateral (
             filter (where r.outcome <> 'complete')
         )[1] as error
     from (
-        select r.run_id, r.outcome, r.sqlstate, r.error
+        select
+            r.run_id,
+            r.outcome,
+            r.sqlstate,
+            r.error
         from trueup.check_results as r
         where r.check_name = ch.name and r.outcome <> 'superseded'
         order by r.run_id desc

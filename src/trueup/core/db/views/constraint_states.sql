@@ -23,8 +23,8 @@ select
     case
         when live.checksum is null then 'missing'
         when
-            ct.definition_checksum is distinct from live.checksum
-            and current_setting('server_version_num')::integer / 10000 = ct.server_version
+            current_setting('server_version_num')::integer / 10000 = ct.server_version
+            and coalesce(ct.definition_checksum, '') <> live.checksum
             then 'different'
         when live.is_valid then 'valid'
         when ct.kind in ('unique index', 'index') then 'invalid'
