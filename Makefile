@@ -37,7 +37,8 @@ test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where
 lint: $(VENV)/.dev      ## ruff, sqlfluff, squawk, codespell
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/sqlfluff lint --disable-progress-bar --nofail -q checks triggers db src/trueup/core >/dev/null || true
+	@$(BIN)/sqlfluff lint --disable-progress-bar checks triggers db/functions db/repairs db/views db/roles.sql src/trueup/core
+	@$(BIN)/squawk migrations/versions/*.up.sql src/trueup/core/migrations/versions/*.up.sql
 	@$(BIN)/codespell
 
 format: $(VENV)/.dev    ## let ruff format the Python
