@@ -117,7 +117,7 @@ def _is_report(line: str) -> bool:
     return line.startswith(tuple(f"1 trueup {name}" for name in REPORTING))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def once(databases: Databases, request: pytest.FixtureRequest) -> None:
     """Skip on the second server: what the test looks at does not depend on it."""
     if not request.config.getoption("postgres") and databases.server.version == servers.OLDEST:
@@ -304,7 +304,7 @@ ELSEWHERE = ("trueup demo", "trueup demo --format json")
 
 
 @pytest.fixture(scope="module")
-def adopted(databases: Databases) -> Iterator[tuple[str, Shell]]:
+def adopted(once: None, databases: Databases) -> Iterator[tuple[str, Shell]]:
     """The incident's database as a user has it after some days, and a shell that knows it."""
     names = [databases.create(databases.incident()), databases.create()]
     bookings, shop = (databases.server.url(name) for name in names)
@@ -318,14 +318,14 @@ def adopted(databases: Databases) -> Iterator[tuple[str, Shell]]:
     (directory / ".local" / "share" / "bash-completion" / "completions").mkdir(parents=True)
     found = server.find_binaries(databases.server.version).directory
     yield bookings, Shell(directory, found, bookings=bookings, shop=shop)
-    server.stop(directory / "demo-data")
+    if (directory / "demo-data").exists():
+        server.stop(directory / "demo-data")
     shutil.rmtree(directory)
     for name in names:
         databases.drop(name)
 
 
 @pytest.mark.parametrize(("names", "line"), EXAMPLES)
-@pytest.mark.usefixtures("once")
 def test_examples_of_help_run(
     names: tuple[str, ...],
     line: str,

@@ -1,6 +1,6 @@
 """Write the catalogue into README.md: what `make readme` runs, and what a test compares.
 
-Run from the root of the checkout: python -m tests.write_readme
+Run as `python tests/write_readme.py`.
 """
 
 from __future__ import annotations
