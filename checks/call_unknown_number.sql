@@ -5,7 +5,7 @@
 -- entity:      call
 -- changes:     calls.id
 -- population:  calls where direction is distinct from 'outbound' and deleted_at is null
--- prevented:   constraint calls_phone_number_id_fkey
+-- prevented:   constraint calls_company_id_phone_number_id_fkey
 -- repair:      review
 -- cost:        one pass over calls; one probe of phone_numbers_number_key each
 --

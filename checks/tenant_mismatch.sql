@@ -7,22 +7,22 @@
 --              branches.id, services.id, customers.id
 -- population:  calls; appointments; appointment_modifications; staff; phone_numbers; branches; services;
 --              customers
--- prevented:   constraint calls_company_id_fkey; constraint calls_company_known;
---              constraint calls_customer_id_fkey; constraint calls_appointment_id_fkey;
---              constraint calls_branch_id_fkey; constraint calls_phone_number_id_fkey;
---              constraint appointments_company_id_fkey; constraint appointments_company_known;
---              constraint appointments_call_id_fkey; constraint appointments_customer_id_fkey;
---              constraint appointments_service_id_fkey; constraint appointments_staff_id_fkey;
---              constraint appointments_branch_id_fkey;
---              constraint appointment_modifications_company_id_fkey;
+-- prevented:   constraint calls_company_exists; constraint calls_company_known;
+--              constraint calls_company_id_customer_id_fkey; constraint calls_company_id_appointment_id_fkey;
+--              constraint calls_company_id_branch_id_fkey; constraint calls_company_id_phone_number_id_fkey;
+--              constraint appointments_company_exists; constraint appointments_company_known;
+--              constraint appointments_company_id_call_id_fkey; constraint appointments_company_id_customer_id_fkey;
+--              constraint appointments_company_id_service_id_fkey; constraint appointments_company_id_staff_id_fkey;
+--              constraint appointments_company_id_branch_id_fkey;
+--              constraint appointment_modifications_company_exists;
 --              constraint appointment_modifications_company_known;
---              constraint appointment_modifications_appointment_id_fkey;
---              constraint appointment_modifications_call_id_fkey; constraint staff_company_id_fkey;
---              constraint staff_company_known; constraint staff_branch_id_fkey;
---              constraint phone_numbers_company_id_fkey; constraint phone_numbers_company_known;
---              constraint phone_numbers_branch_id_fkey; constraint branches_company_id_fkey;
---              constraint branches_company_known; constraint services_company_id_fkey;
---              constraint services_company_known; constraint customers_company_id_fkey
+--              constraint appointment_modifications_company_id_appointment_id_fkey;
+--              constraint appointment_modifications_company_id_call_id_fkey; constraint staff_company_exists;
+--              constraint staff_company_known; constraint staff_company_id_branch_id_fkey;
+--              constraint phone_numbers_company_exists; constraint phone_numbers_company_known;
+--              constraint phone_numbers_company_id_branch_id_fkey; constraint branches_company_exists;
+--              constraint branches_company_known; constraint services_company_exists;
+--              constraint services_company_known; constraint customers_company_exists
 -- repair:      review
 -- cost:        scans every table once and joins by primary key; one entity costs its own probes
 --

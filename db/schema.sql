@@ -142,7 +142,7 @@ begin
     where cp.check_name = p_check and cp.entity_type = p_entity_type;
 
     begin
-        if v_key.table_name is not null then
+        if p_correct and v_key.table_name is not null then
             execute format(
                 'select 1 from %s as t where t.%I = $1::%s for no key update', v_key.table_name, v_key.key_column, v_key.key_type
             ) using p_entity_id;
@@ -5039,6 +5039,7 @@ CREATE TABLE trueup.checks (
     description text NOT NULL,
     file text NOT NULL,
     checksum text NOT NULL,
+    is_core boolean DEFAULT false NOT NULL,
     is_active boolean DEFAULT true NOT NULL,
     registered_at timestamp with time zone DEFAULT now() NOT NULL,
     definition_changed_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -5214,6 +5215,7 @@ CREATE TABLE trueup.constraints (
     purpose text NOT NULL,
     definition_checksum text,
     server_version integer,
+    was_there boolean DEFAULT false NOT NULL,
     CONSTRAINT constraints_kind_known CHECK ((kind = ANY (ARRAY['check'::text, 'foreign key'::text, 'exclude'::text, 'unique index'::text, 'index'::text])))
 );
 
@@ -5225,6 +5227,8 @@ CREATE VIEW trueup.constraint_states AS
     ct.check_name,
     ct.purpose,
     ct.definition_checksum,
+    ct.server_version,
+    ct.was_there,
     live.checksum AS live_checksum,
         CASE
             WHEN (live.checksum IS NULL) THEN 'missing'::text
@@ -5385,7 +5389,8 @@ CREATE VIEW trueup.object_states AS
                FROM pg_trigger t
               WHERE ((t.tgrelid = (to_regclass(split_part(o.identity, ' on '::text, 2)))::oid) AND (t.tgname = split_part(o.identity, ' on '::text, 1)) AND (t.tgenabled = ANY (ARRAY['D'::"char", 'R'::"char"])))))) THEN 'disabled'::text
             ELSE 'deployed'::text
-        END AS state
+        END AS state,
+    (o.server_version = ((current_setting('server_version_num'::text))::integer / 10000)) AS is_current_release
    FROM (trueup.objects o
      CROSS JOIN LATERAL ( SELECT trueup.object_definition(o.kind, o.identity) AS definition) live);
 
@@ -5997,67 +6002,67 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON trueup.manual_
 CREATE TRIGGER touch_alert BEFORE UPDATE ON trueup.data_consistency_alerts FOR EACH ROW EXECUTE FUNCTION trueup.touch_alert();
 
 ALTER TABLE ONLY public.appointment_modifications
-    ADD CONSTRAINT appointment_modifications_appointment_id_fkey FOREIGN KEY (company_id, appointment_id) REFERENCES public.appointments(company_id, id) ON DELETE CASCADE;
+    ADD CONSTRAINT appointment_modifications_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);
 
 ALTER TABLE ONLY public.appointment_modifications
-    ADD CONSTRAINT appointment_modifications_call_id_fkey FOREIGN KEY (company_id, call_id) REFERENCES public.calls(company_id, id);
+    ADD CONSTRAINT appointment_modifications_company_id_appointment_id_fkey FOREIGN KEY (company_id, appointment_id) REFERENCES public.appointments(company_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.appointment_modifications
-    ADD CONSTRAINT appointment_modifications_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+    ADD CONSTRAINT appointment_modifications_company_id_call_id_fkey FOREIGN KEY (company_id, call_id) REFERENCES public.calls(company_id, id);
 
 ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+    ADD CONSTRAINT appointments_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);
 
 ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_call_id_fkey FOREIGN KEY (company_id, call_id) REFERENCES public.calls(company_id, id) DEFERRABLE INITIALLY DEFERRED;
+    ADD CONSTRAINT appointments_company_id_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
 
 ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+    ADD CONSTRAINT appointments_company_id_call_id_fkey FOREIGN KEY (company_id, call_id) REFERENCES public.calls(company_id, id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_customer_id_fkey FOREIGN KEY (company_id, customer_id) REFERENCES public.customers(company_id, id);
+    ADD CONSTRAINT appointments_company_id_customer_id_fkey FOREIGN KEY (company_id, customer_id) REFERENCES public.customers(company_id, id);
 
 ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_service_id_fkey FOREIGN KEY (company_id, service_id) REFERENCES public.services(company_id, id);
+    ADD CONSTRAINT appointments_company_id_service_id_fkey FOREIGN KEY (company_id, service_id) REFERENCES public.services(company_id, id);
 
 ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_staff_id_fkey FOREIGN KEY (company_id, staff_id) REFERENCES public.staff(company_id, id);
+    ADD CONSTRAINT appointments_company_id_staff_id_fkey FOREIGN KEY (company_id, staff_id) REFERENCES public.staff(company_id, id);
 
 ALTER TABLE ONLY public.branches
-    ADD CONSTRAINT branches_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+    ADD CONSTRAINT branches_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);
 
 ALTER TABLE ONLY public.calls
-    ADD CONSTRAINT calls_appointment_id_fkey FOREIGN KEY (company_id, appointment_id) REFERENCES public.appointments(company_id, id) DEFERRABLE INITIALLY DEFERRED;
+    ADD CONSTRAINT calls_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);
 
 ALTER TABLE ONLY public.calls
-    ADD CONSTRAINT calls_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+    ADD CONSTRAINT calls_company_id_appointment_id_fkey FOREIGN KEY (company_id, appointment_id) REFERENCES public.appointments(company_id, id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.calls
-    ADD CONSTRAINT calls_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+    ADD CONSTRAINT calls_company_id_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
 
 ALTER TABLE ONLY public.calls
-    ADD CONSTRAINT calls_customer_id_fkey FOREIGN KEY (company_id, customer_id) REFERENCES public.customers(company_id, id);
+    ADD CONSTRAINT calls_company_id_customer_id_fkey FOREIGN KEY (company_id, customer_id) REFERENCES public.customers(company_id, id);
 
 ALTER TABLE ONLY public.calls
-    ADD CONSTRAINT calls_phone_number_id_fkey FOREIGN KEY (company_id, phone_number_id) REFERENCES public.phone_numbers(company_id, id);
+    ADD CONSTRAINT calls_company_id_phone_number_id_fkey FOREIGN KEY (company_id, phone_number_id) REFERENCES public.phone_numbers(company_id, id);
 
 ALTER TABLE ONLY public.customers
-    ADD CONSTRAINT customers_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+    ADD CONSTRAINT customers_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);
 
 ALTER TABLE ONLY public.phone_numbers
-    ADD CONSTRAINT phone_numbers_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+    ADD CONSTRAINT phone_numbers_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);
 
 ALTER TABLE ONLY public.phone_numbers
-    ADD CONSTRAINT phone_numbers_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+    ADD CONSTRAINT phone_numbers_company_id_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
 
 ALTER TABLE ONLY public.services
-    ADD CONSTRAINT services_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+    ADD CONSTRAINT services_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);
 
 ALTER TABLE ONLY public.staff
-    ADD CONSTRAINT staff_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+    ADD CONSTRAINT staff_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);
 
 ALTER TABLE ONLY public.staff
-    ADD CONSTRAINT staff_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.companies(id);
+    ADD CONSTRAINT staff_company_id_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
 
 ALTER TABLE ONLY trueup.check_populations
     ADD CONSTRAINT check_populations_check_name_fkey FOREIGN KEY (check_name) REFERENCES trueup.checks(name) ON DELETE CASCADE;

@@ -87,7 +87,7 @@ def test_nothing_is_left_but_what_people_have(told: dict[str, Any]) -> None:
 def test_every_guard_and_every_fixable_constraint_is_on(told: dict[str, Any]) -> None:
     left = {item["what"] for item in told["enforced"] if item["action"] == "leave"}
     # four customers without a company are with people; two of them have appointments in both companies
-    assert left == {"customers_company_known", "appointments_customer_id_fkey"}
+    assert left == {"customers_company_known", "appointments_company_id_customer_id_fkey"}
     guards = [item["what"] for item in told["enforced"] if item["detail"].startswith("guard")]
     assert sorted(guards) == sorted(trueup.packs.load().guards)
 

@@ -50,7 +50,7 @@ BROKEN = {
         alter table public.calls add constraint calls_direction_known check (true)
     """,
     "a check constraint renamed": "alter table public.calls rename constraint calls_direction_known to zzz",
-    "a foreign key dropped": "alter table public.calls drop constraint calls_customer_id_fkey",
+    "a foreign key dropped": "alter table public.calls drop constraint calls_company_id_customer_id_fkey",
     "an index dropped": "drop index public.appointments_call_id_idx",
     "an index edited": """
         drop index public.appointments_call_id_idx;

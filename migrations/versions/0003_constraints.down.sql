@@ -6,7 +6,7 @@ begin
     for r in
         select ct.name, ct.table_name, ct.kind
         from trueup.constraints as ct
-        where ct.table_name like 'public.%'
+        where ct.table_name like 'public.%' and not ct.was_there
         order by ct.kind = 'foreign key' desc, ct.kind like '%index'
     loop
         if r.kind in ('index', 'unique index') then

@@ -14,10 +14,10 @@ from trueup import packs
 from trueup.errors import DatabaseError, UsageError
 from trueup.migration import (
     WAIT,
-    current,
     first_revision,
     host_sql,
     host_tables,
+    is_adopted,
     migrate,
     refuse_newer,
     stamp,
@@ -88,7 +88,7 @@ def adopt(
         refuse_newer(connection, loaded)
         if connection.value("is_read_only"):
             raise DatabaseError("the database is read only; connect to the primary")
-        before = bool(current(connection))
+        before = is_adopted(connection, loaded)
         problems = compare(connection, text, tables)
         if apply and problems:
             raise DatabaseError(explain(problems))

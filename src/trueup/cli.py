@@ -56,7 +56,8 @@ def cli(debug: bool) -> None:
       trueup demo                          see it work on a broken booking database
       trueup adopt --database URL          compare your tables with the pack; changes nothing
       trueup adopt --database URL --apply  put the layer beside them
-      trueup check && trueup repair        what is wrong, and what could be corrected
+      trueup check                         what is wrong
+      trueup repair                        what could be corrected; changes nothing
     """
 
 
@@ -102,8 +103,8 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     """Compare an existing application's tables with the pack, and put the layer beside them.
 
     No row is changed. Constraints arrive NOT VALID: they refuse new and changed rows and
-    leave old ones alone. Guards arrive in mode observe: they file alerts and refuse
-    nothing. `trueup enforce` switches on what is clean, later.
+    leave old ones alone until somebody updates them. Guards arrive in mode observe: they
+    file alerts and refuse nothing. `trueup enforce` switches on what is clean, later.
     """
     from trueup.adoption import adopt as run
     from trueup.adoption import explain

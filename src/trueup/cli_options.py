@@ -33,7 +33,8 @@ def pack_option(function: F) -> F:
         "--pack",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
-        help="Directory of the pack. Default: the shipped pack of phone bookings.",
+        envvar="TRUEUP_PACK",
+        help="Directory of the pack. Default: TRUEUP_PACK, else the shipped pack of phone bookings.",
     )(function)
 
 

@@ -17,6 +17,7 @@ from trueup.packs import Pack, SqlFile, SqlObject, checksum
 from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, literal, quoted, sqlstate
 
 GENERATED = "(generated from the headers of checks/)"
+INDEX_LOCK_TIMEOUT = "10min"
 # the server's answers to a replaced view or function whose columns or arguments differ
 NOT_REPLACEABLE = {"42P16", "42P13"}
 
@@ -61,7 +62,8 @@ def object_states(session: Session) -> dict[tuple[str, str], ObjectState]:
 def deploy(session: Session, pack: Pack) -> list[Change]:
     """Deploy the pack's files and register its checks, guards and entities; return what was done.
 
-    One transaction; the caller retries it when a lock is not granted.
+    One transaction; the caller retries it when a lock is not granted. Triggers come last,
+    because from the first of them to the commit the writers of a table wait.
     """
     with session.transaction():
         session.set_local("lock_timeout", LOCK_TIMEOUT)
@@ -70,25 +72,33 @@ def deploy(session: Session, pack: Pack) -> list[Change]:
         states = object_states(session)
         files = pending_files(session, pack)
         changes = [Change("deploy", file.name, reason) for file, reason in files]
+        quiet = [file for file, _ in files if file.folder != "triggers"]
+        loud = [file for file, _ in files if file.folder == "triggers"]
         try:
             with session.transaction():
-                for file, _ in files:
+                for file in quiet:
                     _run(session, file)
         except ServerSaid as error:
             if sqlstate(error) not in NOT_REPLACEABLE:
                 raise
-            files = _rebuild(session, pack, states)
+            # dependents first, and everything up again
+            _take_down(session, pack, states)
+            quiet = [file for file in pack.files if file.folder != "triggers"]
+            loud = [file for file in pack.files if file.folder == "triggers"]
             changes = [
                 Change("deploy", file.name, "rebuilt: a view or function changed its shape")
-                for file, _ in files
+                for file in (*quiet, *loud)
             ]
-        for file, _ in files:
-            for item in file.objects:
-                _record(session, item, file.name, file.checksum)
+            for file in quiet:
+                _run(session, file)
+        _record_files(session, quiet)
         changes += _drop_retired(session, pack, states)
-        changes += _drop_strays(session, pack)
         _register(session, pack)
         changes += _generate(session)
+        for file in loud:
+            _run(session, file)
+        _record_files(session, loud)
+        changes += _drop_strays(session, pack)
     return changes
 
 
@@ -99,7 +109,7 @@ def _reason(file: SqlFile, item: SqlObject, state: ObjectState | None) -> str:
         return f"{item.kind} {item.identity} is {state.state}"
     if state.file_checksum != file.checksum:
         return "changed"
-    return ""
+    return "" if state.is_current_release else "deployed on another release of PostgreSQL"
 
 
 def _run(session: Session, file: SqlFile) -> None:
@@ -124,15 +134,6 @@ def undeploy(session: Session, pack: Pack) -> list[Change]:
     return [Change("drop", identity) for _, identity in states]
 
 
-def _rebuild(
-    session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]
-) -> list[tuple[SqlFile, str]]:
-    _take_down(session, pack, states)
-    for file in pack.files:
-        _run(session, file)
-    return [(file, "") for file in pack.files]
-
-
 def _take_down(session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]) -> None:
     """Drop everything, dependents first; never by cascade, which could hit a view of somebody else's."""
     generated = [SqlObject(kind, name) for (kind, name), state in states.items() if state.file == GENERATED]
@@ -147,6 +148,12 @@ def _drop(session: Session, kind: str, identity: str) -> None:
         session.script(f"drop trigger if exists {quoted(name)} on {table}")
     else:
         session.script(f"drop {'view' if kind == 'view' else 'routine'} if exists {identity}")
+
+
+def _record_files(session: Session, files: list[SqlFile]) -> None:
+    for file in files:
+        for item in file.objects:
+            _record(session, item, file.name, file.checksum)
 
 
 def _record(session: Session, item: SqlObject, file: str, checksum: str) -> None:
@@ -179,7 +186,8 @@ def _register(session: Session, pack: Pack) -> None:
         session.run(
             "register_check",
             **{
-                field: getattr(check, field) for field in (*fields, "cost", "description", "file", "checksum")
+                field: getattr(check, field)
+                for field in (*fields, "cost", "description", "file", "checksum", "is_core")
             },
         )
         for population in check.populations:
@@ -215,7 +223,7 @@ def _generate(session: Session) -> Iterator[Change]:
         text = violations_function(entity)
         digest = checksum(text)
         state = states.get((item.kind, item.identity))
-        if state and state.state == "deployed" and state.file_checksum == digest:
+        if state and not _differs(state, digest):
             continue
         session.script(f"drop routine if exists {name}; {text}")
         _record(session, item, GENERATED, digest)
@@ -225,6 +233,10 @@ def _generate(session: Session) -> Iterator[Change]:
             _drop(session, state.kind, state.identity)
             session.run("forget_object", kind=state.kind, identity=state.identity)
             yield Change("drop", state.identity, "no check judges this entity any more")
+
+
+def _differs(state: ObjectState, digest: str) -> bool:
+    return state.state != "deployed" or state.file_checksum != digest or not state.is_current_release
 
 
 def violations_function(entity: Entity) -> str:
@@ -252,7 +264,10 @@ def add_constraints(session: Session) -> list[Change]:
     concurrently, CHECK and FOREIGN KEY constraints arrive NOT VALID unless the table
     is empty, and an exclusion constraint on a table with rows is left to `enforce`.
     """
-    changes = []
+    changes = [
+        Change("keep", name, "was there before; taken as the application's own")
+        for name in session.values("record_constraints_found")
+    ]
     for state in session.rows("constraint_states", ConstraintState):
         if state.state in ("missing", "different", "invalid"):
             changes.append(add_constraint(session, state, build=False))
@@ -270,12 +285,17 @@ def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> 
         )
     try:
         for statement in wanted:
-            patiently(session, statement, [state.table_name])
+            if statement.startswith("create"):
+                # waits for old transactions, and makes nobody wait
+                patiently(session, statement, [state.table_name], lock_timeout=INDEX_LOCK_TIMEOUT, attempts=1)
+            else:
+                patiently(session, statement, [state.table_name])
     except MigrationError as error:
+        if _is_index(state):
+            # an interrupted concurrent build leaves an index that bears the name and is none
+            patiently(session, _drop_index(state), [state.table_name])
         if sqlstate(error.__cause__ or error) not in ("23505", "23P01"):
             raise
-        if _is_index(state):
-            patiently(session, _drop_index(state), [])
         return Change("pending", state.name, f"rows disagree, see check {state.check_name}")
     session.run("record_constraint", name=state.name)
     return Change("add", state.name, "not valid" if wanted[-1].endswith(" not valid") else "")

@@ -19,31 +19,39 @@ LOCK_NOT_AVAILABLE = "55P03"
 ATTEMPTS = 8
 
 
-def retried(work: Callable[[], T], describe: Callable[[], str]) -> T:
+def retried(work: Callable[[], T], describe: Callable[[], str], attempts: int | None = None) -> T:
     """Return what `work` returns, trying again with backoff and jitter while a lock is not granted."""
-    for attempt in range(ATTEMPTS):
+    attempts = attempts or ATTEMPTS
+    for attempt in range(attempts):
         try:
             return work()
         except ServerSaid as error:
             if sqlstate(error) != LOCK_NOT_AVAILABLE:
                 raise
-            if attempt == ATTEMPTS - 1:
+            if attempt == attempts - 1:
                 raise MigrationError(
-                    f"no lock within {ATTEMPTS} attempts of {LOCK_TIMEOUT}; {describe()}\n"
+                    f"no lock was granted in {attempts} attempts; {describe()}\n"
                     "nothing is half done: end that transaction, then run the command again"
                 ) from error
             time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1.5))
     raise AssertionError("unreachable")
 
 
-def patiently(connection: Session, statement: str, tables: Sequence[str]) -> None:
+def patiently(
+    connection: Session,
+    statement: str,
+    tables: Sequence[str],
+    *,
+    lock_timeout: str | None = None,
+    attempts: int | None = None,
+) -> None:
     """Run one statement in a transaction of its own, or outside one when it is concurrent.
 
     Raises MigrationError, naming what held the lock or what the server said.
     """
 
     def once() -> None:
-        connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
+        connection.script(f"set lock_timeout = '{lock_timeout or LOCK_TIMEOUT}'")
         try:
             connection.script(statement)
         finally:
@@ -54,7 +62,7 @@ def patiently(connection: Session, statement: str, tables: Sequence[str]) -> Non
         return "held by " + ("; ".join(holders) or "a transaction that has ended since")
 
     try:
-        retried(once, describe)
+        retried(once, describe, attempts)
     except ServerSaid as error:
         raise MigrationError(f"{statement}\n{explained(error)}") from error
 

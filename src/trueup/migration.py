@@ -32,7 +32,8 @@ def migrate(
 ) -> Migration:
     """Bring the database to head and return what was done; a second call does nothing.
 
-    With `dry_run`, change nothing and return in `sql` what would run, ready for psql.
+    With `dry_run`, carry it out in one transaction, roll it back, and return in `sql` what
+    would run, ready for psql.
     Raises DatabaseError when the database is ahead of the pack, or holds tables of an
     application that were never adopted; MigrationError when a lock is not granted.
     """
@@ -42,7 +43,8 @@ def migrate(
         refuse_unadopted(connection, loaded)
         refuse_newer(connection, loaded)
         if dry_run:
-            return _dry_run(connection, loaded)
+            with one_at_a_time(database, wait):
+                return _dry_run(connection, loaded)
         with one_at_a_time(database, wait):
             revisions = _upgrade(connection, database, loaded)
             changes = retried(
@@ -93,7 +95,7 @@ def host_sql(pack: Pack) -> str | None:
 
 def refuse_unadopted(connection: Session, pack: Pack) -> None:
     """Raise DatabaseError when the application's tables are there and nobody has adopted them."""
-    if current(connection) or not (text := host_sql(pack)):
+    if is_adopted(connection, pack) or not (text := host_sql(pack)):
         return
     present = connection.values("tables_present", names=host_tables(text))
     if present:
@@ -108,6 +110,11 @@ def host_tables(text: str) -> list[str]:
     return re.findall(r"^create table (\w+)", text, re.M)
 
 
+def is_adopted(connection: Session, pack: Pack) -> bool:
+    """Say whether the pack's host revision was run or stamped."""
+    return first_revision(pack) not in (None, *pending_revisions(connection, pack))
+
+
 def refuse_newer(connection: Session, pack: Pack) -> None:
     """Raise DatabaseError when the database is at a revision that this package does not know."""
     known = {script.revision for script in _scripts(pack).walk_revisions()}
@@ -115,6 +122,12 @@ def refuse_newer(connection: Session, pack: Pack) -> None:
         raise DatabaseError(
             f"the database is at revision {', '.join(unknown)}, which this package does not know; "
             "upgrade trueup (pip install -U trueup), or name the pack it was migrated with"
+        )
+    deployed = connection.values("deployed_checks") if connection.value("has_trueup") else []
+    if deployed and not {check.name for check in pack.checks if not check.is_core} & set(deployed):
+        raise DatabaseError(
+            f"the database was migrated with another pack (its checks: {', '.join(deployed[:3])} ...); "
+            "name it with --pack or TRUEUP_PACK"
         )
 
 

@@ -21,13 +21,18 @@ class Change:
 
 @dataclass(frozen=True)
 class ObjectState:
-    """A view, function or trigger of ours; state is deployed, missing, different or disabled."""
+    """A view, function or trigger of ours; state is deployed, missing, different or disabled.
+
+    Not of the current release: deployed before a major upgrade of the server, so that
+    what the catalogue prints cannot be compared.
+    """
 
     kind: str
     identity: str
     file: str
     file_checksum: str
     state: str
+    is_current_release: bool
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class Check:
     description: str
     file: str
     checksum: str
+    is_core: bool
 
     @property
     def populations(self) -> list[Population]:
@@ -163,7 +164,7 @@ def load(root: Path | None = None) -> Pack:
     return pack
 
 
-def parse(name: str, text: str, file: str) -> Check:
+def parse(name: str, text: str, file: str, *, is_core: bool = False) -> Check:
     """Return the check that `text` describes; `file` is what errors name."""
     lines = text.splitlines()
 
@@ -209,7 +210,14 @@ def parse(name: str, text: str, file: str) -> Check:
         if not line.startswith("--"):
             break
         prose.append(line[2:].strip())
-    check = Check(name, **values, description=" ".join(prose).strip(), file=file, checksum=checksum(text))
+    check = Check(
+        name=name,
+        description=" ".join(prose).strip(),
+        file=file,
+        checksum=checksum(text),
+        is_core=is_core,
+        **values,
+    )
     if not re.search(rf"create\s+or\s+replace\s+view\s+trueup\.{name}\s+as\b", _COMMENT.sub("", text), re.I):
         raise CatalogError(f"{file}: no 'create or replace view trueup.{name} as' in this file")
     return check
@@ -228,7 +236,7 @@ def readable(path: Path) -> str:
 
 def _checks(root: Path) -> list[Check]:
     return [
-        parse(path.stem, readable(path), f"checks/{path.name}")
+        parse(path.stem, readable(path), f"checks/{path.name}", is_core=root == CORE)
         for path in sorted((root / "checks").glob("*.sql"))
     ]
 

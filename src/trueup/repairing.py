@@ -54,10 +54,10 @@ def repair(
     """Repair the violations of the checks named (default: all) and return what became of each.
 
     Either way it begins as a full `check` does, and files the alerts. Without `apply`, a
-    dry run: every repair is carried out and rolled back, so the answer is exact and the
-    application's tables stay as they are. With it, each entity is one transaction;
-    what cannot be corrected goes to trueup.manual_review_queue. Entities whose alert a
-    person has accepted are left alone.
+    dry run: every repair is carried out by itself and rolled back, so the application's
+    tables stay as they are; one that builds on another may be counted differently. With
+    it, each entity is one transaction; what cannot be corrected goes to
+    trueup.manual_review_queue. Entities whose alert a person has accepted are left alone.
 
     `max_changes` is the budget (default: 1,000, or 5 per cent of all entities if that is
     more). Raises RefusedError when more entities than that would be repaired: nothing is

@@ -181,8 +181,11 @@ def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
         version = connection.info.server_version // 10000
         connection.close()
         raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
-    # instants inside jsonb evidence are text: the same fault must read the same in every session
-    connection.execute("set timezone = 'UTC'")
+    # instants inside jsonb evidence are text: the same fault must read the same in every session;
+    # a role's statement_timeout must not end a validation, checks have a timeout of their own
+    connection.execute(
+        "select set_config('timezone', 'UTC', false), set_config('statement_timeout', '0', false)"
+    )
     return connection
 
 

@@ -118,7 +118,7 @@ select is(
 );
 
 -- a reference between companies counts, and is never copied
-select factory.legacy('appointments_call_id_fkey');
+select factory.legacy('appointments_company_id_call_id_fkey');
 select factory.company(2);
 select factory.call(id => 51);
 select factory.appointment(id => 61, company_id => 2, call_id => 51);

@@ -65,7 +65,7 @@ select throws_ok(
     'update public.appointments set call_id = 3 where id = 11',
     '23514', 'call 1 violates guard "call_backlink_broken"', 'nor does a re-assignment'
 );
-set constraints public.calls_appointment_id_fkey deferred;
+set constraints public.calls_company_id_appointment_id_fkey deferred;
 select throws_ok(
     'delete from public.appointments where id = 11',
     '23514', 'call 1 violates guard "call_backlink_broken"', 'nor does a hard delete'
@@ -80,7 +80,7 @@ alter table public.appointments enable trigger appointments_sync_calls_delete;
 
 -- check: of another call, of none, deleted, not there
 select factory.behind_the_back(true);
-select factory.legacy('calls_appointment_id_fkey');
+select factory.legacy('calls_company_id_appointment_id_fkey');
 update public.calls set appointment_id = 12 where id = 1;
 update public.calls set appointment_id = 13 where id in (3, 4);
 update public.calls set appointment_id = 99 where id = 2;

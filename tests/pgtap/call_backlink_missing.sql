@@ -36,7 +36,7 @@ select is(
 
 -- check
 select factory.behind_the_back(true);
-select factory.legacy('appointments_call_id_fkey');
+select factory.legacy('appointments_company_id_call_id_fkey');
 update public.calls set appointment_id = null where id in (1, 2, 5);
 select factory.appointment(id => 21, company_id => 2, call_id => 4);
 select factory.behind_the_back(false);

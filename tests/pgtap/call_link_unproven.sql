@@ -71,7 +71,7 @@ select throws_ok(
 );
 
 -- check
-select factory.legacy('calls_link_has_provenance', 'calls_link_confidence_bounded', 'calls_customer_id_fkey');
+select factory.legacy('calls_link_has_provenance', 'calls_link_confidence_bounded', 'calls_company_id_customer_id_fkey');
 select factory.call(id => 11, customer_id => 1, customer_link_status => 'linked', from_number => '+491701111111');
 select factory.call(
     id => 12, customer_id => 1, customer_link_status => 'linked', from_number => '+491701111111',

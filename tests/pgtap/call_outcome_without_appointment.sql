@@ -67,7 +67,7 @@ select throws_ok(
     'update public.appointments set call_id = 2 where id = 11',
     '23514', 'call 1 violates guard "call_outcome_without_appointment"', 'nor does a re-assignment'
 );
-set constraints public.calls_appointment_id_fkey deferred;
+set constraints public.calls_company_id_appointment_id_fkey deferred;
 select throws_ok(
     'delete from public.appointments where id = 11',
     '23514', 'call 1 violates guard "call_outcome_without_appointment"', 'nor does a hard delete'

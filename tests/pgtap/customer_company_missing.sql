@@ -18,9 +18,9 @@ select throws_ok(
 -- check
 select factory.behind_the_back(true);
 select factory.legacy(
-    'customers_company_known', 'calls_customer_id_fkey', 'appointments_customer_id_fkey',
+    'customers_company_known', 'calls_company_id_customer_id_fkey', 'appointments_company_id_customer_id_fkey',
     'calls_company_known',
-    'calls_company_id_fkey'
+    'calls_company_exists'
 );
 select factory.customer(id => i, company_id => null) from generate_series(11, 19) as i;
 update public.customers set deleted_at = '2025-10-21 09:00:00+00' where id = 12;
@@ -123,7 +123,7 @@ begin
     execute (
         select format('alter table public.calls add constraint %I foreign key %s not valid', ct.name, ct.definition)
         from trueup.constraints as ct
-        where ct.name = 'calls_customer_id_fkey'
+        where ct.name = 'calls_company_id_customer_id_fkey'
     );
 end;
 $$;
@@ -133,7 +133,7 @@ select r.* from trueup.apply_repair('customer_company_missing', 'customer', '21'
 select is((select a.outcome from applied as a), 'corrected', 'repaired by the engine');
 select set_eq(
     'select u.constraints_loosened from applied as a cross join trueup.undo_repair(a.repair_id) as u',
-    $$values ('{calls_customer_id_fkey}'::text[])$$,
+    $$values ('{calls_company_id_customer_id_fkey}'::text[])$$,
     'the repair can be undone; the foreign key is not valid, as before'
 );
 select is(

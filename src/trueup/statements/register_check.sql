@@ -1,10 +1,10 @@
 insert into trueup.checks as ch (
     name, invariant, severity, entity, changes, population, prevented, repair, cost,
-    description, file, checksum
+    description, file, checksum, is_core
 )
 values (
     %(name)s, %(invariant)s, %(severity)s, %(entity)s, %(changes)s, %(population)s, %(prevented)s,
-    %(repair)s, %(cost)s, %(description)s, %(file)s, %(checksum)s
+    %(repair)s, %(cost)s, %(description)s, %(file)s, %(checksum)s, %(is_core)s
 )
 on conflict (name) do update set
     invariant = excluded.invariant,
@@ -18,6 +18,7 @@ on conflict (name) do update set
     description = excluded.description,
     file = excluded.file,
     checksum = excluded.checksum,
+    is_core = excluded.is_core,
     is_active = true,
     definition_changed_at = case
         when ch.checksum = excluded.checksum and ch.is_active then ch.definition_changed_at

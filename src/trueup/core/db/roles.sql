@@ -5,7 +5,8 @@
 -- The roles cannot log in: grant them to your own. What they need on the application's
 -- tables is in the pack's db/roles.sql.
 --
---     trueup_owner      everything in schema trueup
+--     trueup_owner      reads and writes everything in schema trueup; migrations are run by the
+--                       owner of the application's tables
 --     trueup_runner     evaluates checks, files alerts, repairs
 --     trueup_reviewer   reads alerts and the queue, decides through functions
 --     trueup_app        hands work to the queue
@@ -64,7 +65,10 @@ begin
         trueup.guards,
         trueup.settings,
         trueup.repairs,
-        trueup.repair_changes
+        trueup.repair_changes,
+        trueup.constraints,
+        trueup.objects,
+        trueup.alembic_version
         to trueup_reviewer;
     grant select on
         trueup.data_consistency_alerts,
@@ -107,7 +111,14 @@ begin
         end if;
     end loop;
 
-    -- dashboards name tables without their schema
-    execute format('alter role trueup_dashboard in database %I set search_path = trueup, public', current_database());
+    -- dashboards name tables without their schema; only who may change the role can say so
+    begin
+        execute format(
+            'alter role trueup_dashboard in database %I set search_path = trueup, public', current_database()
+        );
+    exception
+        when insufficient_privilege then
+            null;
+    end;
 end;
 $$;

@@ -47,7 +47,7 @@ begin
     where cp.check_name = p_check and cp.entity_type = p_entity_type;
 
     begin
-        if v_key.table_name is not null then
+        if p_correct and v_key.table_name is not null then
             execute format(
                 'select 1 from %s as t where t.%I = $1::%s for no key update', v_key.table_name, v_key.key_column, v_key.key_type
             ) using p_entity_id;

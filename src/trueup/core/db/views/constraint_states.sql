@@ -19,6 +19,8 @@ select
     ct.check_name,
     ct.purpose,
     ct.definition_checksum,
+    ct.server_version,
+    ct.was_there,
     live.checksum as live_checksum,
     case
         when live.checksum is null then 'missing'

@@ -30,6 +30,7 @@ select
             )
             then 'disabled'
         else 'deployed'
-    end as state
+    end as state,
+    o.server_version = current_setting('server_version_num')::integer / 10000 as is_current_release
 from trueup.objects as o
 cross join lateral (select trueup.object_definition(o.kind, o.identity) as definition) as live;

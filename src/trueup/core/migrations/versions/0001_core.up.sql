@@ -45,6 +45,7 @@ create table trueup.checks (
     description text not null,
     file text not null,
     checksum text not null,
+    is_core boolean not null default false,
     is_active boolean not null default true,
     registered_at timestamptz not null default now(),
     definition_changed_at timestamptz not null default now(),
@@ -202,6 +203,8 @@ create table trueup.constraints (
     -- what the catalogue held when the constraint was added, and on which server version
     definition_checksum text,
     server_version integer,
+    -- the application had one of this name before us: it stays when we go
+    was_there boolean not null default false,
     constraint constraints_kind_known check (kind in ('check', 'foreign key', 'exclude', 'unique index', 'index'))
 );
 

@@ -1,0 +1,28 @@
+-- remember what the catalogue holds of constraints that are there and were never recorded, or
+-- were recorded by another release of the server; return the names of those we did not add
+with found as (
+    select cs.name, cs.live_checksum, cs.definition_checksum is null as was_there
+    from trueup.constraint_states as cs
+    where
+        cs.live_checksum is not null
+        and (
+            cs.definition_checksum is null
+            or cs.server_version <> current_setting('server_version_num')::integer / 10000
+        )
+),
+
+recorded as (
+    update trueup.constraints as ct
+    set
+        definition_checksum = f.live_checksum,
+        server_version = current_setting('server_version_num')::integer / 10000,
+        was_there = ct.was_there or f.was_there
+    from found as f
+    where ct.name = f.name
+    returning ct.name, f.was_there
+)
+
+select r.name
+from recorded as r
+where r.was_there
+order by r.name;
