@@ -12,7 +12,7 @@
 -- The same: from and to the same numbers, started within the setting
 -- duplicate_call_window, at least one of the two stored under an id temp_… . Both are
 -- listed. Two withheld callers are not the same caller, but one call stored twice is
--- withheld twice: the temporary id decides.
+-- withheld twice, which may be NULL twice: the temporary id decides.
 
 create or replace view trueup.call_duplicate as
 select
@@ -29,7 +29,7 @@ cross join lateral (
     from public.calls as t
     where
         t.company_id = c.company_id
-        and t.from_number = c.from_number
+        and (t.from_number = c.from_number or (t.from_number is null and c.from_number is null))
         and t.to_number = c.to_number
         and t.started_at > c.started_at - (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'

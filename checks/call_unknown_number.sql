@@ -4,7 +4,7 @@
 -- severity:    critical
 -- entity:      call
 -- changes:     calls.id
--- population:  calls where direction is distinct from 'outbound' and deleted_at is null
+-- population:  calls where lower(direction) is distinct from 'outbound' and deleted_at is null
 -- prevented:   constraint calls_company_id_phone_number_id_fkey
 -- repair:      review
 -- cost:        one pass over calls; one probe of phone_numbers_number_key each
@@ -26,5 +26,5 @@ from public.calls as c
 inner join public.phone_numbers as pn on c.to_number = pn.number
 where
     pn.company_id <> c.company_id
-    and c.direction is distinct from 'outbound'
+    and lower(c.direction) is distinct from 'outbound'
     and c.deleted_at is null;

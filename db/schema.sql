@@ -4805,7 +4805,7 @@ CREATE VIEW trueup.call_duplicate AS
    FROM (public.calls c
      CROSS JOIN LATERAL ( SELECT array_agg(t.id ORDER BY t.id) AS ids
            FROM public.calls t
-          WHERE ((t.company_id = c.company_id) AND (t.from_number = c.from_number) AND (t.to_number = c.to_number) AND (t.started_at > (c.started_at - ( SELECT (st.value)::interval AS value
+          WHERE ((t.company_id = c.company_id) AND ((t.from_number = c.from_number) OR ((t.from_number IS NULL) AND (c.from_number IS NULL))) AND (t.to_number = c.to_number) AND (t.started_at > (c.started_at - ( SELECT (st.value)::interval AS value
                    FROM trueup.settings st
                   WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at < (c.started_at + ( SELECT (st.value)::interval AS value
                    FROM trueup.settings st
@@ -4994,7 +4994,7 @@ CREATE VIEW trueup.call_unknown_number AS
     jsonb_build_object('to_number', trueup.masked(c.to_number), 'phone_number_id', pn.id, 'line_company_id', pn.company_id) AS evidence
    FROM (public.calls c
      JOIN public.phone_numbers pn ON ((c.to_number = pn.number)))
-  WHERE ((pn.company_id <> c.company_id) AND (c.direction IS DISTINCT FROM 'outbound'::text) AND (c.deleted_at IS NULL));
+  WHERE ((pn.company_id <> c.company_id) AND (lower(c.direction) IS DISTINCT FROM 'outbound'::text) AND (c.deleted_at IS NULL));
 
 CREATE VIEW trueup.call_value_unknown AS
  SELECT company_id,
