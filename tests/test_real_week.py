@@ -58,7 +58,8 @@ WEEKS = {
 def load(url: str, calls: list[dict[str, Any]]) -> None:
     """Store the calls as the application would have, without an end: the file has none."""
     rows = [
-        (c["call_id"], c["started_at"], c["duration_ms"], c["call_status"], c["disconnection_reason"]) for c in calls
+        (c["call_id"], c["started_at"], c["duration_ms"], c["call_status"], c["disconnection_reason"])
+        for c in calls
     ]
     with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
         cursor.execute("insert into public.companies (name) values ('one')")
@@ -81,7 +82,9 @@ def listed(url: str, check: str) -> set[str]:
 
 def counts(url: str) -> dict[str, int]:
     """Run every check; return the violations of each that has any."""
-    return {result.name: result.violations for result in trueup.check(database=url).results if result.violations}
+    return {
+        result.name: result.violations for result in trueup.check(database=url).results if result.violations
+    }
 
 
 @pytest.mark.parametrize("name", WEEKS)
@@ -142,7 +145,7 @@ def test_a_week_is_adopted_and_mended(name: str, legacy_database: str) -> None:
     # no call is lost, no instant and no duration invented
     told = sql(
         legacy_database,
-        "select retell_call_id, duration_ms, ended_at is null from public.calls order by retell_call_id collate \"C\"",
+        'select retell_call_id, duration_ms, ended_at is null from public.calls order by retell_call_id collate "C"',
     )
     assert told == sorted((c["call_id"], c["duration_ms"], True) for c in calls)
 

@@ -234,3 +234,15 @@ def test_a_disarmed_journal_stops_repairs(database: str) -> None:
     done = trueup.repair([CHECK], database=database, apply=True)
     assert done.checks[0].reasons[0][1] == "the repair changed nothing that the journal saw"
     assert sql(database, "select a.call_id from public.appointments as a") == [(None,)]
+
+
+def test_the_journal_is_listed_with_the_ids_that_undo_takes(database: str) -> None:
+    plant(database, ONE)
+    trueup.repair(database=database, apply=True)
+    entries = trueup.journal(database=database)
+    assert CHECK in {entry.check_name for entry in entries}
+    shown = run("repair", "--list", CHECK, url=database)
+    assert "call 1" in shown.stdout
+    trueup.undo(entries[0].id, database=database, actor="ada")
+    assert trueup.journal(database=database)[0].undone_by == "ada"
+    assert run("repair", "--list", "--apply", url=database).returncode == 2

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trueup.evaluation import check
     from trueup.inspection import catalog, status, verify
     from trueup.migration import migrate, rollback
-    from trueup.repairing import repair, undo
+    from trueup.repairing import journal, repair, undo
     from trueup.scaffold import init
 
 _FUNCTIONS = {
@@ -30,6 +30,7 @@ _FUNCTIONS = {
     "demo": "demonstration",
     "enforce": "enforcement",
     "init": "scaffold",
+    "journal": "repairing",
     "migrate": "migration",
     "repair": "repairing",
     "rollback": "migration",
@@ -48,6 +49,7 @@ __all__ = [
     "enforce",
     "errors",
     "init",
+    "journal",
     "migrate",
     "repair",
     "rollback",

@@ -198,12 +198,15 @@ def check(
 
 @cli.command(
     epilog="\b\nExamples:\n  trueup repair\n  trueup repair call_direction_missing --apply\n"
-    "  trueup repair --undo 17\n" + EXIT_CODES
+    "  trueup repair --list\n  trueup repair --undo 17\n" + EXIT_CODES
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=lambda *a: _names(*a))
 @database_option
 @pack_option
 @click.option("--apply", is_flag=True, help="Do it. Without it, every repair is tried and rolled back.")
+@click.option(
+    "--list", "listed", is_flag=True, help="List the newest applied repairs, with the ids that --undo takes."
+)
 @click.option("--undo", type=int, metavar="ID", help="Put back what the repair with this id changed.")
 @click.option(
     "--max-changes",
@@ -220,6 +223,7 @@ def repair(
     database: str | None,
     pack: Path | None,
     apply: bool,
+    listed: bool,
     undo: int | None,
     max_changes: int | None,
     timeout: str,
@@ -233,9 +237,35 @@ def repair(
     Images of all rows before and after, the evidence and the actor go to
     trueup.repairs. Exits with 1 when something critical was left to people.
     """
+    from trueup.repairing import journal
     from trueup.repairing import repair as run
     from trueup.repairing import undo as take_back
 
+    if listed:
+        if apply or undo is not None:
+            raise click.UsageError("--list goes with names of checks, and with neither --apply nor --undo")
+        entries = journal(names, database=database)
+        if form == "json":
+            print_json(entries)
+        else:
+            print_table(
+                ["id", "when", "check", "entity", "rows", "reason", "by", "undone by"],
+                [
+                    (
+                        e.id,
+                        e.repaired_at,
+                        e.check_name,
+                        f"{e.entity_type} {e.entity_id}",
+                        e.changed_rows,
+                        e.reason,
+                        e.actor,
+                        e.undone_by,
+                    )
+                    for e in entries
+                ],
+                right=["id", "rows"],
+            )
+        return
     if undo is not None:
         if names or apply:
             raise click.UsageError("--undo takes an id and neither names nor --apply")

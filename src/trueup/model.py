@@ -203,6 +203,22 @@ class Repairs:
 
 
 @dataclass(frozen=True)
+class JournalEntry:
+    """An applied repair: which entity, why, by whom, how many rows, and whether it was undone."""
+
+    id: int
+    repaired_at: datetime
+    check_name: str
+    entity_type: str
+    entity_id: str
+    reason: str
+    actor: str
+    changed_rows: int
+    undone_at: datetime | None
+    undone_by: str | None
+
+
+@dataclass(frozen=True)
 class Undone:
     """What an undo put back, and the constraints it had to set back to NOT VALID."""
 

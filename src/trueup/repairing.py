@@ -25,7 +25,7 @@ from trueup.evaluation import (
     require,
     silent,
 )
-from trueup.model import CheckRepairs, Outcome, Repairs, Run, Undone
+from trueup.model import CheckRepairs, JournalEntry, Outcome, Repairs, Run, Undone
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, Session, session
 
@@ -85,6 +85,12 @@ def repair(
             done = _repair_all(connection, run, chosen, loaded.repairs, actor, apply, progress)
             connection.run("record_repairs", run_id=run_id, repairs=json.dumps(_counts(done, apply)))
     return Repairs(run, apply, tuple(done))
+
+
+def journal(names: Iterable[str] = (), *, database: str | None = None, most: int = 20) -> list[JournalEntry]:
+    """Return the newest `most` applied repairs, of the checks named or of all, with the ids `undo` takes."""
+    with session(database, "repair --list") as connection:
+        return connection.rows("journal", JournalEntry, names=list(names), most=most)
 
 
 def undo(repair_id: int, *, database: str | None = None, actor: str | None = None) -> Undone:
