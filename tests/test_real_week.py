@@ -131,7 +131,8 @@ def test_a_week_is_adopted_and_mended(name: str, legacy_database: str) -> None:
     assert listed(legacy_database, "call_stuck_ongoing") == stuck
     assert after["call_status_unknown"] == len(person)
     assert listed(legacy_database, "call_id_malformed") == malformed
-    assert "call_direction_missing" not in after
+    # a row that no constraint accepts as it is takes no other correction before a person has decided
+    assert listed(legacy_database, "call_direction_missing") == set(person)
     waiting = dict(
         sql(
             legacy_database,
@@ -154,3 +155,14 @@ def test_a_week_is_adopted_and_mended(name: str, legacy_database: str) -> None:
     trueup.repair(database=legacy_database, apply=True)
     assert value(legacy_database, "select count(*) from trueup.repairs") == done
     assert counts(legacy_database) == after
+
+    # a person decides; then the rest of those rows is mended, too
+    sql(
+        legacy_database,
+        "update public.calls set status = 'ended' where retell_call_id = any(%s)",
+        list(person),
+    )
+    trueup.repair(database=legacy_database, apply=True)
+    decided = counts(legacy_database)
+    assert not decided.keys() & {"call_status_unknown", "call_direction_missing", "call_link_status_wrong"}
+    assert decided["call_stuck_ongoing"] == week.stuck
