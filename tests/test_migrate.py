@@ -13,7 +13,7 @@ from conftest import Databases
 from helpers import eventually, run, sql, value
 
 import trueup
-from trueup import locks, migration
+from trueup import locks, migration, server
 from trueup.errors import MigrationError
 from trueup.model import Migration
 
@@ -128,7 +128,19 @@ def test_the_dry_run_is_what_psql_would_need(databases: Databases, tmp_path: Pat
             return
         script = tmp_path / "migrate.sql"
         script.write_text(dry.stdout)
-        subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", script], check=True)
+        subprocess.run(
+            [
+                server.find_binaries().directory / "psql",
+                "-qX",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                url,
+                "-f",
+                script,
+            ],
+            check=True,
+        )
         assert trueup.verify(database=url).ok
         assert trueup.migrate(database=url).changes == ()
         if state == "empty":
