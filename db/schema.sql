@@ -1317,6 +1317,7 @@ $$;
 CREATE FUNCTION trueup.file_violations(p_run_id bigint, p_check text, p_most bigint, OUT superseded boolean, OUT flooded boolean, OUT violations bigint, OUT opened bigint, OUT reopened bigint, OUT resolved bigint) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 declare
     v_run trueup.check_runs;
@@ -1884,17 +1885,20 @@ declare
     v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
 begin
     if v_before is distinct from v_after then
+        -- the parameter alone proves nothing: the repair it names must be under way in this
+        -- transaction, which nobody else sees while its reason is still empty
         insert into trueup.repair_changes
             (repair_id, table_name, key_column, key_value, operation, before, after)
-        values (
-            current_setting('trueup.repair_id')::bigint,
+        select
+            r.id,
             format('%I.%I', tg_table_schema, tg_table_name),
             tg_argv[0],
             coalesce(v_after, v_before) ->> tg_argv[0],
             lower(tg_op),
             v_before,
             v_after
-        );
+        from trueup.repairs as r
+        where r.id = current_setting('trueup.repair_id')::bigint and r.reason = '';
     end if;
     return null;
 end;
@@ -2001,6 +2005,28 @@ begin
     end if;
 
     return v_alert;
+end;
+$$;
+
+CREATE FUNCTION trueup.loosen_constraint(p_name text, p_away boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_constraint trueup.constraints;
+begin
+    select ct.* into strict v_constraint
+    from trueup.constraints as ct
+    where ct.name = p_name and ct.kind in ('check', 'foreign key');
+
+    if p_away then
+        execute format('alter table %s drop constraint %I', v_constraint.table_name, p_name);
+    else
+        execute format(
+            'alter table %s add constraint %I %s %s not valid',
+            v_constraint.table_name, p_name, v_constraint.kind, v_constraint.definition
+        );
+    end if;
 end;
 $$;
 
@@ -3798,7 +3824,11 @@ begin
             using errcode = 'TU003', detail = format('By %s at %s.', v_repair.undone_by, v_repair.undone_at);
     end if;
 
-    perform set_config('trueup.undo', 'on', true);
+    -- trueup.undoing() believes the setting only together with this row, which nobody else can write
+    update trueup.repairs as r
+    set undone_at = now(), undone_by = p_actor
+    where r.id = p_repair_id;
+    perform set_config('trueup.undo', p_repair_id::text, true);
 
     for v_change in
         select rc.* from trueup.repair_changes as rc where rc.repair_id = p_repair_id order by rc.id desc
@@ -3881,7 +3911,7 @@ begin
             -- again. ALTER TABLE is refused while deferred checks of rows are waiting.
             set constraints all immediate;
             set constraints all deferred;
-            execute format('alter table %s drop constraint %I', v_registered.table_name, v_constraint);
+            perform trueup.loosen_constraint(v_constraint, true);
             constraints_loosened := constraints_loosened || v_constraint;
         end loop;
         rows_restored := rows_restored + 1;
@@ -3889,25 +3919,28 @@ begin
 
     set constraints all immediate;
     set constraints all deferred;
-    for v_registered in
-        select ct.* from trueup.constraints as ct where ct.name = any(constraints_loosened)
-    loop
-        execute format(
-            'alter table %s add constraint %I %s %s not valid',
-            v_registered.table_name, v_registered.name, v_registered.kind, v_registered.definition
-        );
-    end loop;
-
-    update trueup.repairs as r
-    set undone_at = clock_timestamp(), undone_by = p_actor
-    where r.id = p_repair_id;
+    perform trueup.loosen_constraint(l.name, false) from unnest(constraints_loosened) as l (name);
     perform set_config('trueup.undo', '', true);
 end;
 $_$;
 
 CREATE FUNCTION trueup.undoing() RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN COALESCE((current_setting('trueup.undo'::text, true) = 'on'::text), false);
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_repair_id text := coalesce(current_setting('trueup.undo', true), '');
+begin
+    if v_repair_id !~ '^[0-9]{1,18}$' then
+        return false;
+    end if;
+    return exists (
+        select 1
+        from trueup.repairs as r
+        where r.id = v_repair_id::bigint and r.undone_at = now()
+    );
+end;
+$_$;
 
 CREATE FUNCTION trueup.unused_idempotency_key(p_company_id bigint, p_service_id bigint, p_staff_id bigint, p_customer_id bigint, p_call_id bigint, p_starts_at timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql
@@ -5977,7 +6010,7 @@ CREATE TRIGGER calls_fill_appointment BEFORE INSERT OR UPDATE OF appointment_mad
 
 CREATE TRIGGER calls_fill_customer_link_insert BEFORE INSERT ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.calls_fill_customer_link();
 
-CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE ON public.calls FOR EACH ROW WHEN ((((((((((old.company_id IS DISTINCT FROM new.company_id) OR (old.customer_id IS DISTINCT FROM new.customer_id)) OR (old.customer_name IS DISTINCT FROM new.customer_name)) OR (old.from_number IS DISTINCT FROM new.from_number)) OR (old.customer_link_status IS DISTINCT FROM new.customer_link_status)) OR (old.customer_link_method IS DISTINCT FROM new.customer_link_method)) OR (old.customer_link_confidence IS DISTINCT FROM new.customer_link_confidence)) OR (old.customer_linked_at IS DISTINCT FROM new.customer_linked_at)) OR ((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL))))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
+CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((old.company_id IS DISTINCT FROM new.company_id) OR (old.customer_id IS DISTINCT FROM new.customer_id) OR (old.customer_name IS DISTINCT FROM new.customer_name) OR (old.from_number IS DISTINCT FROM new.from_number) OR (old.customer_link_status IS DISTINCT FROM new.customer_link_status) OR (old.customer_link_method IS DISTINCT FROM new.customer_link_method) OR (old.customer_link_confidence IS DISTINCT FROM new.customer_link_confidence) OR (old.customer_linked_at IS DISTINCT FROM new.customer_linked_at) OR ((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL))))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
 
 CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
 

@@ -208,3 +208,28 @@ def schema(url: str) -> str:
     text = write_schema.cleaned(write_schema.dump(url))
     # the order of columns in pg_dump follows creation; names are what is compared
     return "\n".join(sorted(re.split(r"\n\n+", text)))
+
+
+def test_a_restored_database_verifies(databases: Databases) -> None:
+    """What pg_dump writes and psql reads again is, to the letter, what was deployed."""
+    programs = server.find_binaries(databases.server.version).directory
+    source = databases.server.url(databases.migrated())
+    name = databases.create("template1")
+    url = databases.server.url(name)
+    try:
+        dumped = subprocess.run(
+            [programs / "pg_dump", "--exclude-schema=tap", "--exclude-schema=factory", "-d", source],
+            capture_output=True,
+            check=True,
+        ).stdout
+        subprocess.run(
+            [programs / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", url],
+            input=dumped,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        assert trueup.verify(database=url).problems == ()
+        assert trueup.check(["guard_disarmed"], database=url).violations == 0
+        assert trueup.migrate(database=url).changes == ()
+    finally:
+        databases.drop(name)

@@ -126,13 +126,14 @@ create or replace trigger calls_fill_customer_link_update
     before update on public.calls
     for each row
     when (
-        (
-            old.company_id, old.customer_id, old.customer_name, old.from_number, old.customer_link_status,
-            old.customer_link_method, old.customer_link_confidence, old.customer_linked_at
-        ) is distinct from (
-            new.company_id, new.customer_id, new.customer_name, new.from_number, new.customer_link_status,
-            new.customer_link_method, new.customer_link_confidence, new.customer_linked_at
-        )
+        old.company_id is distinct from new.company_id
+        or old.customer_id is distinct from new.customer_id
+        or old.customer_name is distinct from new.customer_name
+        or old.from_number is distinct from new.from_number
+        or old.customer_link_status is distinct from new.customer_link_status
+        or old.customer_link_method is distinct from new.customer_link_method
+        or old.customer_link_confidence is distinct from new.customer_link_confidence
+        or old.customer_linked_at is distinct from new.customer_linked_at
         or (
             new.customer_link_status = 'linked'
             and (

@@ -6,6 +6,7 @@ Nothing is imported before the command that needs it, so that `trueup --help` is
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -509,8 +510,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    # what is open is closed on the way out: a demo's server, a transaction
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        cli.main(args=["--debug", *words] if debug else words, prog_name="trueup")
+        sys.exit(
+            cli.main(args=["--debug", *words] if debug else words, prog_name="trueup", standalone_mode=False)
+        )
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("trueup: interrupted", err=True)
+        sys.exit(130)
     except TrueupError as error:
         if debug:
             raise
@@ -519,6 +530,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if debug:
+            raise
+        click.echo(f"trueup: {error.filename or 'output'}: {error.strerror or error}", err=True)
+        sys.exit(3)
 
 
 def _names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -76,7 +76,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right:
         table.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else _cell(cell)) for cell in row))
-    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=10_000)
+    console = (
+        Console(highlight=False)
+        if sys.stdout and sys.stdout.isatty()
+        else Console(highlight=False, width=10_000)
+    )
     with console.capture() as captured:
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
@@ -93,7 +97,7 @@ def _cell(value: Any) -> str:
 @contextmanager
 def shown_progress(verb: str) -> Iterator[Progress]:
     """Show progress on standard error: a bar on a terminal, a plain line now and then otherwise."""
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
@@ -110,6 +112,7 @@ def demo(*, keep: Path | None = None, progress: Progress = silent) -> Demo:
                     f"`trueup server start --data {keep}`"
                 )
             running = server.start(keep)
+            stack.push(_unfinished(keep))
         else:
             running = stack.enter_context(server.temporary())
         step(1)
@@ -153,6 +156,17 @@ def demo(*, keep: Path | None = None, progress: Progress = silent) -> Demo:
             url if keep else None,
             shlex.join(running.psql_command(DATABASE)) if keep else None,
         )
+
+
+def _unfinished(keep: Path) -> Callable[..., None]:
+    """Return what leaves nothing behind when the demo does not reach its end."""
+
+    def leave(kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            server.stop(keep, "immediate")
+            shutil.rmtree(keep, ignore_errors=True)
+
+    return leave
 
 
 def story(done: Demo) -> str:

@@ -58,8 +58,7 @@ def enforce(
     wanted = set(names)
     with session(database, "enforce") as connection:
         require(connection, loaded)
-        constraints = connection.rows("constraint_states", ConstraintState)
-        guards = connection.rows("guard_modes", _Guard)
+        constraints, guards = _now(connection)
         known = {c.name for c in constraints} | {g.name for g in guards} | {c.name for c in loaded.checks}
         if unknown := wanted - known:
             raise NotFoundError(
@@ -68,6 +67,8 @@ def enforce(
         counts: dict[str, int] = {}
         changes = []
         with one_at_a_time(database, wait):
+            # what another migration did while this one waited
+            constraints, guards = _now(connection)
             for constraint in constraints:
                 if not wanted or {constraint.name, constraint.check_name} & wanted:
                     changes.append(_constraint(connection, constraint, counts, dry_run))
@@ -75,6 +76,10 @@ def enforce(
                 if not wanted or guard.name in wanted:
                     changes.append(_guard(connection, guard, counts, dry_run))
     return changes
+
+
+def _now(connection: Session) -> tuple[list[ConstraintState], list[_Guard]]:
+    return connection.rows("constraint_states", ConstraintState), connection.rows("guard_modes", _Guard)
 
 
 def _constraint(connection: Session, state: ConstraintState, counts: dict[str, int], dry_run: bool) -> Change:

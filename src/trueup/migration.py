@@ -40,8 +40,8 @@ def migrate(
     loaded = packs.load(pack)
     with session(database, "migrate") as connection:
         _refuse_read_only(connection)
-        refuse_unadopted(connection, loaded)
         refuse_newer(connection, loaded)
+        refuse_unadopted(connection, loaded)
         if dry_run:
             with one_at_a_time(database, wait):
                 return _dry_run(connection, loaded)

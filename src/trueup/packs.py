@@ -24,6 +24,9 @@ REPAIRS = ("automatic", "evidence", "review")
 # in the order in which unrelated files are deployed
 FOLDERS = ("db/functions", "db/views", "checks", "db/repairs", "triggers", "db/dashboards")
 
+# trueup.violations_of_<entity> must be an identifier of PostgreSQL
+LONGEST_ENTITY = 63 - len("violations_of_")
+
 _KEY_LINE = re.compile(r"^-- (?P<key>[a-z_]+):\s*(?P<value>.*)$")
 _MORE_LINE = re.compile(r"^-- {8,}(?P<value>\S.*)$")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
@@ -205,6 +208,12 @@ def parse(name: str, text: str, file: str, *, is_core: bool = False) -> Check:
         raise wrong(_line_of(lines, "repair"), f"repair must be one of {', '.join(REPAIRS)}")
     if values["population"] != "none" and values["population"].count(";") != values["entity"].count(","):
         raise wrong(_line_of(lines, "population"), "one population, separated by ';', for each entity")
+    for entity in values["entity"].split(","):
+        if not _IDENTIFIER.fullmatch(entity.strip()) or len(entity.strip()) > LONGEST_ENTITY:
+            raise wrong(
+                _line_of(lines, "entity"),
+                f"an entity is named in lower case with underscores, at most {LONGEST_ENTITY} characters",
+            )
     prose = []
     for line in lines[number - 1 :]:
         if not line.startswith("--"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from trueup.evaluation import (
 )
 from trueup.model import CheckRepairs, JournalEntry, Outcome, Repairs, Run, Undone
 from trueup.packs import Check
-from trueup.store import LOCK_TIMEOUT, Session, session
+from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session
 
 MAX_CHANGES = 1000
 MAX_SHARE = 0.05
@@ -82,7 +83,12 @@ def repair(
             run = file(
                 connection, run_id, "repair", snapshot, results, max_alerts=max_alerts, examples=EXAMPLES
             )
-            done = _repair_all(connection, run, chosen, loaded.repairs, actor, apply, progress)
+            try:
+                done = _repair_all(connection, run, chosen, loaded.repairs, actor, apply, progress)
+            except BaseException:
+                with suppress(ServerSaid):
+                    connection.run("interrupt_repairs", run_id=run_id)
+                raise
             connection.run("record_repairs", run_id=run_id, repairs=json.dumps(_counts(done, apply)))
     return Repairs(run, apply, tuple(done))
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from trueup.errors import UsageError
+from trueup.packs import LONGEST_ENTITY
 from trueup.store import quoted, session
 
 
@@ -47,12 +48,14 @@ def init(directory: Path, *, table: str, column: str | None = None, database: st
         raise UsageError(f"no table is called {table} in this database; write it as schema.table")
     if found.key_column is None:
         raise UsageError(f"{table} has no primary key of one column: a check names rows by such a key")
+    if any(character in name for name in (found.table_name, column or "") for character in ";'\\\n"):
+        raise UsageError(f"{table}: the header of a check cannot hold a name with ; ' \\ or a line break")
     if column is not None and column not in found.columns:
         raise UsageError(f"{table} has no column {column}; it has {', '.join(found.columns)}")
     chosen = column or next(
         (name for name in found.nullable_columns if name != "company_id"), found.columns[-1]
     )
-    entity = re.sub(r"\W", "_", found.table_name.lower())
+    entity = re.sub(r"\W", "_", found.table_name.lower())[:LONGEST_ENTITY]
     check = re.sub(r"\W", "_", f"{entity}_{chosen}_missing".lower())[:63]
     values = {
         "check": check,

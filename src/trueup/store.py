@@ -211,9 +211,15 @@ def explained(error: psycopg.Error) -> TrueupError:
             f"the database is read only ({message}); connect to the primary, or to a session without "
             "default_transaction_read_only"
         )
+    if state == "42501" and "must be owner" in message:
+        return DatabaseError(
+            f"{message}; connect as the role that owns the application's tables (db/README.md)"
+        )
     if state == "42501":
         return DatabaseError(f"{message}; connect as a role that may, see db/roles.sql")
-    if state in ("3F000", "42P01", "42883") and "trueup." in message:
+    if state in ("3F000", "42P01", "42883", "42703") and re.search(
+        r'trueup\.|"trueup"|column \w+\.', message
+    ):
         return DatabaseError(
             f"this database has no complete trueup ({message}); run `trueup migrate`, or `trueup adopt` "
             "first when it holds tables of an application"
@@ -248,5 +254,5 @@ def literal(value: str) -> str:
 
 def _brief(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    kept = re.sub(r"(?i)password=\S+", "password=***", lines[-1] if lines else "no reason given")
+    kept = re.sub(r"(?i)password=\S+", "password=***", "; ".join(lines) or "no reason given")
     return kept.removeprefix("connection failed: ")

@@ -9,5 +9,5 @@ where
     pn.nspname = 'trueup'
     and not t.tgisinternal
     and t.tgparentid = 0
-    and not (t.tgname || ' on ' || tn.nspname || '.' || tc.relname) = any(%(known)s::text[])
+    and not (t.tgname || ' on ' || format('%%I.%%I', tn.nspname, tc.relname)) = any(%(known)s::text[])
 order by table_name, name;

@@ -111,14 +111,20 @@ begin
         end if;
     end loop;
 
-    -- dashboards name tables without their schema; only who may change the role can say so
-    begin
-        execute format(
-            'alter role trueup_dashboard in database %I set search_path = trueup, public', current_database()
-        );
-    exception
-        when insufficient_privilege then
-            null;
-    end;
+    -- dashboards name tables without their schema; a setting of a role is not inherited, so
+    -- every login that is a member gets its own, and only who may change it can say so
+    for r in
+        select m.rolname as name
+        from pg_catalog.pg_auth_members as am
+        inner join pg_catalog.pg_roles as m on am.member = m.oid
+        where am.roleid = 'trueup_dashboard'::regrole and m.rolcanlogin
+    loop
+        begin
+            execute format('alter role %I in database %I set search_path = trueup, public', r.name, current_database());
+        exception
+            when insufficient_privilege then
+                raise warning 'search_path of role % was not set: have its owner set it to trueup, public', r.name;
+        end;
+    end loop;
 end;
 $$;

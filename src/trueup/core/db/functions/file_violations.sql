@@ -28,6 +28,8 @@ create or replace function trueup.file_violations(
     returns record
     language plpgsql
     set search_path = ''
+    -- a plan made while the alerts were few would be kept for the checks after it
+    set plan_cache_mode = 'force_custom_plan'
 as $$
 declare
     v_run trueup.check_runs;

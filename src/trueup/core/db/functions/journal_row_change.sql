@@ -15,17 +15,20 @@ declare
     v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
 begin
     if v_before is distinct from v_after then
+        -- the parameter alone proves nothing: the repair it names must be under way in this
+        -- transaction, which nobody else sees while its reason is still empty
         insert into trueup.repair_changes
             (repair_id, table_name, key_column, key_value, operation, before, after)
-        values (
-            current_setting('trueup.repair_id')::bigint,
+        select
+            r.id,
             format('%I.%I', tg_table_schema, tg_table_name),
             tg_argv[0],
             coalesce(v_after, v_before) ->> tg_argv[0],
             lower(tg_op),
             v_before,
             v_after
-        );
+        from trueup.repairs as r
+        where r.id = current_setting('trueup.repair_id')::bigint and r.reason = '';
     end if;
     return null;
 end;

@@ -37,7 +37,11 @@ begin
             using errcode = 'TU003', detail = format('By %s at %s.', v_repair.undone_by, v_repair.undone_at);
     end if;
 
-    perform set_config('trueup.undo', 'on', true);
+    -- trueup.undoing() believes the setting only together with this row, which nobody else can write
+    update trueup.repairs as r
+    set undone_at = now(), undone_by = p_actor
+    where r.id = p_repair_id;
+    perform set_config('trueup.undo', p_repair_id::text, true);
 
     for v_change in
         select rc.* from trueup.repair_changes as rc where rc.repair_id = p_repair_id order by rc.id desc
@@ -120,7 +124,7 @@ begin
             -- again. ALTER TABLE is refused while deferred checks of rows are waiting.
             set constraints all immediate;
             set constraints all deferred;
-            execute format('alter table %s drop constraint %I', v_registered.table_name, v_constraint);
+            perform trueup.loosen_constraint(v_constraint, true);
             constraints_loosened := constraints_loosened || v_constraint;
         end loop;
         rows_restored := rows_restored + 1;
@@ -128,18 +132,7 @@ begin
 
     set constraints all immediate;
     set constraints all deferred;
-    for v_registered in
-        select ct.* from trueup.constraints as ct where ct.name = any(constraints_loosened)
-    loop
-        execute format(
-            'alter table %s add constraint %I %s %s not valid',
-            v_registered.table_name, v_registered.name, v_registered.kind, v_registered.definition
-        );
-    end loop;
-
-    update trueup.repairs as r
-    set undone_at = clock_timestamp(), undone_by = p_actor
-    where r.id = p_repair_id;
+    perform trueup.loosen_constraint(l.name, false) from unnest(constraints_loosened) as l (name);
     perform set_config('trueup.undo', '', true);
 end;
 $$;

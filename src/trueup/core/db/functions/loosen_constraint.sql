@@ -1,0 +1,28 @@
+-- loosen_constraint(name, away): take a registered CHECK or foreign key away, put it back NOT VALID
+--
+-- For undo_repair, whose caller need not own the table. Knows only constraints that the
+-- revisions registered; on a table it takes ACCESS EXCLUSIVE until the transaction ends.
+
+create or replace function trueup.loosen_constraint(p_name text, p_away boolean)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+declare
+    v_constraint trueup.constraints;
+begin
+    select ct.* into strict v_constraint
+    from trueup.constraints as ct
+    where ct.name = p_name and ct.kind in ('check', 'foreign key');
+
+    if p_away then
+        execute format('alter table %s drop constraint %I', v_constraint.table_name, p_name);
+    else
+        execute format(
+            'alter table %s add constraint %I %s %s not valid',
+            v_constraint.table_name, p_name, v_constraint.kind, v_constraint.definition
+        );
+    end if;
+end;
+$$;

@@ -1,0 +1,155 @@
+"""What the roles may do, and what nobody may: section 9 of the design."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from conftest import Databases
+from helpers import plant, run, sql, value
+
+import trueup
+
+ONE = """
+select factory.company(1);
+select factory.call(id => 1, booking_id => 'uid-1', appointment_made => true, session_outcome => 'appointment_booked');
+select factory.appointment(id => 11, call_id => null, calcom_booking_uid => 'uid-1', status => 'completed');
+"""
+
+
+class Logins:
+    """Makes logins for one database and takes them away again."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.made: list[str] = []
+
+    def __call__(self, member_of: str | None = None) -> str:
+        """Return a URL for a new login, a member of a role of ours or of none."""
+        name = f"{value(self.url, 'select current_database()')}_{len(self.made)}"
+        sql(self.url, f"create role {name} login" + (f" in role {member_of}" if member_of else ""))
+        self.made.append(name)
+        return self.url.replace("postgres@", f"{name}@")
+
+
+@pytest.fixture
+def login(database: str) -> Iterator[Logins]:
+    made = Logins(database)
+    yield made
+    for name in made.made:
+        sql(database, f"drop owned by {name}; drop role {name}")
+
+
+def test_the_runner_checks_repairs_and_undoes(database: str, login: Logins) -> None:
+    runner = login("trueup_runner")
+    plant(database, ONE)
+    assert run("check", url=runner).returncode == 1
+    assert run("repair", "--apply", url=runner).returncode == 0
+    assert trueup.check(database=runner).violations == 0
+    for entry in trueup.journal(database=runner):
+        trueup.undo(entry.id, database=runner)
+    assert value(database, "select call_id is null from public.appointments")
+
+
+def test_the_runner_undoes_what_a_constraint_refuses(database: str, login: Logins) -> None:
+    """The legacy row went when the constraint came; undo brings it back and says so."""
+    runner = login("trueup_runner")
+    plant(
+        database,
+        "select factory.company(1); select factory.legacy('calls_direction_known'); "
+        "select factory.call(id => 1, direction => null)",
+    )
+    trueup.migrate(database=database)
+    trueup.repair(["call_direction_missing"], database=runner, apply=True)
+    trueup.enforce(database=database)
+    undone = trueup.undo(trueup.journal(database=runner)[0].id, database=runner)
+    assert undone.constraints_loosened == ["calls_direction_known"]
+    assert value(database, "select direction is null from public.calls where id = 1")
+    assert trueup.verify(database=database).ok
+
+
+def test_the_runner_cannot_migrate_and_is_told_who_can(database: str, login: Logins) -> None:
+    runner = login("trueup_runner")
+    sql(database, "drop trigger calls_fill_direction on public.calls")
+    done = run("migrate", url=runner)
+    assert done.returncode == 4
+    assert "permission denied" in done.stderr or "must be owner" in done.stderr
+
+
+def test_an_application_needs_no_right_of_ours(database: str, login: Logins) -> None:
+    """Its role knows nothing of schema trueup; triggers complete, observe and refuse all the same."""
+    application = login()
+    name = login.made[0]
+    sql(database, f"grant select, insert, update, delete on all tables in schema public to {name}")
+    sql(database, "select factory.company(1)")
+    sql(
+        application,
+        "insert into public.calls (company_id, retell_call_id, to_number, booking_confirmed) values (1, 'call_1', 'x', true)",
+    )
+    assert value(database, "select direction from public.calls") == "inbound"
+    alert = sql(
+        database,
+        "select al.alert_type, al.metadata -> 'written_by' ->> 'role' from trueup.data_consistency_alerts as al",
+    )
+    assert alert == [("call_booked_without_appointment", name)]
+    trueup.guards.set_mode("call_booked_without_appointment", "enforce", database=database)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        sql(
+            application,
+            "insert into public.calls (company_id, retell_call_id, booking_confirmed) values (1, 'call_2', true)",
+        )
+
+
+@pytest.mark.parametrize("parameter", ["trueup.undo", "trueup.repair_id"])
+def test_a_parameter_opens_no_back_door(database: str, login: Logins, parameter: str) -> None:
+    """Any session may set a parameter: by itself it neither silences a guard nor writes a journal."""
+    plant(database, ONE)
+    trueup.repair(database=database, apply=True)
+    application = login()
+    sql(database, f"grant select, insert, update on all tables in schema public to {login.made[0]}")
+    trueup.guards.set_mode("call_outcome_without_appointment", "enforce", database=database)
+    plant(database, "select factory.call(id => 2, direction => 'inbound')")
+    journal = "select count(*) from trueup.repair_changes"
+    before = value(database, journal)
+    repair_id = value(database, "select max(id) from trueup.repairs")
+    for setting in ("on", str(repair_id)):
+        if parameter == "trueup.repair_id" and setting == "on":
+            continue
+        with psycopg.connect(application) as connection:
+            connection.execute(f"set local {parameter} = '{setting}'".encode())
+            connection.execute("update public.calls set session_outcome = 'appointment_booked' where id = 2")
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.commit()
+    assert value(database, journal) == before
+
+
+def test_a_dashboards_login_gets_its_search_path(databases: Databases, database: str, login: Logins) -> None:
+    dashboard = login("trueup_dashboard")
+    trueup.migrate(database=database)
+    sql(dashboard, "select count(*) as pending_reviews from manual_review_queue where status = 'pending'")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        sql(dashboard, "select from_number from calls")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        sql(dashboard, "select * from repair_changes")
+
+
+def test_a_reviewer_decides_through_functions_only(database: str, login: Logins) -> None:
+    reviewer = login("trueup_reviewer")
+    plant(
+        database,
+        "select factory.company(1); "
+        "select factory.call(id => 1, appointment_made => true, session_outcome => 'appointment_rescheduled')",
+    )
+    trueup.repair(database=database, apply=True)
+    item = trueup.review.next_item("ann", database=reviewer)
+    assert item is not None
+    trueup.review.dismiss(item.id, item.claim_token, "known", database=reviewer)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        sql(reviewer, "update trueup.manual_review_queue set status = 'pending'")
+    for call in (
+        "trueup.set_guard_mode('call_made_without_appointment', 'off')",
+        "trueup.file_alert('a', 'b', 'c', 'd', 'e', '{}')",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            sql(reviewer, f"select {call}")
