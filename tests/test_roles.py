@@ -142,9 +142,9 @@ def test_a_reviewer_decides_through_functions_only(database: str, login: Logins)
         "select factory.call(id => 1, appointment_made => true, session_outcome => 'appointment_rescheduled')",
     )
     trueup.repair(database=database, apply=True)
-    item = trueup.review.next_item("ann", database=reviewer)
-    assert item is not None
-    trueup.review.dismiss(item.id, item.claim_token, "known", database=reviewer)
+    claim = trueup.review.next_item("ann", database=reviewer)
+    assert claim is not None
+    trueup.review.dismiss(claim.item.id, claim.token, "known", database=reviewer)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         sql(reviewer, "update trueup.manual_review_queue set status = 'pending'")
     for call in (
