@@ -530,10 +530,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except OSError as error:
+    except Exception as error:  # whatever it is, a terminal gets a line and not a traceback
         if debug:
             raise
-        click.echo(f"trueup: {error.filename or 'output'}: {error.strerror or error}", err=True)
+        if isinstance(error, OSError):
+            text = f"{error.filename or 'output'}: {error.strerror or error}"
+        else:
+            text = f"a fault of trueup's own, {type(error).__name__}: {error}; --debug shows where"
+        click.echo(f"trueup: {text}", err=True)
         sys.exit(3)
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 from xml.sax.saxutils import escape, quoteattr
 
 from trueup.model import Run
@@ -30,7 +29,7 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Decimal):
         return float(value)
-    return str(value) if isinstance(value, UUID) else value
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def as_json(value: Any) -> str:
