@@ -174,3 +174,15 @@ from unnest(array[
     'companies', 'branches', 'staff', 'services', 'phone_numbers', 'customers', 'calls', 'appointments',
     'appointment_modifications'
 ]) as t (name);
+
+-- an undo under way in this transaction, as trueup.undo_repair begins one
+create or replace function factory.undoing(p_on boolean) returns void language plpgsql as $$
+declare
+    v_repair_id bigint;
+begin
+    insert into trueup.repairs (check_name, entity_type, entity_id, reason, undone_at)
+    values ('test', 'test', '0', 'test', now())
+    returning id into v_repair_id;
+    perform set_config('trueup.undo', case when p_on then v_repair_id::text else '' end, true);
+end;
+$$;

@@ -55,7 +55,7 @@ select is_empty('select * from trueup.appointment_cancel_contradicts', 'nothing 
 
 -- an undo restores the row as it was, and nothing completes it again
 savepoint before_undo;
-select set_config('trueup.undo', 'on', true);
+select factory.undoing(true);
 select throws_ok(
     $$update public.appointments set status = 'cancelled' where id = 15$$,
     '23514', null, 'an undo is not completed'

@@ -70,7 +70,7 @@ select isnt(
 savepoint before_undo;
 set constraints all immediate;
 select factory.legacy('appointments_retell_has_key');
-select set_config('trueup.undo', 'on', true);
+select factory.undoing(true);
 update public.appointments set idempotency_key = null where id = 16;
 select is(
     (select a.idempotency_key from public.appointments as a where a.id = 16), null, 'an undo is not completed'

@@ -125,7 +125,7 @@ select factory.appointment(id => 61, company_id => 2, call_id => 51);
 select is(pg_temp.says(51), 't - linked t appointment_booked', 'a row of another company is not named');
 
 -- an undo is left alone
-set local trueup.undo = 'on';
+select factory.undoing(true);
 update public.appointments set deleted_at = '2025-10-21 09:00:00+00' where id = 41;
 select is(pg_temp.says(8), 't 41 linked t appointment_booked', 'an undo is not completed');
 

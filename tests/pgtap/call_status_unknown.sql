@@ -64,9 +64,9 @@ update public.calls set status = 'hung_up' where id = 22;
 select is(pg_temp.status(22), 'ended', 'a synonym of one''s own is a row of the vocabulary');
 
 -- an undo puts back what was there
-select set_config('trueup.undo', 'on', true);
+select factory.undoing(true);
 update public.calls set status = 'ongoing' where id = 24;
-select set_config('trueup.undo', '', true);
+select factory.undoing(false);
 select is(pg_temp.status(24), 'ongoing', 'near miss: an undo moves down, for a person decided');
 
 -- constraint

@@ -20,9 +20,9 @@ select factory.call(id => 3, call_type => 'phone_call', metadata => '{"retell": 
 select is(pg_temp.call_type(3), 'phone_call', 'near miss: what the writer says stays');
 update public.calls set call_type = null where id = 3;
 select is(pg_temp.call_type(3), 'web_call', 'a writer who clears it gets it from the payload');
-select set_config('trueup.undo', 'on', true);
+select factory.undoing(true);
 update public.calls set call_type = null where id = 3;
-select set_config('trueup.undo', '', true);
+select factory.undoing(false);
 select is(pg_temp.call_type(3), null, 'near miss: an undo is not completed again');
 update public.calls set call_type = 'web_call' where id = 3;
 select factory.call(id => 10 + n::integer, call_type => null, status => 'failed', metadata => m::jsonb)

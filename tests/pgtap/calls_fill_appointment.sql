@@ -65,7 +65,7 @@ select is(
 set constraints all immediate;
 select is_empty('select * from trueup.call_appointment_not_flagged', 'nothing is reported');
 
-set local trueup.undo = 'on';
+select factory.undoing(true);
 update public.calls set appointment_made = false where id = 9;
 select ok(not (select c.appointment_made from public.calls as c where c.id = 9), 'an undo is not completed');
 

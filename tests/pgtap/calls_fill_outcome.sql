@@ -36,7 +36,7 @@ select factory.behind_the_back(false);
 update public.calls set status = 'analyzed' where id = 6;
 select is(pg_temp.outcome(6), null, 'an update of something else supplies no outcome');
 
-set local trueup.undo = 'on';
+select factory.undoing(true);
 update public.calls set appointment_made = true where id = 6;
 select is(pg_temp.outcome(6), null, 'an undo is not completed');
 
