@@ -11,7 +11,8 @@
 -- cost:        a scan of calls; one probe of appointments_call_id_idx for each that failed
 --
 -- A provider may answer with an error although the booking exists, and a retry may have
--- succeeded: the appointment row outranks the flag (decision D3).
+-- succeeded: the appointment row outranks the flag (decision D3). The reason of the failure is
+-- not in the evidence: it is free text of the provider and may quote the caller.
 
 create or replace view trueup.call_failed_but_booked as
 select
@@ -21,7 +22,6 @@ select
     'the booking is said to have failed, yet a live appointment of this call exists' as description,
     jsonb_build_object(
         'booking_failed', c.booking_failed,
-        'booking_failure_reason', c.booking_failure_reason,
         'session_outcome', c.session_outcome,
         'appointment_link_status', c.appointment_link_status,
         'appointment_ids', array(

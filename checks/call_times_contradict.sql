@@ -5,7 +5,7 @@
 -- entity:      call
 -- changes:     calls.id
 -- population:  calls where started_at is not null and ended_at is not null and deleted_at is null
--- prevented:   constraint calls_times_agree
+-- prevented:   constraint calls_times_agree; fill calls_fill_duration
 -- repair:      automatic
 -- cost:        one pass over calls
 --

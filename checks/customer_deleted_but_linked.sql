@@ -10,6 +10,8 @@
 -- cost:        scans customers; one probe of appointments_customer_id_idx for each deleted one
 --
 -- Either the deletion or the booking is the mistake; nothing in the data says which.
+-- The evidence names the last appointment ahead, which does not change as time passes:
+-- a list of all would, and so end an acceptance at each one.
 
 create or replace view trueup.customer_deleted_but_linked as
 select
@@ -18,11 +20,12 @@ select
     k.id as entity_id,
     'deleted, but has an appointment ahead' as description,
     jsonb_build_object(
-        'appointment_ids', array(
+        'last_appointment_id', (
             select la.id
             from trueup.live_appointments as la
             where la.customer_id = k.id and la.company_id = k.company_id and la.starts_at > now()
-            order by la.id
+            order by la.starts_at desc, la.id desc
+            limit 1
         )
     ) as evidence
 from public.customers as k

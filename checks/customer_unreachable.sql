@@ -10,6 +10,8 @@
 -- cost:        scans customers; one probe of appointments_customer_id_idx for each without contact
 --
 -- Usable is what trueup.usable_phone and trueup.usable_email say; a placeholder is not.
+-- The evidence names the last appointment ahead, which does not change as time passes:
+-- a list of all would, and so end an acceptance at each one.
 
 create or replace view trueup.customer_unreachable as
 select
@@ -18,11 +20,12 @@ select
     k.id as entity_id,
     'has an appointment ahead, and neither a usable phone number nor a usable e-mail address' as description,
     jsonb_build_object(
-        'appointment_ids', array(
+        'last_appointment_id', (
             select la.id
             from trueup.live_appointments as la
             where la.customer_id = k.id and la.company_id = k.company_id and la.starts_at > now()
-            order by la.id
+            order by la.starts_at desc, la.id desc
+            limit 1
         ),
         'phone', trueup.masked(k.phone),
         'email', trueup.masked(k.email)

@@ -757,6 +757,20 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.calls_fill_duration() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    new.duration_ms := round(extract(epoch from new.ended_at - new.started_at) * 1000);
+    return new;
+end;
+$$;
+
 CREATE FUNCTION trueup.calls_fill_outcome() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -1296,17 +1310,27 @@ begin
             occurrences = al.occurrences + 1,
             description = excluded.description,
             metadata = excluded.metadata,
-            -- accepted was what was known then; other evidence is another question
+            -- accepted was what was known then, for a time; other evidence is another question
             status = case
                 when
                     al.accepted_by is not null
-                    and al.accepted_evidence is distinct from excluded.metadata - 'written_by'
+                    and (
+                        al.accepted_evidence is distinct from excluded.metadata - 'written_by'
+                        or coalesce(al.accepted_until < clock_timestamp(), false)
+                    )
                     then 'open'
                 else al.status
             end,
-            accepted_by = case
-                when al.accepted_evidence = excluded.metadata - 'written_by' then al.accepted_by
-            end
+            accepted_by = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_by end,
+            accepted_at = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_at end,
+            accepted_reason = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_reason end,
+            accepted_until = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_until end,
+            accepted_evidence = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_evidence end
         returning al.id into v_alert_id;
     end if;
 
@@ -1318,6 +1342,7 @@ CREATE FUNCTION trueup.file_violations(p_run_id bigint, p_check text, p_most big
     LANGUAGE plpgsql
     SET search_path TO ''
     SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_nestloop TO 'off'
     AS $$
 declare
     v_run trueup.check_runs;
@@ -1380,6 +1405,9 @@ begin
             al.entity_type,
             al.entity_id,
             al.status,
+            al.accepted_by,
+            al.accepted_until,
+            al.accepted_evidence,
             al.touched_xid > pg_current_xact_id()
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot) as is_ours
         from trueup.data_consistency_alerts as al
@@ -1404,17 +1432,17 @@ begin
             accepted_evidence = case when not ended.is_ended then al.accepted_evidence end
         from seen as s
         inner join latest as l on s.entity_type = l.entity_type and s.entity_id = l.entity_id
-        inner join trueup.data_consistency_alerts as old on l.id = old.id
         cross join lateral (
             select
-                old.accepted_by is not null
+                l.accepted_by is not null
                 and (
-                    coalesce(old.accepted_until < clock_timestamp(), false)
-                    or old.accepted_evidence is distinct from s.evidence
+                    coalesce(l.accepted_until < clock_timestamp(), false)
+                    or l.accepted_evidence is distinct from s.evidence
                 ) as is_ended
         ) as ended
         where
             al.id = l.id
+            and al.alert_type = p_check
             and l.is_ours
             and al.status <> 'resolved'
             and (
@@ -1453,6 +1481,7 @@ begin
         inner join latest as l on s.entity_type = l.entity_type and s.entity_id = l.entity_id
         where
             al.id = l.id
+            and al.alert_type = p_check
             and l.is_ours
             and l.status = 'resolved'
             and al.status = 'resolved'
@@ -1879,6 +1908,10 @@ CREATE FUNCTION trueup.is_placeholder(p_contact text) RETURNS boolean
 CREATE FUNCTION trueup.journal_row_change() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO'
+    SET "IntervalStyle" TO 'postgres'
+    SET bytea_output TO 'hex'
     AS $$
 declare
     v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
@@ -2015,6 +2048,10 @@ CREATE FUNCTION trueup.loosen_constraint(p_name text, p_away boolean) RETURNS vo
 declare
     v_constraint trueup.constraints;
 begin
+    if not trueup.undoing() then
+        raise exception 'constraint % is loosened by an undo only', p_name using errcode = 'TU003';
+    end if;
+
     select ct.* into strict v_constraint
     from trueup.constraints as ct
     where ct.name = p_name and ct.kind in ('check', 'foreign key');
@@ -3026,10 +3063,7 @@ begin
     return (
         'corrected',
         'a live appointment outranks the failure',
-        jsonb_build_object(
-            'appointment_ids', v_appointment_ids,
-            'booking_failure_reason', v_call.booking_failure_reason
-        )
+        jsonb_build_object('appointment_ids', v_appointment_ids)
     )::trueup.repair_outcome;
 end;
 $$;
@@ -3803,6 +3837,10 @@ $$;
 CREATE FUNCTION trueup.undo_repair(p_repair_id bigint, p_actor text DEFAULT SESSION_USER, OUT rows_restored integer, OUT constraints_loosened text[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO'
+    SET "IntervalStyle" TO 'postgres'
+    SET bytea_output TO 'hex'
     AS $_$
 declare
     v_repair trueup.repairs;
@@ -3861,7 +3899,8 @@ begin
                     hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
 
-        -- generated columns follow from the others; an identity column is the key itself
+        -- generated columns follow from the others; an identity column is the key itself; and
+        -- what the repair left alone is not written: an image cannot tell JSON null from NULL
         select string_agg(format('%I', att.attname), ', ' order by att.attnum) into v_columns
         from pg_catalog.pg_attribute as att
         where
@@ -3869,7 +3908,11 @@ begin
             and att.attnum > 0
             and not att.attisdropped
             and att.attgenerated = ''
-            and (att.attidentity = '' or v_change.operation = 'delete');
+            and (att.attidentity = '' or v_change.operation = 'delete')
+            and (
+                v_change.operation <> 'update'
+                or v_change.before -> att.attname is distinct from v_change.after -> att.attname
+            );
 
         loop
             begin
@@ -4850,7 +4893,7 @@ CREATE VIEW trueup.call_failed_but_booked AS
     'call'::text AS entity_type,
     id AS entity_id,
     'the booking is said to have failed, yet a live appointment of this call exists'::text AS description,
-    jsonb_build_object('booking_failed', booking_failed, 'booking_failure_reason', booking_failure_reason, 'session_outcome', session_outcome, 'appointment_link_status', appointment_link_status, 'appointment_ids', ARRAY( SELECT la.id
+    jsonb_build_object('booking_failed', booking_failed, 'session_outcome', session_outcome, 'appointment_link_status', appointment_link_status, 'appointment_ids', ARRAY( SELECT la.id
            FROM trueup.live_appointments la
           WHERE (la.call_id = c.id)
           ORDER BY la.id)) AS evidence
@@ -5246,6 +5289,7 @@ CREATE TABLE trueup.constraints (
     definition text NOT NULL,
     check_name text,
     purpose text NOT NULL,
+    waits_for text,
     definition_checksum text,
     server_version integer,
     was_there boolean DEFAULT false NOT NULL,
@@ -5259,6 +5303,7 @@ CREATE VIEW trueup.constraint_states AS
     ct.definition,
     ct.check_name,
     ct.purpose,
+    ct.waits_for,
     ct.definition_checksum,
     ct.server_version,
     ct.was_there,
@@ -5347,10 +5392,11 @@ CREATE VIEW trueup.customer_deleted_but_linked AS
     'customer'::text AS entity_type,
     id AS entity_id,
     'deleted, but has an appointment ahead'::text AS description,
-    jsonb_build_object('appointment_ids', ARRAY( SELECT la.id
+    jsonb_build_object('last_appointment_id', ( SELECT la.id
            FROM trueup.live_appointments la
           WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now()))
-          ORDER BY la.id)) AS evidence
+          ORDER BY la.starts_at DESC, la.id DESC
+         LIMIT 1)) AS evidence
    FROM public.customers k
   WHERE ((deleted_at IS NOT NULL) AND (EXISTS ( SELECT 1
            FROM trueup.live_appointments la
@@ -5379,10 +5425,11 @@ CREATE VIEW trueup.customer_unreachable AS
     'customer'::text AS entity_type,
     id AS entity_id,
     'has an appointment ahead, and neither a usable phone number nor a usable e-mail address'::text AS description,
-    jsonb_build_object('appointment_ids', ARRAY( SELECT la.id
+    jsonb_build_object('last_appointment_id', ( SELECT la.id
            FROM trueup.live_appointments la
           WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now()))
-          ORDER BY la.id), 'phone', trueup.masked(phone), 'email', trueup.masked(email)) AS evidence
+          ORDER BY la.starts_at DESC, la.id DESC
+         LIMIT 1), 'phone', trueup.masked(phone), 'email', trueup.masked(email)) AS evidence
    FROM public.customers k
   WHERE ((deleted_at IS NULL) AND (NOT trueup.usable_phone(phone)) AND (NOT trueup.usable_email(email)) AND (EXISTS ( SELECT 1
            FROM trueup.live_appointments la
@@ -5451,9 +5498,12 @@ UNION ALL
             ELSE ''::text
         END) AS description,
     jsonb_build_object('kind', cs.kind, 'name', cs.name, 'table', cs.table_name, 'state', cs.state, 'check', cs.check_name) AS evidence
-   FROM (((trueup.constraint_states cs
+   FROM ((((trueup.constraint_states cs
      JOIN trueup.constraints ct ON ((cs.name = ct.name)))
-     CROSS JOIN LATERAL ( SELECT ((cs.state = 'not valid'::text) OR ((cs.state = 'missing'::text) AND (cs.kind = ANY (ARRAY['exclude'::text, 'unique index'::text])) AND (cs.check_name IS NOT NULL))) AS may_wait) wait)
+     LEFT JOIN LATERAL ( SELECT true AS is_awaited
+           FROM trueup.constraint_states first
+          WHERE ((first.name = cs.waits_for) AND (first.state <> 'valid'::text))) aw ON (true))
+     CROSS JOIN LATERAL ( SELECT ((cs.state = 'not valid'::text) OR ((cs.state = 'missing'::text) AND (cs.kind = ANY (ARRAY['exclude'::text, 'unique index'::text])) AND (cs.check_name IS NOT NULL)) OR ((cs.state = 'missing'::text) AND COALESCE(aw.is_awaited, false))) AS may_wait) wait)
      CROSS JOIN LATERAL ( SELECT (wait.may_wait AND COALESCE(( SELECT (r.violations = 0)
                    FROM trueup.check_results r
                   WHERE ((r.check_name = cs.check_name) AND (r.outcome = 'complete'::text))
@@ -5468,7 +5518,7 @@ UNION ALL
                   ORDER BY r.run_id
                  LIMIT 1)) < (now() - ( SELECT (st.value)::interval AS value
                    FROM trueup.settings st
-                  WHERE (st.name = 'constraint_grace'::text))))) AS is_ripe) ripe)
+                  WHERE (st.name = 'constraint_grace'::text)))) AND (NOT COALESCE(aw.is_awaited, false))) AS is_ripe) ripe)
   WHERE ((cs.state <> 'valid'::text) AND ((NOT wait.may_wait) OR ripe.is_ripe))
 UNION ALL
  SELECT NULL::text AS company_id,
@@ -6014,6 +6064,8 @@ CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE ON public.calls FOR
 
 CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
 
+CREATE TRIGGER calls_fill_duration BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.duration_ms = old.duration_ms) AND (new.ended_at >= new.started_at) AND (new.ended_at < (new.started_at + '24 days'::interval)) AND (abs(((EXTRACT(epoch FROM (new.ended_at - new.started_at)) * (1000)::numeric) - (new.duration_ms)::numeric)) > (1000)::numeric))) EXECUTE FUNCTION trueup.calls_fill_duration();
+
 CREATE TRIGGER calls_fill_outcome BEFORE INSERT OR UPDATE OF appointment_made, appointment_id, appointment_link_status, appointment_linked_at, session_outcome ON public.calls FOR EACH ROW WHEN ((new.appointment_made AND (new.session_outcome IS NULL))) EXECUTE FUNCTION trueup.calls_fill_outcome();
 
 CREATE TRIGGER calls_fill_status BEFORE INSERT ON public.calls FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))) EXECUTE FUNCTION trueup.calls_fill_status();
@@ -6105,6 +6157,9 @@ ALTER TABLE ONLY trueup.check_results
 
 ALTER TABLE ONLY trueup.consistency_rates
     ADD CONSTRAINT consistency_rates_run_id_fkey FOREIGN KEY (run_id) REFERENCES trueup.check_runs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.constraints
+    ADD CONSTRAINT constraints_waits_for_fkey FOREIGN KEY (waits_for) REFERENCES trueup.constraints(name);
 
 ALTER TABLE ONLY trueup.manual_review_events
     ADD CONSTRAINT manual_review_events_item_id_fkey FOREIGN KEY (item_id) REFERENCES trueup.manual_review_queue(id);

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from conftest import ROOT
 from helpers import sql
@@ -175,3 +176,28 @@ def test_no_customer_of_another_company_is_ever_used(incident_database: str) -> 
         )
         == []
     )
+
+
+def test_adoption_stops_no_call_of_any_customer(incident_database: str) -> None:
+    """Lesson 9 of the incident: half of the customers have no company yet, and all of them call."""
+    trueup.adopt(database=incident_database, apply=True)
+    sql(
+        incident_database,
+        """
+        insert into public.calls (company_id, retell_call_id, customer_id)
+        select coalesce(k.company_id, 1), 'call_' || k.id, k.id
+        from public.customers as k
+        """,
+    )
+    waiting = {
+        change.what
+        for change in trueup.verify(database=incident_database).notes
+        if change.action == "missing"
+    }
+    assert "foreign key calls_company_id_customer_id_fkey on public.calls" in waiting
+    assert trueup.verify(database=incident_database).ok
+    trueup.repair(database=incident_database, apply=True)
+    trueup.enforce(database=incident_database)
+    foreign = "insert into public.calls (company_id, retell_call_id, customer_id) select 3 - k.company_id, 'x', k.id from public.customers as k where k.company_id is not null limit 1"
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        sql(incident_database, foreign)

@@ -40,10 +40,7 @@ begin
     return (
         'corrected',
         'a live appointment outranks the failure',
-        jsonb_build_object(
-            'appointment_ids', v_appointment_ids,
-            'booking_failure_reason', v_call.booking_failure_reason
-        )
+        jsonb_build_object('appointment_ids', v_appointment_ids)
     )::trueup.repair_outcome;
 end;
 $$;

@@ -243,3 +243,10 @@ insert into trueup.constraints (name, table_name, kind, definition, check_name, 
 ('appointment_modifications_company_id_call_id_fkey', 'public.appointment_modifications', 'foreign key',
     '(company_id, call_id) references public.calls (company_id, id)',
     'tenant_mismatch', 'call_id is a row of the same company');
+
+-- A reference to a row that belongs to no company yet would be refused, and with it the
+-- call or booking of a customer who is right: such a reference waits until every row it
+-- may refer to belongs to a company, or until somebody says `trueup enforce`.
+update trueup.constraints as ct
+set waits_for = substring(ct.definition from 'references public\.(\w+) \(company_id, id\)') || '_company_known'
+where ct.kind = 'foreign key' and ct.definition like '%(company_id, id)%';

@@ -277,6 +277,10 @@ def add_constraints(session: Session) -> list[Change]:
 def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> Change:
     """Add one constraint or index; with `build`, an exclusion constraint even on a table with rows."""
     wanted = statements(session, state, build=build)
+    if not wanted and state.waits_for:
+        return Change(
+            "pending", state.name, f"waits for {state.waits_for}: rows it may refer to do not hold it yet"
+        )
     if not wanted:
         return Change(
             "pending",
@@ -310,7 +314,7 @@ def statements(session: Session, state: ConstraintState, *, build: bool) -> list
     if state.state in ("valid", "not valid"):
         return []
     empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
-    if state.kind == "exclude" and not empty and not build:
+    if not empty and not build and (state.kind == "exclude" or _awaits(session, state)):
         return []
     if state.state == "missing":
         return [definition(state, valid=empty)]
@@ -318,6 +322,16 @@ def statements(session: Session, state: ConstraintState, *, build: bool) -> list
         return [_drop_index(state), definition(state, valid=empty)]
     drop = f"alter table {state.table_name} drop constraint {quoted(state.name)}"
     return [drop, definition(state, valid=empty)]
+
+
+def _awaits(session: Session, state: ConstraintState) -> bool:
+    """Say whether a constraint would refuse new rows because old ones lack what it waits for."""
+    if state.waits_for is None:
+        return False
+    awaited = session.record("awaited", name=state.waits_for)
+    return bool(
+        session.dicts(f"select 1 from {awaited['table_name']} where not {awaited['definition']} limit 1")
+    )
 
 
 def _is_index(state: ConstraintState) -> bool:

@@ -199,11 +199,15 @@ def _generated(connection: Session) -> list[Change]:
 
 def _constraints(connection: Session, *, problem: bool) -> list[Change]:
     found = []
-    for state in connection.rows("constraint_states", ConstraintState):
+    states = connection.rows("constraint_states", ConstraintState)
+    valid = {state.name for state in states if state.state == "valid"}
+    for state in states:
         waits = state.state == "not valid" or (
             state.state == "missing"
-            and state.check_name is not None
-            and state.kind in ("exclude", "unique index")
+            and (
+                (state.check_name is not None and state.kind in ("exclude", "unique index"))
+                or (state.waits_for is not None and state.waits_for not in valid)
+            )
         )
         if state.state != "valid" and waits != problem:
             found.append(

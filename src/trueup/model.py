@@ -47,6 +47,7 @@ class ConstraintState:
     kind: str
     definition: str
     check_name: str | None
+    waits_for: str | None
     state: str
 
 

@@ -75,10 +75,10 @@ class Session:
         found = self.values(name, **parameters)
         return found[0] if found else None
 
-    def record(self, name: str, /) -> dict[str, Any]:
+    def record(self, name: str, /, **parameters: Any) -> dict[str, Any]:
         """Run a statement file of one row; return it as a dictionary."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            (found,) = cursor.execute(statement(name)).fetchall()
+            (found,) = cursor.execute(statement(name), parameters or None).fetchall()
         return found
 
     def dicts(self, text: str, /, **parameters: Any) -> list[dict[str, Any]]:

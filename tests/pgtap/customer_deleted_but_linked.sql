@@ -23,7 +23,7 @@ select set_eq(
     array[1]::bigint[],
     'the check lists the deleted customer who is expected, and no other'
 );
-select is(v.evidence, '{"appointment_ids": [1]}', 'with the appointments ahead')
+select is(v.evidence, '{"last_appointment_id": 1}', 'with the last appointment ahead')
 from trueup.customer_deleted_but_linked as v;
 update public.customers set deleted_at = null where id = 1;
 select is_empty('select entity_id from trueup.customer_deleted_but_linked', 'taken back, all is well');

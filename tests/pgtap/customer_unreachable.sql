@@ -31,7 +31,7 @@ select set_eq(
     'the check lists the customers nobody can reach, placeholders included, and no other'
 );
 select is(
-    v.evidence, '{"appointment_ids": [1], "phone": null, "email": null}', 'with the appointments ahead'
+    v.evidence, '{"last_appointment_id": 1, "phone": null, "email": null}', 'with the last appointment ahead'
 )
 from trueup.customer_unreachable as v
 where v.entity_id = 1;

@@ -19,7 +19,9 @@
 -- exclusion constraint or unique index that could not be built over legacy rows, is
 -- reported only when its own check has been clean for longer than setting
 -- constraint_grace: by then somebody should have run `trueup enforce`. Without a check
--- of its own a constraint may stay NOT VALID. A guard in mode off is a decision.
+-- of its own a constraint may stay NOT VALID, and one that waits for another may be
+-- missing or NOT VALID until that one is valid. A guard in mode off
+-- is a decision.
 
 create or replace view trueup.guard_disarmed as
 select
@@ -46,11 +48,16 @@ select
     ) as evidence
 from trueup.constraint_states as cs
 inner join trueup.constraints as ct on cs.name = ct.name
+left join lateral (
+    select true as is_awaited
+    from trueup.constraint_states as first
+    where first.name = cs.waits_for and first.state <> 'valid'
+) as aw on true
 cross join lateral (
     select
         cs.state = 'not valid'
         or (cs.state = 'missing' and cs.kind in ('exclude', 'unique index') and cs.check_name is not null)
-        as may_wait
+        or (cs.state = 'missing' and coalesce(aw.is_awaited, false)) as may_wait
 ) as wait
 cross join lateral (
     select
@@ -81,6 +88,7 @@ cross join lateral (
                 limit 1
             )
         ) < now() - (select st.value::interval from trueup.settings as st where st.name = 'constraint_grace')
+        and not coalesce(aw.is_awaited, false)
         as is_ripe
 ) as ripe
 where

@@ -66,17 +66,27 @@ begin
             occurrences = al.occurrences + 1,
             description = excluded.description,
             metadata = excluded.metadata,
-            -- accepted was what was known then; other evidence is another question
+            -- accepted was what was known then, for a time; other evidence is another question
             status = case
                 when
                     al.accepted_by is not null
-                    and al.accepted_evidence is distinct from excluded.metadata - 'written_by'
+                    and (
+                        al.accepted_evidence is distinct from excluded.metadata - 'written_by'
+                        or coalesce(al.accepted_until < clock_timestamp(), false)
+                    )
                     then 'open'
                 else al.status
             end,
-            accepted_by = case
-                when al.accepted_evidence = excluded.metadata - 'written_by' then al.accepted_by
-            end
+            accepted_by = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_by end,
+            accepted_at = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_at end,
+            accepted_reason = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_reason end,
+            accepted_until = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_until end,
+            accepted_evidence = case when al.accepted_evidence = excluded.metadata - 'written_by'
+                    and coalesce(al.accepted_until >= clock_timestamp(), true) then al.accepted_evidence end
         returning al.id into v_alert_id;
     end if;
 

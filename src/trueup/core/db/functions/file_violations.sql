@@ -13,6 +13,10 @@
 -- and is ignored); and everything, when a run with a newer snapshot has already filed
 -- this check (superseded). More new violations than p_most are counted in one flood
 -- alert instead.
+--
+-- enable_nestloop: neither a CTE nor the caller's temporary table has statistics, and those
+-- of the alerts may be from before an incident. A nested loop over both costs their product:
+-- minutes for ten thousand alerts.
 
 create or replace function trueup.file_violations(
     p_run_id bigint,
@@ -30,6 +34,7 @@ create or replace function trueup.file_violations(
     set search_path = ''
     -- a plan made while the alerts were few would be kept for the checks after it
     set plan_cache_mode = 'force_custom_plan'
+    set enable_nestloop = off
 as $$
 declare
     v_run trueup.check_runs;
@@ -92,6 +97,9 @@ begin
             al.entity_type,
             al.entity_id,
             al.status,
+            al.accepted_by,
+            al.accepted_until,
+            al.accepted_evidence,
             al.touched_xid > pg_current_xact_id()
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot) as is_ours
         from trueup.data_consistency_alerts as al
@@ -116,17 +124,17 @@ begin
             accepted_evidence = case when not ended.is_ended then al.accepted_evidence end
         from seen as s
         inner join latest as l on s.entity_type = l.entity_type and s.entity_id = l.entity_id
-        inner join trueup.data_consistency_alerts as old on l.id = old.id
         cross join lateral (
             select
-                old.accepted_by is not null
+                l.accepted_by is not null
                 and (
-                    coalesce(old.accepted_until < clock_timestamp(), false)
-                    or old.accepted_evidence is distinct from s.evidence
+                    coalesce(l.accepted_until < clock_timestamp(), false)
+                    or l.accepted_evidence is distinct from s.evidence
                 ) as is_ended
         ) as ended
         where
             al.id = l.id
+            and al.alert_type = p_check
             and l.is_ours
             and al.status <> 'resolved'
             and (
@@ -165,6 +173,7 @@ begin
         inner join latest as l on s.entity_type = l.entity_type and s.entity_id = l.entity_id
         where
             al.id = l.id
+            and al.alert_type = p_check
             and l.is_ours
             and l.status = 'resolved'
             and al.status = 'resolved'

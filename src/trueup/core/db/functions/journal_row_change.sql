@@ -3,12 +3,18 @@
 -- Attached to every table that repairs may write, also through the triggers they set
 -- off. Fires only while a repair is being applied (trueup.repair_id is set), and then
 -- the images are complete, whoever wrote the row.
+--
+-- Images are written in one form, whatever the session's: undo_repair compares them.
 
 create or replace function trueup.journal_row_change()
     returns trigger
     language plpgsql
     security definer
     set search_path = ''
+    set timezone = 'UTC'
+    set datestyle = 'ISO'
+    set intervalstyle = 'postgres'
+    set bytea_output = 'hex'
 as $$
 declare
     v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;

@@ -12,6 +12,10 @@ as $$
 declare
     v_constraint trueup.constraints;
 begin
+    if not trueup.undoing() then
+        raise exception 'constraint % is loosened by an undo only', p_name using errcode = 'TU003';
+    end if;
+
     select ct.* into strict v_constraint
     from trueup.constraints as ct
     where ct.name = p_name and ct.kind in ('check', 'foreign key');

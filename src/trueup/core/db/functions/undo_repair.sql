@@ -16,6 +16,10 @@ create or replace function trueup.undo_repair(
     returns record
     language plpgsql
     set search_path = ''
+    set timezone = 'UTC'
+    set datestyle = 'ISO'
+    set intervalstyle = 'postgres'
+    set bytea_output = 'hex'
 as $$
 declare
     v_repair trueup.repairs;
@@ -74,7 +78,8 @@ begin
                     hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
 
-        -- generated columns follow from the others; an identity column is the key itself
+        -- generated columns follow from the others; an identity column is the key itself; and
+        -- what the repair left alone is not written: an image cannot tell JSON null from NULL
         select string_agg(format('%I', att.attname), ', ' order by att.attnum) into v_columns
         from pg_catalog.pg_attribute as att
         where
@@ -82,7 +87,11 @@ begin
             and att.attnum > 0
             and not att.attisdropped
             and att.attgenerated = ''
-            and (att.attidentity = '' or v_change.operation = 'delete');
+            and (att.attidentity = '' or v_change.operation = 'delete')
+            and (
+                v_change.operation <> 'update'
+                or v_change.before -> att.attname is distinct from v_change.after -> att.attname
+            );
 
         loop
             begin

@@ -18,6 +18,7 @@ select
     ct.definition,
     ct.check_name,
     ct.purpose,
+    ct.waits_for,
     ct.definition_checksum,
     ct.server_version,
     ct.was_there,

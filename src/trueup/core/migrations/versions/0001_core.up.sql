@@ -200,6 +200,8 @@ create table trueup.constraints (
     definition text not null,
     check_name text,
     purpose text not null,
+    -- a CHECK that must hold of every old row first, or new rows that are right would be refused
+    waits_for text references trueup.constraints (name),
     -- what the catalogue held when the constraint was added, and on which server version
     definition_checksum text,
     server_version integer,

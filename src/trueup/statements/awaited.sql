@@ -1,0 +1,3 @@
+select ct.table_name, ct.definition
+from trueup.constraints as ct
+where ct.name = %(name)s;

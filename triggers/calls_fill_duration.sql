@@ -1,0 +1,34 @@
+-- calls_fill_duration: fill
+--
+-- The duration of a call is derived from start and end. A writer that moves one of them, or
+-- anything else of a legacy call, and leaves duration_ms as it was gets it computed:
+-- providers tell the end first and the duration in a later event, and calls_times_agree
+-- would refuse the end. A duration that the same write gives is left to the constraint, and
+-- so is a call that ends before it started.
+
+create or replace function trueup.calls_fill_duration()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    new.duration_ms := round(extract(epoch from new.ended_at - new.started_at) * 1000);
+    return new;
+end;
+$$;
+
+create or replace trigger calls_fill_duration
+    before update on public.calls
+    for each row
+    when (
+        new.duration_ms = old.duration_ms
+        and new.ended_at >= new.started_at
+        and new.ended_at < new.started_at + interval '24 days'
+        and abs(extract(epoch from new.ended_at - new.started_at) * 1000 - new.duration_ms) > 1000
+    )
+    execute function trueup.calls_fill_duration();
