@@ -447,6 +447,7 @@ CREATE FUNCTION trueup.appointments_sync_calls() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
     v_call_ids bigint[];
@@ -1343,6 +1344,7 @@ CREATE FUNCTION trueup.file_violations(p_run_id bigint, p_check text, p_most big
     SET search_path TO ''
     SET plan_cache_mode TO 'force_custom_plan'
     SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
     v_run trueup.check_runs;
