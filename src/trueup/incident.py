@@ -85,6 +85,7 @@ COMPOSITION = (
     Part("direction_missing", "calls without direction", 29, 0),
     Part("direction_missing_line_ours", "  of these, a line of ours was called", 13, 0),
     Part("direction_missing_line_unknown", "  of these, neither number is ours", 16, 0),
+    Part("direction_defaulted", "direction by default, and marked as one", 0, 16),
     Part("linked_without_confidence", "linked without confidence", 1, 0),
     Part("link_status_wrong", "wrong customer_link_status", 60, 0),
     Part("link_status_wrong_anonymous", "  of these, withheld and stored unlinked, no name", 27, 0),

@@ -141,6 +141,7 @@ call_parts as (
         count(*) filter (where cj.direction is null) as direction_missing,
         count(*) filter (where cj.direction is null and cj.is_line_ours) as direction_missing_line_ours,
         count(*) filter (where cj.direction is null and not cj.is_line_ours) as direction_missing_line_unknown,
+        count(*) filter (where cj.metadata @> '{"direction_defaulted": true}') as direction_defaulted,
         count(*) filter (
             where cj.customer_link_status = 'linked' and cj.customer_link_confidence is null
         ) as linked_without_confidence,
@@ -212,6 +213,7 @@ select
     cp.direction_missing,
     cp.direction_missing_line_ours,
     cp.direction_missing_line_unknown,
+    cp.direction_defaulted,
     cp.linked_without_confidence,
     cp.link_status_wrong,
     cp.link_status_wrong_anonymous,
