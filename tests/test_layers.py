@@ -17,7 +17,7 @@ LAYERS = (
     {"deploy"},
     {"migration"},
     {"evaluation"},
-    {"alerts", "contracts", "guards", "inspection", "review", "scaffold"},
+    {"alerts", "contracts", "guards", "inspection", "retention", "review", "scaffold"},
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},
     {"cli_options"},
