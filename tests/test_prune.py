@@ -166,7 +166,9 @@ def test_a_fresh_database_has_nothing_to_prune(database: str) -> None:
 # runs
 
 
-def add_run(url: str, days: float, kind: str = "full", status: str = "complete", results: str = "complete") -> int:
+def add_run(
+    url: str, days: float, kind: str = "full", status: str = "complete", results: str = "complete"
+) -> int:
     """Add a run that began so many days before noon (UTC) of today, with the result of one check."""
     run_id: int = value(
         url,
@@ -272,7 +274,9 @@ def _write_history(db: psycopg.Connection[Any], chance: random.Random) -> None:
         "update trueup.checks set registered_at = now() - interval '700 days' "
         "where name in ('call_direction_missing', 'call_times_contradict')"
     )
-    ages = sorted(chance.choices([600, 580, 520, 500, 450, 430, 100, 35, 20, 5, 0.01], k=chance.randint(1, 9)))
+    ages = sorted(
+        chance.choices([600, 580, 520, 500, 450, 430, 100, 35, 20, 5, 0.01], k=chance.randint(1, 9))
+    )
     for days in reversed(ages):
         kind = chance.choice(["full", "full", "selected", "changed", "repair"])
         row = db.execute(
@@ -344,13 +348,18 @@ def test_what_somebody_holds_is_left_for_another_time(planted: str) -> None:
 
 def test_a_run_waits_for_the_batch_and_misses_nothing(planted: str) -> None:
     """The violation of a pruned alert is back while it is being deleted: it gets a new alert."""
-    plant(planted, f"update public.calls set started_at = {OLD}, status = 'ongoing', ended_at = null, duration_ms = null where id = 1")
+    plant(
+        planted,
+        f"update public.calls set started_at = {OLD}, status = 'ongoing', ended_at = null, duration_ms = null where id = 1",
+    )
     sql(planted, f"update trueup.data_consistency_alerts set resolved_at = {OLD} where entity_id = '1'")
     with psycopg.connect(planted) as pruning, ThreadPoolExecutor(1) as pool:
         pruning.execute("select trueup.prune('alerts')")
         checking = pool.submit(trueup.check, ["call_stuck_ongoing"], database=planted)
         eventually(
-            lambda: value(planted, "select count(*) > 0 from pg_locks where locktype = 'advisory' and not granted")
+            lambda: value(
+                planted, "select count(*) > 0 from pg_locks where locktype = 'advisory' and not granted"
+            )
         )
         pruning.commit()
         checking.result()
@@ -375,8 +384,10 @@ def test_killed_in_the_middle_and_run_again(database: str) -> None:
     pruner.kill()
     pruner.communicate()
     eventually(
-        lambda: not value(
-            database, "select count(*) from pg_stat_activity where application_name = 'trueup prune'"
+        lambda: (
+            not value(
+                database, "select count(*) from pg_stat_activity where application_name = 'trueup prune'"
+            )
         )
     )
     left = value(database, runs)
@@ -490,7 +501,9 @@ def test_a_rule_is_about_a_table_of_ours(database: str) -> None:
 
 def test_a_missing_table_is_passed_over(planted: str) -> None:
     sql(planted, "drop table trueup.circuit_breaker_metrics")
-    assert "circuit_breaker_metrics" not in {entry.rule for entry in trueup.prune(database=planted, apply=True).tables}
+    assert "circuit_breaker_metrics" not in {
+        entry.rule for entry in trueup.prune(database=planted, apply=True).tables
+    }
 
 
 def test_every_rule_names_columns_that_exist(database: str) -> None:
@@ -507,7 +520,12 @@ def test_the_command_counts_and_with_apply_deletes(planted: str) -> None:
     said: dict[str, Any] = json.loads(counts.stdout)
     assert said["applied"] is False
     assert said["rows"] == sum(entry["rows"] for entry in said["tables"]) > 0
-    assert {"rule": "alerts", "table": "trueup.data_consistency_alerts", "keep": "400 days", "rows": 3} in said["tables"]
+    assert {
+        "rule": "alerts",
+        "table": "trueup.data_consistency_alerts",
+        "keep": "400 days",
+        "rows": 3,
+    } in said["tables"]
 
     text = run("prune", url=planted)
     assert f"{said['rows']} rows would be deleted; nothing was changed, --apply does it" in text.stdout
