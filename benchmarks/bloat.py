@@ -124,43 +124,47 @@ def _day(
     seconds: float,
 ) -> tuple[dict[str, int], float]:
     """Run the writers and the passes beside them; return the most each table was, and the time taken."""
-    transactions = changes // rows // clients
     keys = ", ".join(f"'id=' || :n + {row}, 'company_id=1'" for row in range(rows))
+    transactions = changes // rows // clients
+    last = transactions // passes
     most: dict[str, int] = {}
-    with tempfile.TemporaryDirectory() as directory:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
         script = Path(directory) / "writer.sql"
         script.write_text(
             "\\set n random(1, 10000000)\n"
             f"insert into trueup.changes (table_name, keys) values ('public.calls', array[{keys}]);\n"
         )
+
+        def writers(count: int) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                [
+                    str(running.binaries.directory / "pgbench"),
+                    *("-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-t", str(count)),
+                    *("-R", str(round(changes / rows / seconds)), "-f", str(script), url),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
         began = time.monotonic()
-        with subprocess.Popen(
-            [
-                str(running.binaries.directory / "pgbench"),
-                *("-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-t", str(transactions)),
-                *("-R", str(round(changes / rows / seconds)), "-f", str(script), url),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as writers:
-            statements = SCRIPT.read_text()
-            with psycopg.connect(url, autocommit=True) as connection:
-                for number in range(passes):
-                    time.sleep(max(0.0, began + seconds * (number + 1) / passes - time.monotonic()))
-                    if number == passes - 1:
-                        writers.wait()
-                    for name, size in _sizes(connection).items():
-                        most[name] = max(size, most.get(name, 0))
-                    if number == passes - 1:
-                        break  # the changes are left at their fullest: that is what they are measured against
-                    text = statements
-                    for name, value in (("pass", number), ("standing", standing), ("churn", churn)):
-                        text = text.replace(f":{name}", str(value))
-                    connection.execute(text.encode())
-            said = writers.stderr.read() if writers.stderr else ""
-            if writers.wait():
-                sys.exit(said)
+        working = writers(transactions - last)
+        statements = SCRIPT.read_text()
+        for number in range(passes):
+            time.sleep(max(0.0, began + seconds * (number + 1) / passes - time.monotonic()))
+            if number == passes - 1 and working.wait():
+                sys.exit("pgbench failed")
+            for name, size in _sizes(connection).items():
+                most[name] = max(size, most.get(name, 0))
+            text = statements
+            for name, value in (("pass", number), ("standing", standing), ("churn", churn)):
+                text = text.replace(f":{name}", str(value))
+            connection.execute(text.encode())
+        # changes is measured with what one pass finds in it: empty, its least would be nothing
+        if writers(last).wait():
+            sys.exit("pgbench failed")
         return most, time.monotonic() - began
 
 

@@ -12,7 +12,8 @@ create temporary table if not exists trueup_violations (
     entity_type text not null,
     entity_id text not null,
     description text not null,
-    evidence jsonb
+    evidence jsonb,
+    related text[]
 );
 create temporary table if not exists pass_run (id bigint not null);
 truncate pass_run, trueup_violations;
@@ -28,7 +29,9 @@ update trueup.check_runs as cr
 set snapshot_at = clock_timestamp(), snapshot = pg_current_snapshot()
 where cr.id = (select id from pass_run);
 
-delete from trueup.changes;
+delete from trueup.changes as c
+using trueup.check_runs as cr
+where cr.id = (select id from pass_run) and pg_visible_in_snapshot(c.xact_id, cr.snapshot);
 
 -- a window of entities that moves on by :churn with every pass
 insert into trueup_violations (check_name, company_id, entity_type, entity_id, description, evidence)

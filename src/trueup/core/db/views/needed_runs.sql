@@ -12,15 +12,6 @@ cross join lateral (
     (
         select r.run_id
         from trueup.check_results as r
-        where r.check_name = ch.name and r.outcome <> 'superseded'
-        order by r.run_id desc
-        limit (select st.value::integer + 1 from trueup.settings as st where st.name = 'check_failures_tolerated')
-    )
-    union all
-    -- a result of changes says less than one of the whole, and must not push it out
-    (
-        select r.run_id
-        from trueup.check_results as r
         where r.check_name = ch.name and r.outcome not in ('superseded', 'changed')
         order by r.run_id desc
         limit (select st.value::integer + 1 from trueup.settings as st where st.name = 'check_failures_tolerated')

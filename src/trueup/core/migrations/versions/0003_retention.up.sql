@@ -57,12 +57,18 @@ create index repairs_run_id_idx on trueup.repairs (run_id) where run_id is not n
 create index manual_review_queue_repair_id_idx
     on trueup.manual_review_queue (repair_id) where repair_id is not null;
 
--- the first and the last complete result, among the many of runs of changes, and the last
--- that found anything, of checks that hardly ever do
-create index check_results_complete_idx
-    on trueup.check_results (check_name, run_id desc) where outcome = 'complete';
+-- check_not_run, guard_disarmed and needed_runs look for the first or the last result of a
+-- check that judged the whole; those of changes, hundreds a day, are in nobody's way
+drop index trueup.check_results_check_name_run_id_idx;
+create index check_results_whole_idx
+    on trueup.check_results (check_name, run_id desc) where outcome <> 'changed';
+-- the last that found anything, of checks that hardly ever do
 create index check_results_violating_idx
     on trueup.check_results (check_name, run_id desc) where outcome = 'complete' and violations > 0;
+
+-- emptied every few minutes, so a vacuum is due whatever its size was at the last one, and
+-- however patient the server's own settings are with its large tables
+alter table trueup.changes set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
 
 insert into trueup.retention (name, position, table_name, time_column, keep, default_keep, predicate, description) values
 (
