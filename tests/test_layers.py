@@ -17,6 +17,7 @@ LAYERS = (
     {"deploy"},
     {"migration"},
     {"evaluation"},
+    {"changes"},
     {"alerts", "contracts", "guards", "inspection", "retention", "review", "scaffold"},
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},

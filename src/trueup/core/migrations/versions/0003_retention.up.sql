@@ -20,7 +20,7 @@ create table trueup.retention (
     keep interval,
     default_keep interval not null,
     description text not null,
-    constraint retention_ours check (table_name like 'trueup.%'),
+    constraint retention_ours check (starts_with(table_name, 'trueup.')),
     -- '400' is 400 seconds to PostgreSQL
     constraint retention_keep_sensible check (keep >= interval '1 day')
 );
