@@ -6305,7 +6305,7 @@ CREATE TABLE trueup.retention (
     default_keep interval NOT NULL,
     description text NOT NULL,
     CONSTRAINT retention_keep_sensible CHECK ((keep >= '1 day'::interval)),
-    CONSTRAINT retention_ours CHECK ((table_name ~~ 'trueup.%'::text))
+    CONSTRAINT retention_ours CHECK (starts_with(table_name, 'trueup.'::text))
 );
 
 CREATE VIEW trueup.retention_rules AS
