@@ -6,7 +6,7 @@
 --
 -- The tables altered are written by runs, by reviewers, and by who hands something to the
 -- queue: writers of the application's tables do not wait for them.
--- squawk-ignore-file ban-drop-constraint, adding-foreign-key-constraint, constraint-missing-not-valid
+-- squawk-ignore-file ban-drop-constraint, adding-foreign-key-constraint, constraint-missing-not-valid, require-concurrent-index-deletion
 
 create table trueup.retention (
     name text primary key,
