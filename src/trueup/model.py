@@ -83,7 +83,7 @@ class Result:
     outcome is complete, error, timeout or superseded (a run with a newer snapshot had
     already filed it). `accepted` of the `violations` are known and accepted by a
     person. rows_tested is the population; None for a check on the layer itself.
-    Durations are milliseconds.
+    Durations are milliseconds; planned_cost is the planner's, None when nothing was planned.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Result:
     flooded: bool = False
     sqlstate: str | None = None
     error: str | None = None
+    planned_cost: Decimal | None = None
     examples: tuple[Violation, ...] = ()
 
     @property
