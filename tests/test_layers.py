@@ -17,18 +17,18 @@ LAYERS = (
     {"deploy"},
     {"migration"},
     {"evaluation"},
-    {"alerts", "contracts", "guards", "inspection", "review", "scaffold"},
+    {"alerts", "contracts", "explaining", "guards", "inspection", "review", "scaffold"},
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},
     {"cli_options"},
-    {"cli_review"},
+    {"cli_explain", "cli_review"},
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
     "psycopg": {"store"},
     "alembic": {"migration"},
     "sqlalchemy": {"migration"},
-    "click": {"cli", "cli_options", "cli_review"},
+    "click": {"cli", "cli_explain", "cli_options", "cli_review"},
 }
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trueup.demonstration import demo
     from trueup.enforcement import enforce
     from trueup.evaluation import check
+    from trueup.explaining import explain
     from trueup.inspection import catalog, status, verify
     from trueup.migration import migrate, rollback
     from trueup.repairing import journal, repair, undo
@@ -29,6 +30,7 @@ _FUNCTIONS = {
     "check": "evaluation",
     "demo": "demonstration",
     "enforce": "enforcement",
+    "explain": "explaining",
     "init": "scaffold",
     "journal": "repairing",
     "migrate": "migration",

@@ -18,7 +18,7 @@ from typing import Any
 from trueup import packs
 from trueup.errors import DatabaseError
 from trueup.migration import refuse_newer
-from trueup.packs import Check
+from trueup.packs import Check, Source
 from trueup.store import ServerSaid, Session, literal, quoted, session, sqlstate
 
 TIMEOUT = "1min"
@@ -26,7 +26,10 @@ ENTITIES = 10
 TIMED_OUT = "57014"
 # a table that a scan reads at once; larger ones make the cost of a scan follow the table
 SMALL_BYTES = 1024 * 1024
-# what the planner does with tables that it reads whole
+# a lookup that finds more rows than this, and more than this share of all, finds more as the table grows
+MANY_ROWS = 1000
+MANY_SHARE = 0.01
+# what the planner likes to do with tables that it reads whole
 WHOLESALE = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material")
 
 _COLUMNS = "v.company_id, v.entity_type, v.entity_id, v.description, v.evidence"
@@ -37,8 +40,8 @@ class Read:
     """How a plan reads a table: whole, or what it looks up; by an index, or (None) without one.
 
     rows and bytes are those of the index where there is one, else of the table; rows is
-    the planner's estimate, None when nothing was analyzed. A partition stands for its
-    partitioned table.
+    the planner's estimate, None when nothing was analyzed; found is what it expects of
+    one lookup. A partition stands for its partitioned table.
     """
 
     table: str
@@ -46,6 +49,12 @@ class Read:
     whole: bool
     rows: int | None
     bytes: int
+    found: int
+
+    @property
+    def many(self) -> bool:
+        """One lookup finds a share of the table, such as all rows of a company."""
+        return not self.whole and self.found > max(MANY_ROWS, (self.rows or 0) * MANY_SHARE)
 
 
 @dataclass(frozen=True)
@@ -87,14 +96,32 @@ class Index:
 class ForEntities:
     """How the check is evaluated for some entities of one type: the newest of their table.
 
-    follows lists the tables that the plan reads whole however few entities it is asked
-    for, so that the cost follows the table and not the changes.
+    follows lists the tables of which the plan reads all or a share however few entities
+    it is asked for, so that the cost follows the table and not the changes.
     """
 
     entity_type: str
     table: str
     entities: int
     plan: Plan
+    follows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A column whose changed values are kept, and which entities each value concerns.
+
+    Those with that key, or, with `via`, those that hold it in that column of their own
+    table: then `lookup` is the plan that finds them, and follows names that table when
+    it is read whole for them. `partners` are keys of the evidence that name other entities to judge again.
+    """
+
+    table: str
+    column: str
+    entity_type: str
+    via: str | None
+    partners: tuple[str, ...]
+    lookup: Plan | None
     follows: tuple[str, ...]
 
 
@@ -111,7 +138,12 @@ class Last:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What there is to know about the cost of a check in one database."""
+    """What there is to know about the cost of a check in one database.
+
+    is_current is False when the deployed view is not that of the file. time says how
+    passing time alone changes the verdict: it begins a violation, only ends one, or None.
+    No `tracked` columns: only a full run evaluates the check.
+    """
 
     check: Check
     is_current: bool
@@ -119,6 +151,8 @@ class Explanation:
     last: Last | None
     plan: Plan
     indexes: tuple[Index, ...]
+    time: str | None
+    tracked: tuple[Tracked, ...]
     entities: tuple[ForEntities, ...]
 
 
@@ -150,6 +184,16 @@ class _Relation:
     top_bare_name: str
     row_estimate: int | None
     bytes: int
+    leading_column: str | None
+
+
+@dataclass(frozen=True)
+class _Access:
+    schema: str
+    table: str
+    index: str
+    condition: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -193,90 +237,136 @@ def explain(
             connection.set_local("max_parallel_workers_per_gather", "0")
             connection.set_local("plan_cache_mode", "force_generic_plan")
             connection.set_local("statement_timeout", timeout)
-            plan = _planned(connection, f"select {_COLUMNS} from {quoted('trueup', name)} as v", analyze, timeout)
+            planner = _Planner(connection, timeout if analyze else None)
+            plan = planner.plan(f"select {_COLUMNS} from {quoted('trueup', name)} as v")
+            tables = {
+                table.entity_type: table
+                for table in connection.rows("check_entities", _Entities, name=name)
+            }
             return Explanation(
                 check=check,
                 is_current=known.checksum == check.checksum,
                 ceiling=known.ceiling,
-                last=Last(
-                    known.last_finished_at,
-                    known.last_duration_ms,
-                    known.last_planned_cost,
-                    known.last_rows_tested,
-                    known.last_violations,
-                )
-                if known.last_finished_at
-                else None,
+                last=_last(known),
                 plan=plan,
                 indexes=_indexes(connection, plan),
+                time=check.time,
+                tracked=tuple(_tracked(planner, source, tables[source.entity]) for source in check.sources),
                 entities=tuple(
-                    _for_entities(connection, name, table, entities, analyze, timeout)
-                    for table in connection.rows("check_entities", _Entities, name=name)
+                    _for_entities(planner, name, table, entities) for table in tables.values()
                 ),
             )
 
 
-def _for_entities(
-    connection: Session, name: str, table: _Entities, entities: int, analyze: bool, timeout: str
-) -> ForEntities:
-    key = quoted(table.key_column)
-    (newest,) = connection.dicts(
-        f"select count(*) as entities, array_agg(k.key)::text as keys from "
-        f"(select {key} as key from {table.table_name} order by {key} desc limit {int(entities)}) as k"
+def _last(known: _Explained) -> Last | None:
+    if known.last_finished_at is None:
+        return None
+    return Last(
+        known.last_finished_at,
+        known.last_duration_ms,
+        known.last_planned_cost,
+        known.last_rows_tested,
+        known.last_violations,
     )
-    with _asked(connection, name, table, newest["keys"] or "{}") as statement:
-        plan = _planned(connection, statement, analyze, timeout)
-    whole = [read for read in plan.reads if read.whole]
-    follows = {read.table for read in whole if read.bytes >= SMALL_BYTES}
-    if any(read.table not in follows for read in whole):
-        # a small table is read whole although an index is there; one that is scanned when only
-        # lookups are left to the planner has none, and its growth will be felt
-        with connection.transaction(rollback=True):
-            for means in WHOLESALE:
-                connection.set_local(means, "off")
-            with _asked(connection, name, table, newest["keys"] or "{}") as statement:
-                forced = _planned(connection, statement, False, timeout)
-        scanned = {read.table for read in forced.reads if read.whole and read.index is None}
-        follows |= scanned & {read.table for read in whole}
-    return ForEntities(table.entity_type, table.table_name, newest["entities"], plan, tuple(sorted(follows)))
 
 
-@contextmanager
-def _asked(connection: Session, name: str, table: _Entities, keys: str) -> Iterator[str]:
-    """Prepare the check for some entities; yield what executes it. A plan is made once for each."""
-    prepared = quoted("trueup_explained")
-    connection.script(
-        f"prepare {prepared} ({table.key_type}[]) as select {_COLUMNS} from {quoted('trueup', name)} as v "
-        f"where v.entity_id = any($1) and v.entity_type = {literal(table.entity_type)}"
+def _tracked(planner: _Planner, source: Source, table: _Entities) -> Tracked:
+    lookup, follows = None, ()
+    if source.via:
+        column = quoted(source.via)
+        newest = _newest(planner.connection, table.table_name, column, 1)
+        lookup, follows = planner.generic(
+            f"select e.{quoted(table.key_column)} from {table.table_name} as e where e.{column} = any($1)",
+            newest["keys"],
+        )
+        # many rows of one value are many entities to judge, and no fault of the lookup
+        whole = {read.table for read in lookup.reads if read.whole}
+        follows = tuple(table for table in follows if table in whole)
+    return Tracked(
+        source.table, source.column, source.entity, source.via, source.partners, lookup, follows
     )
-    yield f"execute {prepared} ({literal(keys)})"
-    connection.script(f"deallocate {prepared}")
 
 
-def _planned(connection: Session, statement: str, analyze: bool, timeout: str) -> Plan:
-    """Return the plan of a statement, measured if it finishes in time."""
-    (row,) = connection.dicts(f"explain (verbose, format json) {statement}")
-    top = row["QUERY PLAN"][0]["Plan"]
-    plan = Plan(
-        cost=Decimal(str(top["Total Cost"])),
-        rows=int(top["Plan Rows"]),
-        text=_explained(connection, "costs", statement),
-        reads=_reads(connection, top),
+def _for_entities(planner: _Planner, name: str, table: _Entities, entities: int) -> ForEntities:
+    newest = _newest(planner.connection, table.table_name, quoted(table.key_column), entities)
+    plan, follows = planner.generic(
+        f"select {_COLUMNS} from {quoted('trueup', name)} as v "
+        f"where v.entity_id = any($1) and v.entity_type = {literal(table.entity_type)}",
+        newest["keys"],
     )
-    if not analyze:
-        return plan
-    try:
-        with connection.transaction():
-            text = _explained(connection, "analyze, buffers", statement)
-    except ServerSaid as error:
-        if sqlstate(error) != TIMED_OUT:
-            raise
-        return replace(plan, error=f"did not finish within {timeout}")
-    return replace(plan, text=text, **_measured(text))
+    return ForEntities(table.entity_type, table.table_name, newest["entities"], plan, follows)
 
 
-def _explained(connection: Session, options: str, statement: str) -> str:
-    return "\n".join(row["QUERY PLAN"] for row in connection.dicts(f"explain ({options}) {statement}"))
+def _newest(connection: Session, table: str, column: str, most: int) -> dict[str, Any]:
+    """Return the highest values of a column, as the text of an array, and how many there are."""
+    (found,) = connection.dicts(
+        "select count(*) as entities, coalesce(array_agg(k.key)::text, '{}') as keys from "
+        f"(select {column} as key from {table} where {column} is not null "
+        f"order by {column} desc limit {int(most)}) as k"
+    )
+    return found
+
+
+class _Planner:
+    """Asks the server for plans, and has them executed when there is a timeout."""
+
+    def __init__(self, connection: Session, timeout: str | None) -> None:
+        self.connection = connection
+        self.timeout = timeout
+
+    def generic(self, query: str, keys: str) -> tuple[Plan, tuple[str, ...]]:
+        """Return the plan of a query for any array of keys, and the tables its cost follows.
+
+        A small table is read whole although an index is there. It counts only when it is
+        still scanned with nothing but lookups left to the planner: then there is none, and
+        its growth will be felt.
+        """
+        with self._prepared(query, keys) as statement:
+            plan = self.plan(statement)
+        whole = {read.table for read in plan.reads if read.whole}
+        follows = {
+            read.table for read in plan.reads if read.many or (read.whole and read.bytes >= SMALL_BYTES)
+        }
+        if whole - follows:
+            with self.connection.transaction(rollback=True):
+                for means in WHOLESALE:
+                    self.connection.set_local(means, "off")
+                with self._prepared(query, keys) as statement:
+                    left = self.plan(statement, execute=False)
+            follows |= whole & {read.table for read in left.reads if read.whole and read.index is None}
+        return plan, tuple(sorted(follows))
+
+    @contextmanager
+    def _prepared(self, query: str, keys: str) -> Iterator[str]:
+        # a generic plan is made once for a prepared statement, whatever is set afterwards
+        self.connection.script(f"prepare trueup_explained as {query}")
+        yield f"execute trueup_explained ({literal(keys)})"
+        self.connection.script("deallocate trueup_explained")
+
+    def plan(self, statement: str, *, execute: bool = True) -> Plan:
+        """Return the plan of a statement, measured if it is to be executed and finishes in time."""
+        (row,) = self.connection.dicts(f"explain (verbose, format json) {statement}")
+        top = row["QUERY PLAN"][0]["Plan"]
+        plan = Plan(
+            cost=Decimal(str(top["Total Cost"])),
+            rows=int(top["Plan Rows"]),
+            text=self._text("costs", statement),
+            reads=_reads(self.connection, top),
+        )
+        if self.timeout is None or not execute:
+            return plan
+        try:
+            with self.connection.transaction():
+                text = self._text("analyze, buffers", statement)
+        except ServerSaid as error:
+            if sqlstate(error) != TIMED_OUT:
+                raise
+            return replace(plan, error=f"did not finish within {self.timeout}")
+        return replace(plan, text=text, **_measured(text))
+
+    def _text(self, options: str, statement: str) -> str:
+        found = self.connection.dicts(f"explain ({options}) {statement}")
+        return "\n".join(row["QUERY PLAN"] for row in found)
 
 
 def _measured(text: str) -> dict[str, Any]:
@@ -301,46 +391,48 @@ def _measured(text: str) -> dict[str, Any]:
 
 def _reads(connection: Session, top: dict[str, Any]) -> tuple[Read, ...]:
     """Return what a plan reads, by table and then index; each way once, however many partitions it reads."""
-    found = {*_accesses(top, ("", ""))}
-    named = {(schema, name) for schema, table, index, _ in found for name in (table, index) if name}
+    found = {*_accesses(top, "", "")}
+    named = sorted({(access.schema, name) for access in found for name in (access.table, access.index) if name})
     relations = {
         (relation.schema_name, relation.name): relation
         for relation in connection.rows(
             "relations",
             _Relation,
-            schemas=[schema for schema, _ in sorted(named)],
-            names=[name for _, name in sorted(named)],
+            schemas=[schema for schema, _ in named],
+            names=[name for _, name in named],
         )
     }
-    reads = set()
-    for schema, name, index, whole in found:
-        by = relations.get((schema, index))
-        read = by or relations[schema, name]
-        reads.add(
-            Read(
-                relations[schema, name].top_name,
-                by.top_bare_name if by else None,
-                whole,
-                read.row_estimate,
-                read.bytes,
-            )
+    reads: dict[tuple[str, str, bool], Read] = {}
+    for access in sorted(found, key=lambda access: access.rows):
+        table = relations[access.schema, access.table]
+        index = relations.get((access.schema, access.index))
+        read = index or table
+        whole = not access.condition or _misses(index, access.condition)
+        name = index.top_bare_name if index else None
+        reads[table.top_name, name or "", whole] = Read(
+            table.top_name, name, whole, read.row_estimate, read.bytes, access.rows
         )
-    return tuple(sorted(reads, key=lambda read: (read.table, read.index or "", read.whole)))
+    return tuple(read for _, read in sorted(reads.items()))
 
 
-def _accesses(node: dict[str, Any], table: tuple[str, str]) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield (schema, table, index, whole) for each node of a plan that reads a table."""
-    kind = node["Node Type"]
-    if "Relation Name" in node:
-        table = (node["Schema"], node["Relation Name"])
-        if "Index Name" in node:
-            yield (*table, node["Index Name"], "Index Cond" not in node)
-        elif kind not in ("Bitmap Heap Scan", "Tid Scan", "Tid Range Scan"):
-            yield (*table, "", True)
-    elif kind == "Bitmap Index Scan":
-        yield (*table, node["Index Name"], "Index Cond" not in node)
+def _misses(index: _Relation | None, condition: str) -> bool:
+    """Say whether a condition leaves out the column without which the whole index is read."""
+    leading = index.leading_column if index else None
+    # an expression is printed in other words in a plan: it is believed
+    if leading is None or not re.fullmatch(r"\w+", leading):
+        return False
+    return re.search(rf"\b{leading}\b", condition) is None
+
+
+def _accesses(node: dict[str, Any], schema: str, table: str) -> Iterator[_Access]:
+    """Yield every node of a plan that reads a table."""
+    schema, table = node.get("Schema", schema), node.get("Relation Name", table)
+    if "Index Name" in node:
+        yield _Access(schema, table, node["Index Name"], node.get("Index Cond", ""), int(node["Plan Rows"]))
+    elif "Relation Name" in node and node["Node Type"] != "Bitmap Heap Scan":
+        yield _Access(schema, table, "", node.get("TID Cond", ""), int(node["Plan Rows"]))
     for child in node.get("Plans", ()):
-        yield from _accesses(child, table)
+        yield from _accesses(child, schema, table)
 
 
 def _indexes(connection: Session, plan: Plan) -> tuple[Index, ...]:

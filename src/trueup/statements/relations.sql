@@ -1,12 +1,20 @@
 -- Tables and indexes that a plan names, with rows and size; a partition stands for the whole of its table,
--- and rows are NULL where nothing was analyzed.
+-- and rows are NULL where nothing was analyzed. Leading column: the one without which a B-tree is read from
+-- end to end; NULL from release 18 on, which skips from one of its values to the next.
 select
     w.schema_name,
     w.name,
     n.nspname || '.' || top.relname as top_name,
     top.relname as top_bare_name,
     s.row_estimate,
-    s.bytes
+    s.bytes,
+    case
+        when
+            current_setting('server_version_num')::integer < 180000
+            and c.relam = (select am.oid from pg_catalog.pg_am as am where am.amname = 'btree')
+            and c.relkind in ('i', 'I')
+            then pg_get_indexdef(c.oid, 1, true)
+    end as leading_column
 from unnest(%(schemas)s::text[], %(names)s::text[]) as w (schema_name, name)
 inner join pg_catalog.pg_class as c
     on c.relnamespace = to_regnamespace(quote_ident(w.schema_name)) and w.name = c.relname
