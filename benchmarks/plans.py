@@ -1,4 +1,4 @@
-"""Write docs/plans: what every check costs in a database, as `trueup explain` tells it, and an index of it."""
+"""Write docs/plans: what every check costs in a database, and an index of the pages."""
 
 from __future__ import annotations
 
@@ -64,7 +64,11 @@ def main() -> None:
             )
         except TrueupError as error:
             sys.exit(f"{check.name}: {error}")
-        lines = [f"$ trueup explain {check.name} --analyze --entities {options.entities}", "", *explained(found[-1])]
+        lines = [
+            f"$ trueup explain {check.name} --analyze --entities {options.entities}",
+            "",
+            *explained(found[-1]),
+        ]
         (options.into / f"{check.name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         sys.stderr.write(f"{time.monotonic() - began:6.1f} s  {check.name}\n")
     for page in options.into.glob("*.txt"):
@@ -86,17 +90,17 @@ def index(found: list[Explanation], options: argparse.Namespace) -> str:
         "# What every check costs",
         "",
         "Written by `python benchmarks/plans.py URL`. Each page is what",
-        f"`trueup explain CHECK --analyze --entities {options.entities}` printed: the header of the check, the plan of its",
-        f"whole view, and its plan for the {options.entities:,} newest rows of its tables.",
+        f"`trueup explain CHECK --analyze --entities {options.entities}` printed: the header of the check,",
+        f"the plan of its whole view, and its plan for the {options.entities:,} newest rows of its tables.",
         "",
-        f"PostgreSQL {facts['version']}, shared_buffers {facts['shared_buffers']}, work_mem {facts['work_mem']}, "
-        f"random_page_cost {facts['random_page_cost']}, jit {facts['jit']}.",
+        f"PostgreSQL {facts['version']}, shared_buffers {facts['shared_buffers']}, "
+        f"work_mem {facts['work_mem']}, random_page_cost {facts['random_page_cost']}, jit {facts['jit']}.",
         f"Tables: {tables}.",
         "",
-        f"Everything was executed once, one after the other, for at most {options.timeout}, without parallel workers. The",
-        "times contain what EXPLAIN itself takes to look at the clock, and shares of the machine that others",
-        "took; buffers are pages of 8 kB and the same in every run. *Scans* are tables that the plan of the whole view",
-        "reads from end to end, those smaller than 1 MB left out.",
+        f"Everything was executed once, one after the other, for at most {options.timeout}, without parallel",
+        "workers. The times contain what EXPLAIN takes to look at the clock, and what else the machine did;",
+        "buffers, pages of 8 kB, are the same in every run. *Scans* are the tables that the plan of the",
+        "whole view reads from end to end, those smaller than 1 MB left out.",
         "",
         f"| check | planned cost | ms | buffers | scans | {options.entities:,} entities: ms | buffers | "
         "cost follows |",
@@ -108,9 +112,13 @@ def index(found: list[Explanation], options: argparse.Namespace) -> str:
 
 def _row(each: Explanation) -> str:
     plan = each.plan
-    scans = sorted({read.table.removeprefix("public.") for read in plan.reads if read.whole and read.bytes >= 2**20})
+    scans = sorted(
+        {read.table.removeprefix("public.") for read in plan.reads if read.whole and read.bytes >= 2**20}
+    )
     alone = [entities.plan for entities in each.entities]
-    follows = sorted({table.removeprefix("public.") for entities in each.entities for table in entities.follows})
+    follows = sorted(
+        {table.removeprefix("public.") for entities in each.entities for table in entities.follows}
+    )
     cells = [
         f"[`{each.check.name}`]({each.check.name}.txt)",
         f"{plan.cost:,.0f}",

@@ -50,6 +50,7 @@ __all__ = [
     "demo",
     "enforce",
     "errors",
+    "explain",
     "init",
     "journal",
     "migrate",

@@ -12,7 +12,7 @@ import click
 from trueup.cli_options import check_names, database_option, format_option, pack_option, print_json
 
 if TYPE_CHECKING:
-    from trueup.explaining import Explanation, ForEntities, Plan, Read, Tracked
+    from trueup.explaining import Explanation, ForEntities, Plan, Tracked
 
 WIDTH = 100
 NARROW = 13

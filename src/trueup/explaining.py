@@ -236,12 +236,10 @@ def explain(
                 raise DatabaseError(f"check {name} is not deployed in this database; run `trueup migrate`")
             connection.set_local("max_parallel_workers_per_gather", "0")
             connection.set_local("plan_cache_mode", "force_generic_plan")
-            connection.set_local("statement_timeout", timeout)
             planner = _Planner(connection, timeout if analyze else None)
             plan = planner.plan(f"select {_COLUMNS} from {quoted('trueup', name)} as v")
             tables = {
-                table.entity_type: table
-                for table in connection.rows("check_entities", _Entities, name=name)
+                table.entity_type: table for table in connection.rows("check_entities", _Entities, name=name)
             }
             return Explanation(
                 check=check,
@@ -251,10 +249,12 @@ def explain(
                 plan=plan,
                 indexes=_indexes(connection, plan),
                 time=check.time,
-                tracked=tuple(_tracked(planner, source, tables[source.entity]) for source in check.sources),
-                entities=tuple(
-                    _for_entities(planner, name, table, entities) for table in tables.values()
+                tracked=tuple(
+                    _tracked(planner, source, tables[source.entity])
+                    for source in check.sources
+                    if source.entity in tables
                 ),
+                entities=tuple(_for_entities(planner, name, table, entities) for table in tables.values()),
             )
 
 
@@ -271,24 +271,24 @@ def _last(known: _Explained) -> Last | None:
 
 
 def _tracked(planner: _Planner, source: Source, table: _Entities) -> Tracked:
-    lookup, follows = None, ()
+    lookup: Plan | None = None
+    follows: tuple[str, ...] = ()
     if source.via:
-        column = quoted(source.via)
-        newest = _newest(planner.connection, table.table_name, column, 1)
+        newest = _newest(planner.connection, table, source.via, 1)
         lookup, follows = planner.generic(
-            f"select e.{quoted(table.key_column)} from {table.table_name} as e where e.{column} = any($1)",
+            f"select e.{quoted(table.key_column)} from {table.table_name} as e "
+            f"where e.{quoted(source.via)} = any($1)",
             newest["keys"],
+            execute=False,
         )
         # many rows of one value are many entities to judge, and no fault of the lookup
         whole = {read.table for read in lookup.reads if read.whole}
-        follows = tuple(table for table in follows if table in whole)
-    return Tracked(
-        source.table, source.column, source.entity, source.via, source.partners, lookup, follows
-    )
+        follows = tuple(name for name in follows if name in whole)
+    return Tracked(source.table, source.column, source.entity, source.via, source.partners, lookup, follows)
 
 
 def _for_entities(planner: _Planner, name: str, table: _Entities, entities: int) -> ForEntities:
-    newest = _newest(planner.connection, table.table_name, quoted(table.key_column), entities)
+    newest = _newest(planner.connection, table, table.key_column, entities)
     plan, follows = planner.generic(
         f"select {_COLUMNS} from {quoted('trueup', name)} as v "
         f"where v.entity_id = any($1) and v.entity_type = {literal(table.entity_type)}",
@@ -297,12 +297,12 @@ def _for_entities(planner: _Planner, name: str, table: _Entities, entities: int)
     return ForEntities(table.entity_type, table.table_name, newest["entities"], plan, follows)
 
 
-def _newest(connection: Session, table: str, column: str, most: int) -> dict[str, Any]:
-    """Return the highest values of a column, as the text of an array, and how many there are."""
+def _newest(connection: Session, table: _Entities, column: str, most: int) -> dict[str, Any]:
+    """Return what the newest rows hold in a column, as the text of an array, and how many they are."""
     (found,) = connection.dicts(
-        "select count(*) as entities, coalesce(array_agg(k.key)::text, '{}') as keys from "
-        f"(select {column} as key from {table} where {column} is not null "
-        f"order by {column} desc limit {int(most)}) as k"
+        "select count(*) as entities, coalesce(array_agg(k.held)::text, '{}') as keys from "
+        f"(select {quoted(column)} as held from {table.table_name} "
+        f"order by {quoted(table.key_column)} desc limit {int(most)}) as k"
     )
     return found
 
@@ -314,7 +314,7 @@ class _Planner:
         self.connection = connection
         self.timeout = timeout
 
-    def generic(self, query: str, keys: str) -> tuple[Plan, tuple[str, ...]]:
+    def generic(self, query: str, keys: str, *, execute: bool = True) -> tuple[Plan, tuple[str, ...]]:
         """Return the plan of a query for any array of keys, and the tables its cost follows.
 
         A small table is read whole although an index is there. It counts only when it is
@@ -322,7 +322,7 @@ class _Planner:
         its growth will be felt.
         """
         with self._prepared(query, keys) as statement:
-            plan = self.plan(statement)
+            plan = self.plan(statement, execute=execute)
         whole = {read.table for read in plan.reads if read.whole}
         follows = {
             read.table for read in plan.reads if read.many or (read.whole and read.bytes >= SMALL_BYTES)
@@ -357,6 +357,7 @@ class _Planner:
             return plan
         try:
             with self.connection.transaction():
+                self.connection.set_local("statement_timeout", self.timeout)
                 text = self._text("analyze, buffers", statement)
         except ServerSaid as error:
             if sqlstate(error) != TIMED_OUT:
@@ -376,10 +377,10 @@ def _measured(text: str) -> dict[str, Any]:
     took = re.search(r"^Execution Time: ([\d.]+) ms", rest, re.M)
     line = re.search(r"^ *Buffers: (.*)$", plan, re.M)
     assert took is not None
-    shared, temporary = {}, {}
+    counted: dict[str, dict[str, int]] = {"shared": {}, "temp": {}}
     for kind, counts in re.findall(r"(shared|temp)((?: \w+=\d+)+)", line[1] if line else ""):
-        into = shared if kind == "shared" else temporary
-        into.update({name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)})
+        counted[kind] = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)}
+    shared, temporary = counted["shared"], counted["temp"]
     return {
         "duration_ms": float(took[1]),
         "found": int(float(found[1])) if found else None,
@@ -392,7 +393,9 @@ def _measured(text: str) -> dict[str, Any]:
 def _reads(connection: Session, top: dict[str, Any]) -> tuple[Read, ...]:
     """Return what a plan reads, by table and then index; each way once, however many partitions it reads."""
     found = {*_accesses(top, "", "")}
-    named = sorted({(access.schema, name) for access in found for name in (access.table, access.index) if name})
+    named = sorted(
+        {(access.schema, name) for access in found for name in (access.table, access.index) if name}
+    )
     relations = {
         (relation.schema_name, relation.name): relation
         for relation in connection.rows(
