@@ -81,7 +81,10 @@ class Result:
     """What one check found in one run.
 
     outcome is complete, error, timeout or superseded (a run with a newer snapshot had
-    already filed it). `accepted` of the `violations` are known and accepted by a
+    already filed it); in a pass over changes also changed (judged where something had
+    changed, and `violations` are all that are open) or unjudged (only a full run judges
+    it). `missed` of what was opened, reopened or resolved no recorded change explains;
+    None where nobody can tell. `accepted` of the `violations` are known and accepted by a
     person. rows_tested is the population; None for a check on the layer itself.
     Durations are milliseconds; planned_cost is the planner's, None when nothing was planned.
     """
@@ -98,6 +101,7 @@ class Result:
     reopened: int = 0
     resolved: int = 0
     flooded: bool = False
+    missed: int | None = None
     sqlstate: str | None = None
     error: str | None = None
     planned_cost: Decimal | None = None
