@@ -167,7 +167,7 @@ def test_the_command_prints_it(filled: str) -> None:
         "\nmeasured ",
         "\n  Nested Loop  (cost=",
         "\ncalls                         scanned, 20,000 rows, ",
-        "\ncalls.id                      the call of that key, and those its evidence names in other_call_ids\n",
+        "\ncalls.id                      the call with that key, and those its evidence names in other_call_ids\n",
         "\nThe 20 newest of calls:\n",
         "\nso           lookups only: ",
     ):

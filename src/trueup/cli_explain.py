@@ -78,11 +78,14 @@ def explained(found: Explanation) -> Iterator[str]:
     yield from _heading("For what changed")
     for tracked in found.tracked:
         yield from _labelled(f"{_short(tracked.table)}.{tracked.column}", _concerns(tracked), WIDE)
+    yield from _rests(found)
     if found.time:
         verb = "begins and ends" if found.time == "begins" else "ends"
         yield from _labelled("time", f"its passing alone {verb} violations", WIDE)
     if not found.tracked:
         yield "No changes are followed: a full evaluation finds and resolves its violations."
+    elif found.owes_full:
+        yield from _labelled("next pass", f"evaluates it in full: {found.owes_full}", WIDE)
     for each in found.entities:
         yield from _entities(each)
 
@@ -156,7 +159,7 @@ def _indexes(found: Explanation) -> Iterator[str]:
 
 
 def _concerns(tracked: Tracked) -> str:
-    text = f"the {tracked.entity_type} of that key"
+    text = f"the {tracked.entity_type} with that key"
     if tracked.via:
         text = f"every {tracked.entity_type} with that {tracked.via}"
     if tracked.partners:
@@ -166,6 +169,20 @@ def _concerns(tracked: Tracked) -> str:
     if tracked.follows:
         text += f"; NO INDEX finds them in {_and(map(_short, tracked.follows))}, which is read for them"
     return text
+
+
+def _rests(found: Explanation) -> Iterator[str]:
+    if not found.tracked:
+        return
+    tracked = {tracked.table for tracked in found.tracked}
+    for rests in sorted(found.rests, key=lambda rests: rests.table_name):
+        if not rests.is_armed:
+            text = "changes are NOT NOTED, so it is evaluated in full; `trueup verify` says why"
+        elif rests.table_name not in tracked:
+            text = "any change makes the next pass evaluate it in full"
+        else:
+            continue
+        yield from _labelled(_short(rests.table_name), text, WIDE)
 
 
 def _entities(each: ForEntities) -> Iterator[str]:

@@ -126,6 +126,19 @@ class Tracked:
 
 
 @dataclass(frozen=True)
+class Rests:
+    """A table that the verdict rests on; is_armed when triggers note its changes.
+
+    A change of one that no tracked column is of, and any change that is not noted, makes
+    the next pass evaluate the check in full.
+    """
+
+    check_name: str
+    table_name: str
+    is_armed: bool
+
+
+@dataclass(frozen=True)
 class Last:
     """The last complete evaluation of the whole view."""
 
@@ -142,7 +155,8 @@ class Explanation:
 
     is_current is False when the deployed view is not that of the file. time says how
     passing time alone changes the verdict: it begins a violation, only ends one, or None.
-    No `tracked` columns: only a full run evaluates the check.
+    No `tracked` columns: only a full run evaluates the check. owes_full says why the next
+    pass over what changed evaluates it in full, whatever changed; None when it need not.
     """
 
     check: Check
@@ -152,7 +166,9 @@ class Explanation:
     plan: Plan
     indexes: tuple[Index, ...]
     time: str | None
+    owes_full: str | None
     tracked: tuple[Tracked, ...]
+    rests: tuple[Rests, ...]
     entities: tuple[ForEntities, ...]
 
 
@@ -160,6 +176,7 @@ class Explanation:
 class _Explained:
     name: str
     checksum: str
+    owes_full: str | None
     ceiling: Decimal
     last_finished_at: datetime | None
     last_duration_ms: Decimal
@@ -249,10 +266,14 @@ def explain(
                 plan=plan,
                 indexes=_indexes(connection, plan),
                 time=check.time,
+                owes_full=known.owes_full,
                 tracked=tuple(
                     _tracked(planner, source, tables[source.entity])
                     for source in check.sources
                     if source.entity in tables
+                ),
+                rests=tuple(
+                    rests for rests in connection.rows("check_tables", Rests) if rests.check_name == name
                 ),
                 entities=tuple(_for_entities(planner, name, table, entities) for table in tables.values()),
             )

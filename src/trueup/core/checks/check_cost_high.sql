@@ -55,7 +55,9 @@ cross join (
         (select st.value::numeric from trueup.settings as st where st.name = 'check_cost_growth') as growth
 ) as lim
 left join lateral (
-    select r.planned_cost, r.finished_at
+    select
+        r.planned_cost,
+        r.finished_at
     from trueup.check_results as r
     where r.check_name = ch.name and r.outcome = 'complete' and r.planned_cost > 0
     order by r.run_id desc
