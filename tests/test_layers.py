@@ -17,6 +17,7 @@ LAYERS = (
     {"deploy"},
     {"migration"},
     {"evaluation"},
+    {"changes"},
     {"alerts", "contracts", "explaining", "guards", "inspection", "review", "scaffold"},
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},

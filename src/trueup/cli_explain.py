@@ -79,9 +79,10 @@ def explained(found: Explanation) -> Iterator[str]:
     for tracked in found.tracked:
         yield from _labelled(f"{_short(tracked.table)}.{tracked.column}", _concerns(tracked), WIDE)
     yield from _rests(found)
-    if found.time:
-        verb = "begins and ends" if found.time == "begins" else "ends"
-        yield from _labelled("time", f"its passing alone {verb} violations", WIDE)
+    if found.time == "begins":
+        yield from _labelled("time", "its passing begins violations: every pass evaluates it in full", WIDE)
+    elif found.time == "ends":
+        yield from _labelled("time", "its passing ends violations: every pass judges open alerts again", WIDE)
     if not found.tracked:
         yield "No changes are followed: a full evaluation finds and resolves its violations."
     elif found.owes_full:

@@ -52,7 +52,7 @@ class Filed:
 
 
 @dataclass(frozen=True)
-class _Finished:
+class Finished:
     id: int
     kind: str
     status: str
@@ -202,27 +202,27 @@ def file(
         pending = Pending(connection)
         expected = {check.name: _expected(connection, check, pending) for check in checks}
         filed = [
-            _file(connection, run_id, snapshot, result, max_alerts, examples, expected[result.name])
+            file_result(connection, run_id, snapshot, result, max_alerts, examples, expected[result.name])
             for result in results
         ]
         settle(connection, checks, pending, snapshot, filed)
         if kind != "selected":
             connection.run("forget_changes", run_id=run_id)
-        failed = [result for result in filed if result.outcome in ("error", "timeout")]
+        broken = [result for result in filed if result.outcome in ("error", "timeout")]
         rates = (
-            connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not failed else []
+            connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not broken else []
         )
         finished = connection.row(
             "finish_run",
-            _Finished,
+            Finished,
             run_id=run_id,
-            status="partial" if failed else "complete",
-            failed=len(failed),
+            status="partial" if broken else "complete",
+            failed=len(broken),
             violations=sum(result.violations for result in filed),
             opened=sum(result.opened for result in filed),
             resolved=sum(result.resolved for result in filed),
             reopened=sum(result.reopened for result in filed),
-            error="; ".join(f"{result.name}: {result.error}" for result in failed) or None,
+            error="; ".join(f"{result.name}: {result.error}" for result in broken) or None,
         )
     assert finished is not None
     return Run(
@@ -280,11 +280,7 @@ def _evaluate(connection: Session, item: Check, timeout: str, tested: dict[tuple
     try:
         with connection.transaction():
             connection.set_local("statement_timeout", timeout)
-            violations = connection.count(
-                "insert into pg_temp.trueup_violations "
-                f"select {literal(item.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
-                f"v.description, v.evidence, {related(item.partners)} from {quoted('trueup', item.name)} as v"
-            )
+            violations = read_view(connection, item)
             for population in item.populations:
                 key = (population.table, population.predicate)
                 if key not in tested:
@@ -294,14 +290,27 @@ def _evaluate(connection: Session, item: Check, timeout: str, tested: dict[tuple
             )
             result = replace(result, violations=violations, rows_tested=rows_tested)
     except ServerSaid as error:
-        state = sqlstate(error)
-        if state is None or state.startswith(("57P", "08")):
-            raise
-        outcome, message = "error", _reason(item, error)
-        if state == TIMED_OUT:
-            outcome, message = "timeout", f"did not finish within {timeout}"
-        result = replace(result, outcome=outcome, sqlstate=state, error=message)
+        result = failed(result, item, error, timeout)
     return replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
+
+
+def read_view(connection: Session, item: Check) -> int:
+    """Read the whole view of a check into pg_temp.trueup_violations; return the number of its rows."""
+    return connection.count(
+        "insert into pg_temp.trueup_violations "
+        f"select {literal(item.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
+        f"v.description, v.evidence, {related(item.partners)} from {quoted('trueup', item.name)} as v"
+    )
+
+
+def failed(result: Result, item: Check, error: ServerSaid, timeout: str) -> Result:
+    """Return the result of a check that the server ended; raise the error when the connection is gone."""
+    state = sqlstate(error)
+    if state is None or state.startswith(("57P", "08")):
+        raise error
+    if state == TIMED_OUT:
+        return replace(result, outcome="timeout", sqlstate=state, error=f"did not finish within {timeout}")
+    return replace(result, outcome="error", sqlstate=state, error=_reason(item, error))
 
 
 def _reason(item: Check, error: ServerSaid) -> str:
@@ -313,7 +322,7 @@ def _reason(item: Check, error: ServerSaid) -> str:
     return message
 
 
-def _file(
+def file_result(
     connection: Session,
     run_id: int,
     snapshot: Snapshot,
@@ -322,6 +331,7 @@ def _file(
     examples: int,
     expected: list[str] | None,
 ) -> Result:
+    """File what a whole view listed, record the result, and return it with what was filed."""
     if result.outcome == "complete":
         filed = connection.row(
             "file_check",
@@ -347,6 +357,12 @@ def _file(
             if result.violations
             else (),
         )
+    record_result(connection, run_id, snapshot, result)
+    return result
+
+
+def record_result(connection: Session, run_id: int, snapshot: Snapshot, result: Result) -> None:
+    """Keep a result with its run."""
     connection.run(
         "record_result",
         run_id=run_id,
@@ -370,4 +386,3 @@ def _file(
             )
         },
     )
-    return result

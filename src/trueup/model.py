@@ -142,6 +142,11 @@ class Run:
         return sum(result.violations for result in self.results)
 
     @property
+    def missed(self) -> int:
+        """Alerts that passes over the changes should have opened or resolved, and had not."""
+        return sum(result.missed or 0 for result in self.results)
+
+    @property
     def rate(self) -> Decimal | None:
         """Overall consistency rate in per cent; None unless every check was evaluated."""
         return next((rate.rate for rate in self.rates if rate.company_id is None), None)
