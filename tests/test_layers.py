@@ -18,7 +18,7 @@ LAYERS = (
     {"migration"},
     {"evaluation"},
     {"changes"},
-    {"alerts", "contracts", "explaining", "guards", "inspection", "review", "scaffold"},
+    {"alerts", "contracts", "explaining", "guards", "inspection", "retention", "review", "scaffold"},
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},
     {"cli_options"},
