@@ -5740,10 +5740,14 @@ CREATE VIEW trueup.check_cost_high AS
             ( SELECT (st.value)::numeric AS value
                    FROM trueup.settings st
                   WHERE (st.name = 'check_cost_growth'::text)) AS growth) lim)
-     LEFT JOIN LATERAL ( SELECT r.planned_cost,
+     LEFT JOIN LATERAL ( SELECT
+                CASE
+                    WHEN (r.planned_cost IS NOT NULL) THEN GREATEST(r.planned_cost, (1)::numeric)
+                    ELSE NULL::numeric
+                END AS planned_cost,
             r.finished_at
            FROM trueup.check_results r
-          WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text) AND (r.planned_cost > (0)::numeric))
+          WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text))
           ORDER BY r.run_id DESC
          LIMIT 1) past ON (true))
   WHERE (ch.is_active AND ((ch.planned_cost > lim.ceiling) OR ((ch.planned_cost > (lim.growth * past.planned_cost)) AND (ch.planned_cost > (lim.ceiling / (10000)::numeric)))));

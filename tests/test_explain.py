@@ -201,6 +201,7 @@ def test_a_run_keeps_what_it_was_planned_to_cost(database: str) -> None:
     assert all(result.planned_cost is not None and result.planned_cost > 0 for result in run_.results)
     kept = dict(sql(database, "select r.check_name, r.planned_cost from trueup.check_results as r"))
     assert kept == {result.name: result.planned_cost for result in run_.results}
+    trueup.repair(database=database)
     last = explained(database, "call_duplicate").last
     assert last is not None
     assert last.planned_cost == kept["call_duplicate"]

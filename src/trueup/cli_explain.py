@@ -116,9 +116,10 @@ def _last(found: Explanation) -> str:
     if last is None:
         return "never completed"
     tested = f" of {last.rows_tested:,}" if last.rows_tested is not None else ""
+    planned = "" if last.planned_cost is None else f", then planned at {last.planned_cost:,.0f}"
     return (
-        f"{last.finished_at:%Y-%m-%d %H:%M}, {last.duration_ms:,.0f} ms, then planned at "
-        f"{last.planned_cost:,.0f}; {last.violations:,}{tested} rows violated it"
+        f"{last.finished_at:%Y-%m-%d %H:%M}, {last.duration_ms:,.0f} ms{planned}; "
+        f"{last.violations:,}{tested} rows violated it"
     )
 
 

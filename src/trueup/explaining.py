@@ -140,11 +140,11 @@ class Rests:
 
 @dataclass(frozen=True)
 class Last:
-    """The last complete evaluation of the whole view."""
+    """The last complete evaluation of the whole view; planned_cost is None when nobody had planned it."""
 
     finished_at: datetime
     duration_ms: Decimal
-    planned_cost: Decimal
+    planned_cost: Decimal | None
     rows_tested: int | None
     violations: int
 
@@ -180,7 +180,7 @@ class _Explained:
     ceiling: Decimal
     last_finished_at: datetime | None
     last_duration_ms: Decimal
-    last_planned_cost: Decimal
+    last_planned_cost: Decimal | None
     last_rows_tested: int | None
     last_violations: int
 

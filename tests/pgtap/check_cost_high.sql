@@ -17,6 +17,7 @@ from (
     ('grown', 1.1e6),
     ('grown_exactly', 1e6 + 10),
     ('grown_little', 1e6),
+    ('unplanned_then', 1.1e6),
     ('never_finished', 1e9)
 ) as n (name, planned_cost);
 
@@ -32,7 +33,8 @@ from (
     (2, 'grown', 'complete', 1e5),
     (3, 'grown', 'timeout', 1.1e6),
     (1, 'grown_exactly', 'complete', 1e5 + 1),
-    (2, 'grown_exactly', 'complete', null),
+    (1, 'unplanned_then', 'complete', 1),
+    (2, 'unplanned_then', 'complete', null),
     (1, 'grown_little', 'complete', 1),
     (1, 'never_finished', 'timeout', 1)
 ) as r (n, check_name, outcome, planned_cost)

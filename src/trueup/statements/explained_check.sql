@@ -13,7 +13,7 @@ from trueup.checks as ch
 left join lateral (
     select r.finished_at, r.duration_ms, r.planned_cost, r.rows_tested, r.violations
     from trueup.check_results as r
-    where r.check_name = ch.name and r.outcome = 'complete' and r.planned_cost is not null
+    where r.check_name = ch.name and r.outcome = 'complete'
     order by r.run_id desc
     limit 1
 ) as past on true

@@ -8,7 +8,7 @@
 -- population:  none
 -- prevented:   none: tables grow and plans change without a write to any check
 -- repair:      review
--- cost:        the catalogue; per check a few rows of check_results_check_name_run_id_idx
+-- cost:        the catalogue; per check a row of check_results_whole_idx
 --
 -- A run plans every view before it evaluates the first, which takes milliseconds, so a
 -- plan that has gone wrong is reported by the run that would suffer from it, and not
@@ -56,10 +56,10 @@ cross join (
 ) as lim
 left join lateral (
     select
-        r.planned_cost,
+        case when r.planned_cost is not null then greatest(r.planned_cost, 1) end as planned_cost,
         r.finished_at
     from trueup.check_results as r
-    where r.check_name = ch.name and r.outcome = 'complete' and r.planned_cost > 0
+    where r.check_name = ch.name and r.outcome = 'complete'
     order by r.run_id desc
     limit 1
 ) as past on true
