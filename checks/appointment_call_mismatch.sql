@@ -8,7 +8,7 @@
 -- prevented:   none: who an appointment is for may become known after the call, and either side may
 --              be the wrong one
 -- repair:      review
--- cost:        one pass over appointments with a call; their calls by primary key
+-- cost:        appointments and flagged calls, two indexes in order (as in unflagged_calls)
 --
 -- Says nothing while either customer is unknown. metadata.booked_for is how the
 -- application records that the caller booked for another person.
@@ -17,14 +17,23 @@ create or replace view trueup.appointment_call_mismatch as
 select
     ka.company_id,
     'appointment' as entity_type,
-    ka.id as entity_id,
+    doubtful.appointment_id as entity_id,
     'the customer is not the one of the call that made the appointment' as description,
     jsonb_build_object(
         'call_id', ka.call_id,
         'customer_id', ka.customer_id,
         'call_customer_id', c.customer_id
     ) as evidence
-from trueup.kept_appointments as ka
+from (
+    select own.id as appointment_id
+    from trueup.kept_appointments as own
+    left join public.calls as f on own.call_id = f.id and f.appointment_made
+    where
+        own.call_id is not null
+        and case when f.id is null or f.customer_id <> own.customer_id then 1 end = 1
+    group by own.id
+) as doubtful
+inner join trueup.kept_appointments as ka on doubtful.appointment_id = ka.id
 inner join public.calls as c on ka.call_id = c.id
 where
     c.customer_id <> ka.customer_id

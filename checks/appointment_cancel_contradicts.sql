@@ -7,7 +7,7 @@
 -- population:  appointments where deleted_at is null
 -- prevented:   constraint appointments_cancel_agrees; fill appointments_fill_status
 -- repair:      evidence
--- cost:        one pass over appointments
+-- cost:        suspect appointments by appointments_suspect_idx
 
 create or replace view trueup.appointment_cancel_contradicts as
 select
@@ -19,5 +19,5 @@ select
         else 'has cancelled_at, but is not cancelled'
     end as description,
     jsonb_build_object('status', ka.status, 'cancelled_at', ka.cancelled_at) as evidence
-from trueup.kept_appointments as ka
+from trueup.suspect_appointments as ka
 where (ka.status = 'cancelled') <> (ka.cancelled_at is not null);

@@ -24,7 +24,7 @@ create or replace view trueup.appointment_staff_overlap as
 select
     la.company_id,
     'appointment' as entity_type,
-    la.id as entity_id,
+    doubtful.appointment_id as entity_id,
     'overlaps another appointment of the same member of staff' as description,
     jsonb_build_object(
         'staff_id', la.staff_id,
@@ -32,7 +32,42 @@ select
         'ends_at', la.ends_at,
         'overlapping_ids', o.ids
     ) as evidence
-from trueup.live_appointments as la
+from (
+    select x.id as appointment_id
+    from trueup.live_appointments as x
+    where
+        x.staff_id is not null
+        and x.ends_at > x.starts_at
+        -- asked of each appointment in turn: joined with all others the two reads would be one
+        and case
+            when exists (
+                select 1
+                from trueup.live_appointments as other
+                where
+                    other.staff_id = x.staff_id
+                    and other.id <> x.id
+                    and other.starts_at < x.ends_at
+                    and other.ends_at > x.starts_at
+                    and other.ends_at > other.starts_at
+                    and other.starts_at >= x.starts_at - interval '4 hours'
+            )
+                then 1
+            when exists (
+                select 1
+                from trueup.live_appointments as other
+                where
+                    other.staff_id = x.staff_id
+                    and other.id <> x.id
+                    and other.starts_at < x.ends_at
+                    and other.ends_at > x.starts_at
+                    and other.ends_at > other.starts_at
+                    and other.ends_at - other.starts_at > interval '4 hours'
+            )
+                then 1
+        end = 1
+    group by x.id
+) as doubtful
+inner join trueup.live_appointments as la on doubtful.appointment_id = la.id
 cross join lateral (
     select array_agg(other.id order by other.id) as ids
     from trueup.live_appointments as other

@@ -10,7 +10,7 @@
 --              constraint appointments_sync_origin_vocabulary;
 --              constraint appointments_calcom_sync_status_vocabulary; fill appointments_fill_status
 -- repair:      evidence
--- cost:        one pass over appointments; the vocabularies are read once
+-- cost:        suspect appointments by appointments_suspect_idx; the vocabularies are read once
 --
 -- One row per appointment; the evidence names each column and its value.
 
@@ -31,7 +31,7 @@ select
         ) as co (name, value, vocabulary)
         where co.value <> all(trueup.vocabulary_values(co.vocabulary))
     )) as evidence
-from trueup.kept_appointments as ka
+from trueup.suspect_appointments as ka
 where
     ka.status <> all((select trueup.vocabulary_values('appointment_status'))::text[])
     or ka.source <> all((select trueup.vocabulary_values('source'))::text[])

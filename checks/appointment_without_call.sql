@@ -7,7 +7,7 @@
 -- population:  appointments where source = 'retell' and deleted_at is null
 -- prevented:   guard
 -- repair:      evidence
--- cost:        one pass over appointments
+-- cost:        suspect appointments by appointments_suspect_idx
 --
 -- Only source retell: a backfilled booking names its call as well, but what it was made
 -- from is a provider's booking, and calls older than the application's are not there.
@@ -22,7 +22,7 @@ select
         'calcom_booking_uid', ka.calcom_booking_uid,
         'metadata_call_id', ka.metadata ->> 'call_id'
     ) as evidence
-from trueup.kept_appointments as ka
+from trueup.suspect_appointments as ka
 where
     ka.source = 'retell'
     and ka.call_id is null;

@@ -8,7 +8,8 @@
 -- population:  calls where deleted_at is null
 -- prevented:   sync appointments_sync_calls; fill calls_fill_appointment
 -- repair:      automatic
--- cost:        a scan of calls, hashed against the appointments that have a call
+-- cost:        appointments and flagged calls, two indexes in order (unflagged_calls); suspect calls by
+--              calls_suspect_idx
 --
 -- The converse is call_made_without_appointment. That appointment_id names the
 -- appointment is call_backlink_missing and call_backlink_broken.
@@ -17,7 +18,7 @@ create or replace view trueup.call_appointment_not_flagged as
 select
     c.company_id,
     'call' as entity_type,
-    c.id as entity_id,
+    doubtful.call_id as entity_id,
     'has an appointment, but is not flagged or not linked' as description,
     jsonb_build_object(
         'appointment_made', c.appointment_made,
@@ -30,7 +31,15 @@ select
             order by ka.id
         )
     ) as evidence
-from public.calls as c
+from (
+    select s.id as call_id
+    from trueup.suspect_calls as s
+    where s.appointment_made
+    union all
+    select u.call_id
+    from trueup.unflagged_calls as u
+) as doubtful
+inner join public.calls as c on doubtful.call_id = c.id
 where
     (
         not c.appointment_made

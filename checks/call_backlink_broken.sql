@@ -7,7 +7,8 @@
 -- population:  calls where appointment_id is not null
 -- prevented:   guard; sync appointments_sync_calls
 -- repair:      evidence
--- cost:        a scan of calls that name an appointment; one probe of the key of appointments each
+-- cost:        flagged calls and appointments, two indexes in order (as in unflagged_calls); suspect
+--              calls by calls_suspect_idx
 --
 -- The appointment may belong to another call (decision D2: the call that created it) or to
 -- none, be deleted, or not be there at all on a legacy table without the foreign key. What
@@ -17,7 +18,7 @@ create or replace view trueup.call_backlink_broken as
 select
     c.company_id,
     'call' as entity_type,
-    c.id as entity_id,
+    doubtful.call_id as entity_id,
     'names an appointment that is deleted or is not its own' as description,
     jsonb_build_object(
         'appointment_id', c.appointment_id,
@@ -31,7 +32,20 @@ select
             order by ka.id
         )
     ) as evidence
-from public.calls as c
+from (
+    select f.id as call_id
+    from public.calls as f
+    left join trueup.kept_appointments as ka on f.id = ka.call_id and f.appointment_id = ka.id
+    where
+        f.appointment_made
+        and case when ka.id is null then 1 end = 1
+    group by f.id
+    union all
+    select s.id
+    from trueup.suspect_calls as s
+    where not s.appointment_made and s.appointment_id is not null
+) as doubtful
+inner join public.calls as c on doubtful.call_id = c.id
 left join public.appointments as a on c.appointment_id = a.id
 where
     c.appointment_id is not null

@@ -7,7 +7,8 @@
 -- population:  calls where deleted_at is null
 -- prevented:   sync appointments_sync_calls; fill calls_fill_appointment
 -- repair:      automatic
--- cost:        a scan of calls, hashed against the appointments that have a call
+-- cost:        appointments and flagged calls, two indexes in order (unflagged_calls); suspect calls by
+--              calls_suspect_idx
 --
 -- An appointment of another company that points at the call is tenant_mismatch: to name
 -- it would be a second reference between companies.
@@ -16,7 +17,7 @@ create or replace view trueup.call_backlink_missing as
 select
     c.company_id,
     'call' as entity_type,
-    c.id as entity_id,
+    doubtful.call_id as entity_id,
     'an appointment points at this call, which does not point back' as description,
     jsonb_build_object(
         'appointment_ids', array(
@@ -26,7 +27,15 @@ select
             order by ka.id
         )
     ) as evidence
-from public.calls as c
+from (
+    select s.id as call_id
+    from trueup.suspect_calls as s
+    where s.appointment_made and s.appointment_id is null
+    union all
+    select u.call_id
+    from trueup.unflagged_calls as u
+) as doubtful
+inner join public.calls as c on doubtful.call_id = c.id
 where
     c.appointment_id is null
     and c.deleted_at is null

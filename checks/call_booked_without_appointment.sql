@@ -7,7 +7,7 @@
 -- population:  calls where booking_confirmed
 -- prevented:   guard
 -- repair:      evidence
--- cost:        partial index on confirmed calls; one probe of appointments_call_id_idx each
+-- cost:        confirmed calls and appointments, two indexes in order (as in unflagged_calls)
 --
 -- booking_confirmed is what the provider answered. An appointment that points at the
 -- call is enough here, whatever the call says; the link back is call_backlink_missing.
@@ -17,7 +17,7 @@ create or replace view trueup.call_booked_without_appointment as
 select
     c.company_id,
     'call' as entity_type,
-    c.id as entity_id,
+    doubtful.call_id as entity_id,
     'booking confirmed, but no appointment of this call exists' as description,
     jsonb_build_object(
         'booking_id', c.booking_id,
@@ -37,7 +37,16 @@ select
             order by a.id
         )
     ) as evidence
-from public.calls as c
+from (
+    select f.id as call_id
+    from public.calls as f
+    left join trueup.kept_appointments as ka on f.id = ka.call_id
+    where
+        f.booking_confirmed
+        and case when ka.id is null then 1 end = 1
+    group by f.id
+) as doubtful
+inner join public.calls as c on doubtful.call_id = c.id
 where
     c.booking_confirmed
     and c.deleted_at is null

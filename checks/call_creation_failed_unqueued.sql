@@ -7,7 +7,7 @@
 -- population:  calls where booking_details is not null
 -- prevented:   none: a failure at the provider happens outside the database
 -- repair:      automatic
--- cost:        scans calls that have booking_details; probes appointments and queue for failed ones
+-- cost:        suspect calls by calls_suspect_idx; probes appointments and queue for those that say failed
 --
 -- booking_details says appointment_creation_failed. A call that has an appointment by
 -- now, created later by hand or by the backfill, needs nobody. A queue item that somebody
@@ -24,10 +24,9 @@ select
         'appointment_link_status', c.appointment_link_status,
         'requires_manual_processing', c.requires_manual_processing
     ) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 where
     c.booking_details is not null
-    and c.deleted_at is null
     and trueup.creation_failed(c.booking_details)
     and not exists (
         select 1

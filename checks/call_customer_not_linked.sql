@@ -7,7 +7,7 @@
 -- population:  calls where customer_id is not null and deleted_at is null
 -- prevented:   fill calls_fill_customer_link
 -- repair:      automatic
--- cost:        one pass over calls
+-- cost:        suspect calls by calls_suspect_idx
 --
 -- The converse is call_linked_without_customer. How a linked call proves its link is
 -- call_link_unproven.
@@ -24,8 +24,7 @@ select
         'customer_link_method', c.customer_link_method,
         'customer_link_confidence', c.customer_link_confidence
     ) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 where
     c.customer_id is not null
-    and c.customer_link_status not in ('linked', 'pending_review')
-    and c.deleted_at is null;
+    and c.customer_link_status not in ('linked', 'pending_review');

@@ -7,7 +7,7 @@
 -- population:  calls where deleted_at is null
 -- prevented:   fill calls_fill_direction; constraint calls_direction_known
 -- repair:      evidence
--- cost:        one pass over calls
+-- cost:        suspect calls by calls_suspect_idx
 --
 -- A direction that is a default (metadata.direction_defaulted) is there, and no fact; a
 -- word that is no direction is for the check on the vocabulary.
@@ -23,5 +23,5 @@ select
         'from_number', trueup.masked(c.from_number),
         'to_number', trueup.masked(c.to_number)
     ) as evidence
-from public.calls as c
-where nullif(c.direction, '') is null and c.deleted_at is null;
+from trueup.suspect_calls as c
+where nullif(c.direction, '') is null;

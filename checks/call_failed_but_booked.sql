@@ -8,7 +8,8 @@
 --              or appointment_link_status = 'creation_failed'
 -- prevented:   sync appointments_sync_calls
 -- repair:      automatic
--- cost:        a scan of calls; one probe of appointments_call_id_idx for each that failed
+-- cost:        appointments and flagged calls, two indexes in order (unflagged_calls); suspect calls by
+--              calls_suspect_idx
 --
 -- A provider may answer with an error although the booking exists, and a retry may have
 -- succeeded: the appointment row outranks the flag (decision D3). The reason of the failure is
@@ -18,7 +19,7 @@ create or replace view trueup.call_failed_but_booked as
 select
     c.company_id,
     'call' as entity_type,
-    c.id as entity_id,
+    doubtful.call_id as entity_id,
     'the booking is said to have failed, yet a live appointment of this call exists' as description,
     jsonb_build_object(
         'booking_failed', c.booking_failed,
@@ -31,7 +32,15 @@ select
             order by la.id
         )
     ) as evidence
-from public.calls as c
+from (
+    select s.id as call_id
+    from trueup.suspect_calls as s
+    where s.appointment_made
+    union all
+    select u.call_id
+    from trueup.unflagged_calls as u
+) as doubtful
+inner join public.calls as c on doubtful.call_id = c.id
 where
     (
         c.booking_failed

@@ -7,7 +7,7 @@
 -- population:  calls where deleted_at is null
 -- prevented:   none: a placeholder is stored while the real id is not known yet
 -- repair:      review
--- cost:        one pass over calls
+-- cost:        suspect calls by calls_suspect_idx
 --
 -- The form: call_ and 27 hexadecimal digits. A tool call often carries a placeholder in
 -- its arguments; the call stored under it gets no further event of the provider.
@@ -19,7 +19,5 @@ select
     c.id as entity_id,
     'retell_call_id is not of the provider''s form' as description,
     jsonb_build_object('retell_call_id', c.retell_call_id) as evidence
-from public.calls as c
-where
-    c.retell_call_id !~ '^call_[0-9a-f]{27}$'
-    and c.deleted_at is null;
+from trueup.suspect_calls as c
+where c.retell_call_id !~ '^call_[0-9a-f]{27}$';

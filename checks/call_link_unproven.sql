@@ -8,7 +8,8 @@
 -- prevented:   fill calls_fill_customer_link; constraint calls_link_has_provenance;
 --              constraint calls_link_confidence_bounded
 -- repair:      evidence
--- cost:        one pass over calls; customers are hashed, or read by primary key for one call
+-- cost:        one pass over calls; customers are hashed, or read by primary key for one call. A number is
+--              brought into its plain form only where it is not written as the customer's
 --
 -- A link that nothing proves is reported here and not refused: the fill itself leaves
 -- confidence NULL then, because an invented one would hide exactly what a person has to
@@ -47,6 +48,8 @@ where
                 or c.customer_linked_at is null
                 or (
                     c.customer_link_method = 'phone_match'
+                    -- a number as the customer's is written needs no plain form, and most are
+                    and (c.from_number = k.phone_normalized and c.company_id = k.company_id) is not true
                     and not trueup.phone_matches(
                         c.company_id, c.direction, c.from_number, c.to_number, k.company_id, k.phone_normalized
                     )

@@ -8,7 +8,8 @@
 -- population:  calls where appointment_link_status = 'linked' or appointment_linked_at is not null
 -- prevented:   sync appointments_sync_calls
 -- repair:      evidence
--- cost:        a scan of calls; one probe of appointments_call_id_idx for each call that says linked
+-- cost:        suspect calls by calls_suspect_idx; one probe of appointments_call_id_idx for each
+--              that says linked
 --
 -- The rest of what derives from the appointment, besides the flag and the reference: a
 -- flagged call is reported by call_made_without_appointment, once and as critical.
@@ -25,11 +26,10 @@ select
         'appointment_id', c.appointment_id,
         'booking_id', c.booking_id
     ) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 where
     not c.appointment_made
     and (c.appointment_link_status = 'linked' or c.appointment_linked_at is not null)
-    and c.deleted_at is null
     and not exists (
         select 1
         from trueup.kept_appointments as ka

@@ -7,7 +7,7 @@
 -- population:  calls where customer_link_status = 'linked' and deleted_at is null
 -- prevented:   fill calls_fill_customer_link; constraint calls_linked_has_customer
 -- repair:      automatic
--- cost:        one pass over calls
+-- cost:        suspect calls by calls_suspect_idx
 --
 -- The converse is call_customer_not_linked. That the customer exists, in the same
 -- company, is tenant_mismatch.
@@ -24,8 +24,7 @@ select
         'customer_linked_at', c.customer_linked_at,
         'from_number', trueup.masked(c.from_number)
     ) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 where
     c.customer_link_status = 'linked'
-    and c.customer_id is null
-    and c.deleted_at is null;
+    and c.customer_id is null;

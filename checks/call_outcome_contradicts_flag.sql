@@ -7,7 +7,7 @@
 -- population:  calls where appointment_made
 -- prevented:   fill calls_fill_outcome
 -- repair:      evidence
--- cost:        partial index on flagged calls
+-- cost:        suspect calls by calls_suspect_idx
 --
 -- The fill supplies an outcome that is missing and changes none that is there: the model's
 -- opinion may arrive after the booking, and which of the two is wrong takes evidence.
@@ -22,8 +22,7 @@ select
         'session_outcome', c.session_outcome,
         'appointment_id', c.appointment_id
     ) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 where
     c.appointment_made
-    and c.session_outcome not in ('appointment_booked', 'appointment_rescheduled', 'appointment_cancelled')
-    and c.deleted_at is null;
+    and c.session_outcome not in ('appointment_booked', 'appointment_rescheduled', 'appointment_cancelled');

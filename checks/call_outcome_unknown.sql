@@ -7,7 +7,7 @@
 -- population:  calls where session_outcome is not null and deleted_at is null
 -- prevented:   constraint calls_session_outcome_vocabulary
 -- repair:      evidence
--- cost:        one pass over calls; the vocabulary is read once
+-- cost:        suspect calls by calls_suspect_idx; the vocabulary is read once
 
 create or replace view trueup.call_outcome_unknown as
 select
@@ -16,7 +16,5 @@ select
     c.id as entity_id,
     'session_outcome is outside its vocabulary' as description,
     jsonb_build_object('column', 'session_outcome', 'value', c.session_outcome) as evidence
-from public.calls as c
-where
-    c.session_outcome <> all((select trueup.vocabulary_values('session_outcome'))::text[])
-    and c.deleted_at is null;
+from trueup.suspect_calls as c
+where c.session_outcome <> all((select trueup.vocabulary_values('session_outcome'))::text[]);

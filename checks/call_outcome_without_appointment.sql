@@ -7,7 +7,7 @@
 -- population:  calls where session_outcome = 'appointment_booked'
 -- prevented:   guard; sync appointments_sync_calls
 -- repair:      evidence
--- cost:        a scan of calls; one probe of appointments_call_id_idx for each call with this outcome
+-- cost:        calls with this outcome and appointments, two indexes in order (as in unflagged_calls)
 --
 -- The outcome is an opinion on the conversation. It never becomes a flag: "the outcome
 -- says booked, so set made" is how phantom bookings come about.
@@ -16,7 +16,7 @@ create or replace view trueup.call_outcome_without_appointment as
 select
     c.company_id,
     'call' as entity_type,
-    c.id as entity_id,
+    doubtful.call_id as entity_id,
     'outcome appointment_booked, but no appointment of this call exists' as description,
     jsonb_build_object(
         'booking_id', c.booking_id,
@@ -29,7 +29,16 @@ select
             order by a.id
         )
     ) as evidence
-from public.calls as c
+from (
+    select f.id as call_id
+    from public.calls as f
+    left join trueup.kept_appointments as ka on f.id = ka.call_id
+    where
+        f.session_outcome = 'appointment_booked'
+        and case when ka.id is null then 1 end = 1
+    group by f.id
+) as doubtful
+inner join public.calls as c on doubtful.call_id = c.id
 where
     c.session_outcome = 'appointment_booked'
     and c.deleted_at is null

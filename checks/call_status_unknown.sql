@@ -7,7 +7,7 @@
 -- population:  calls where deleted_at is null
 -- prevented:   constraint calls_status_vocabulary; fill calls_fill_status
 -- repair:      evidence
--- cost:        one pass over calls; the vocabulary is read once
+-- cost:        suspect calls by calls_suspect_idx; the vocabulary is read once
 
 create or replace view trueup.call_status_unknown as
 select
@@ -16,7 +16,5 @@ select
     c.id as entity_id,
     'status is outside its vocabulary' as description,
     jsonb_build_object('column', 'status', 'value', c.status) as evidence
-from public.calls as c
-where
-    c.status <> all((select trueup.vocabulary_values('call_status'))::text[])
-    and c.deleted_at is null;
+from trueup.suspect_calls as c
+where c.status <> all((select trueup.vocabulary_values('call_status'))::text[]);

@@ -7,7 +7,8 @@
 -- population:  calls where deleted_at is null
 -- prevented:   none: the event that ends a call was lost, and no write tells so
 -- repair:      evidence
--- cost:        one pass over calls; one probe of vocabularies for each status outside its vocabulary
+-- cost:        suspect calls by calls_suspect_idx, which holds every call that has not ended;
+--              one probe of vocabularies for each status outside its vocabulary
 --
 -- The setting ongoing_limit says how long. A synonym counts as the word it means
 -- (in_progress is ongoing), in any case and spacing: a stuck call is stuck in any
@@ -20,12 +21,11 @@ select
     c.id as entity_id,
     'still under way, long after it began' as description,
     jsonb_build_object('status', c.status, 'started_at', coalesce(c.started_at, c.created_at)) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 where
     case
         when c.status = any((select trueup.vocabulary_values('call_status'))::text[]) then c.status
         else trueup.vocabulary_value('call_status', c.status)
     end in ('registered', 'ongoing')
-    and c.deleted_at is null
     and coalesce(c.started_at, c.created_at)
     < now() - (select st.value::interval from trueup.settings as st where st.name = 'ongoing_limit');

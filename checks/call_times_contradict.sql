@@ -7,7 +7,7 @@
 -- population:  calls where started_at is not null and ended_at is not null and deleted_at is null
 -- prevented:   constraint calls_times_agree; fill calls_fill_duration
 -- repair:      automatic
--- cost:        one pass over calls
+-- cost:        suspect calls by calls_suspect_idx
 --
 -- The duration may be off by a second: providers round.
 
@@ -23,10 +23,7 @@ select
     jsonb_build_object(
         'started_at', c.started_at, 'ended_at', c.ended_at, 'duration_ms', c.duration_ms
     ) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 where
-    c.deleted_at is null
-    and (
-        c.ended_at < c.started_at
-        or abs(extract(epoch from c.ended_at - c.started_at) * 1000 - c.duration_ms) > 1000
-    );
+    c.ended_at < c.started_at
+    or abs(extract(epoch from c.ended_at - c.started_at) * 1000 - c.duration_ms) > 1000;

@@ -7,7 +7,7 @@
 -- population:  calls where customer_name is not null and deleted_at is null
 -- prevented:   fill calls_fill_customer_link
 -- repair:      automatic
--- cost:        one pass over calls; the stop list is read once
+-- cost:        one probe of calls_spoken_name_idx for each phrase of the stop list
 --
 -- The stop list is trueup.unusable_names, of the company and of all; a phrase added to it
 -- is found in the calls that are there by the next full run. A name that is empty is not
@@ -27,6 +27,7 @@ from public.calls as c
 where
     c.customer_name is not null
     and c.deleted_at is null
+    and trueup.plain_name(c.customer_name) = any(array(select un.phrase from trueup.unusable_names as un))
     and exists (
         select 1
         from trueup.unusable_names as un

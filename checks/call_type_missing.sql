@@ -7,8 +7,8 @@
 -- population:  calls where deleted_at is null
 -- prevented:   fill calls_fill_type
 -- repair:      evidence
--- cost:        one pass over calls; of those without call_type, one probe of vocabularies for each status
---              outside its vocabulary, one of webhook_events for each call still under way
+-- cost:        suspect calls by calls_suspect_idx; of those without call_type, one probe of vocabularies for each
+--              status outside its vocabulary, one of webhook_events for each call still under way
 --
 -- Ended in any spelling: a synonym of the vocabulary counts as the word it means. Ended
 -- too is a call that is still under way by its status although the provider told its
@@ -22,7 +22,7 @@ select
     c.id as entity_id,
     'ended without a call_type' as description,
     jsonb_build_object('status', c.status) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 cross join lateral (
     select
         case
@@ -32,7 +32,6 @@ cross join lateral (
 ) as meant
 where
     c.call_type is null
-    and c.deleted_at is null
     and case
         when meant.status in ('registered', 'ongoing')
             then trueup.provider_call_end(c.company_id, c.retell_call_id, c.metadata) is not null

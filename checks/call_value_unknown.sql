@@ -9,7 +9,7 @@
 --              constraint calls_customer_link_method_vocabulary;
 --              constraint calls_appointment_link_status_vocabulary
 -- repair:      evidence
--- cost:        one pass over calls; the vocabularies are read once
+-- cost:        suspect calls by calls_suspect_idx; the vocabularies are read once
 --
 -- One row per call; the evidence names each column and its value. A direction that is
 -- not there at all is call_direction_missing.
@@ -31,12 +31,9 @@ select
         ) as co (name, value, vocabulary)
         where co.value <> all(trueup.vocabulary_values(co.vocabulary))
     )) as evidence
-from public.calls as c
+from trueup.suspect_calls as c
 where
-    c.deleted_at is null
-    and (
-        nullif(c.direction, '') <> all((select trueup.vocabulary_values('direction'))::text[])
-        or c.customer_link_status <> all((select trueup.vocabulary_values('customer_link_status'))::text[])
-        or c.customer_link_method <> all((select trueup.vocabulary_values('customer_link_method'))::text[])
-        or c.appointment_link_status <> all((select trueup.vocabulary_values('appointment_link_status'))::text[])
-    );
+    nullif(c.direction, '') <> all((select trueup.vocabulary_values('direction'))::text[])
+    or c.customer_link_status <> all((select trueup.vocabulary_values('customer_link_status'))::text[])
+    or c.customer_link_method <> all((select trueup.vocabulary_values('customer_link_method'))::text[])
+    or c.appointment_link_status <> all((select trueup.vocabulary_values('appointment_link_status'))::text[]);

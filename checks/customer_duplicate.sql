@@ -7,7 +7,8 @@
 -- population:  customers where deleted_at is null
 -- prevented:   none: a family may share a number, so a second customer cannot be refused
 -- repair:      review
--- cost:        two index probes for each customer
+-- cost:        customers hashed with themselves, by number and by address; two index probes for each that
+--              shares one
 --
 -- Lists every customer of the group, and with each one the others. Numbers are compared
 -- as trueup.plain_phone writes them, addresses without regard to case. A placeholder
@@ -17,7 +18,7 @@ create or replace view trueup.customer_duplicate as
 select
     k.company_id,
     'customer' as entity_type,
-    k.id as entity_id,
+    doubtful.customer_id as entity_id,
     'another customer of the company has the same phone number or e-mail address' as description,
     jsonb_build_object(
         'phone', trueup.masked(k.phone_normalized),
@@ -25,7 +26,36 @@ select
         'email', trueup.masked(k.email),
         'same_email_ids', t.same_email_ids
     ) as evidence
-from public.customers as k
+from (
+    select p.id as customer_id
+    from public.customers as p
+    where
+        p.deleted_at is null
+        and exists (
+            select 1
+            from public.customers as o
+            where
+                o.company_id = p.company_id
+                and o.phone_normalized = p.phone_normalized
+                and case when o.id <> p.id then 1 end = 1
+                and o.deleted_at is null
+        )
+    union
+    select e.id
+    from public.customers as e
+    where
+        e.deleted_at is null
+        and exists (
+            select 1
+            from public.customers as o
+            where
+                o.company_id = e.company_id
+                and lower(o.email) = lower(e.email)
+                and case when o.id <> e.id then 1 end = 1
+                and o.deleted_at is null
+        )
+) as doubtful
+inner join public.customers as k on doubtful.customer_id = k.id
 cross join lateral (
     select
         array(

@@ -31,7 +31,8 @@
 --              constraint branches_company_known; constraint services_company_exists;
 --              constraint services_company_known; constraint customers_company_exists
 -- repair:      review
--- cost:        scans every table once and joins by primary key; one entity costs its own probes
+-- cost:        scans every table once, hashed against the tables it refers to; one entity costs its
+--              own probes
 --
 -- One row per entity; the evidence lists every column at fault and what it leads to. Rows
 -- deleted softly count: the constraints speak of all rows. Never moved automatically,
@@ -54,11 +55,11 @@ from (
         'call' as entity_type,
         c.id as entity_id,
         jsonb_strip_nulls(jsonb_build_object(
-            'company_id', trueup.company_fault(c.company_id, co.id),
-            'customer_id', trueup.reference_fault(c.company_id, c.customer_id, k.id, k.company_id),
-            'appointment_id', trueup.reference_fault(c.company_id, a.id, a.id, a.company_id),
-            'branch_id', trueup.reference_fault(c.company_id, c.branch_id, b.id, b.company_id),
-            'phone_number_id', trueup.reference_fault(c.company_id, c.phone_number_id, pn.id, pn.company_id)
+            'company_id', f.company_id,
+            'customer_id', f.customer_id,
+            'appointment_id', f.appointment_id,
+            'branch_id', f.branch_id,
+            'phone_number_id', f.phone_number_id
         )) as faults
     from public.calls as c
     left join public.companies as co on c.company_id = co.id
@@ -66,18 +67,26 @@ from (
     left join public.appointments as a on c.appointment_id = a.id
     left join public.branches as b on c.branch_id = b.id
     left join public.phone_numbers as pn on c.phone_number_id = pn.id
+    cross join lateral (values (
+        trueup.company_fault(c.company_id, co.id),
+        trueup.reference_fault(c.company_id, c.customer_id, k.id, k.company_id),
+        trueup.reference_fault(c.company_id, a.id, a.id, a.company_id),
+        trueup.reference_fault(c.company_id, c.branch_id, b.id, b.company_id),
+        trueup.reference_fault(c.company_id, c.phone_number_id, pn.id, pn.company_id)
+    )) as f (company_id, customer_id, appointment_id, branch_id, phone_number_id)
+    where coalesce(f.company_id, f.customer_id, f.appointment_id, f.branch_id, f.phone_number_id) is not null
     union all
     select
         a.company_id,
         'appointment' as entity_type,
         a.id as entity_id,
         jsonb_strip_nulls(jsonb_build_object(
-            'company_id', trueup.company_fault(a.company_id, co.id),
-            'call_id', trueup.reference_fault(a.company_id, a.call_id, c.id, c.company_id),
-            'customer_id', trueup.reference_fault(a.company_id, a.customer_id, k.id, k.company_id),
-            'service_id', trueup.reference_fault(a.company_id, a.service_id, s.id, s.company_id),
-            'staff_id', trueup.reference_fault(a.company_id, a.staff_id, m.id, m.company_id),
-            'branch_id', trueup.reference_fault(a.company_id, a.branch_id, b.id, b.company_id)
+            'company_id', f.company_id,
+            'call_id', f.call_id,
+            'customer_id', f.customer_id,
+            'service_id', f.service_id,
+            'staff_id', f.staff_id,
+            'branch_id', f.branch_id
         )) as faults
     from public.appointments as a
     left join public.companies as co on a.company_id = co.id
@@ -86,75 +95,105 @@ from (
     left join public.services as s on a.service_id = s.id
     left join public.staff as m on a.staff_id = m.id
     left join public.branches as b on a.branch_id = b.id
+    cross join lateral (values (
+        trueup.company_fault(a.company_id, co.id),
+        trueup.reference_fault(a.company_id, a.call_id, c.id, c.company_id),
+        trueup.reference_fault(a.company_id, a.customer_id, k.id, k.company_id),
+        trueup.reference_fault(a.company_id, a.service_id, s.id, s.company_id),
+        trueup.reference_fault(a.company_id, a.staff_id, m.id, m.company_id),
+        trueup.reference_fault(a.company_id, a.branch_id, b.id, b.company_id)
+    )) as f (company_id, call_id, customer_id, service_id, staff_id, branch_id)
+    where coalesce(f.company_id, f.call_id, f.customer_id, f.service_id, f.staff_id, f.branch_id) is not null
     union all
     select
         am.company_id,
         'modification' as entity_type,
         am.id as entity_id,
         jsonb_strip_nulls(jsonb_build_object(
-            'company_id', trueup.company_fault(am.company_id, co.id),
-            'appointment_id', trueup.reference_fault(am.company_id, am.appointment_id, a.id, a.company_id),
-            'call_id', trueup.reference_fault(am.company_id, am.call_id, c.id, c.company_id)
+            'company_id', f.company_id,
+            'appointment_id', f.appointment_id,
+            'call_id', f.call_id
         )) as faults
     from public.appointment_modifications as am
     left join public.companies as co on am.company_id = co.id
     left join public.appointments as a on am.appointment_id = a.id
     left join public.calls as c on am.call_id = c.id
+    cross join lateral (values (
+        trueup.company_fault(am.company_id, co.id),
+        trueup.reference_fault(am.company_id, am.appointment_id, a.id, a.company_id),
+        trueup.reference_fault(am.company_id, am.call_id, c.id, c.company_id)
+    )) as f (company_id, appointment_id, call_id)
+    where coalesce(f.company_id, f.appointment_id, f.call_id) is not null
     union all
     select
         m.company_id,
         'staff' as entity_type,
         m.id as entity_id,
         jsonb_strip_nulls(jsonb_build_object(
-            'company_id', trueup.company_fault(m.company_id, co.id),
-            'branch_id', trueup.reference_fault(m.company_id, m.branch_id, b.id, b.company_id)
+            'company_id', f.company_id,
+            'branch_id', f.branch_id
         )) as faults
     from public.staff as m
     left join public.companies as co on m.company_id = co.id
     left join public.branches as b on m.branch_id = b.id
+    cross join lateral (values (
+        trueup.company_fault(m.company_id, co.id),
+        trueup.reference_fault(m.company_id, m.branch_id, b.id, b.company_id)
+    )) as f (company_id, branch_id)
+    where coalesce(f.company_id, f.branch_id) is not null
     union all
     select
         pn.company_id,
         'phone_number' as entity_type,
         pn.id as entity_id,
         jsonb_strip_nulls(jsonb_build_object(
-            'company_id', trueup.company_fault(pn.company_id, co.id),
-            'branch_id', trueup.reference_fault(pn.company_id, pn.branch_id, b.id, b.company_id)
+            'company_id', f.company_id,
+            'branch_id', f.branch_id
         )) as faults
     from public.phone_numbers as pn
     left join public.companies as co on pn.company_id = co.id
     left join public.branches as b on pn.branch_id = b.id
+    cross join lateral (values (
+        trueup.company_fault(pn.company_id, co.id),
+        trueup.reference_fault(pn.company_id, pn.branch_id, b.id, b.company_id)
+    )) as f (company_id, branch_id)
+    where coalesce(f.company_id, f.branch_id) is not null
     union all
     select
         b.company_id,
         'branch' as entity_type,
         b.id as entity_id,
-        jsonb_strip_nulls(jsonb_build_object(
-            'company_id', trueup.company_fault(b.company_id, co.id)
-        )) as faults
+        jsonb_build_object('company_id', f.company_id) as faults
     from public.branches as b
     left join public.companies as co on b.company_id = co.id
+    cross join lateral (values (
+        trueup.company_fault(b.company_id, co.id)
+    )) as f (company_id)
+    where f.company_id is not null
     union all
     select
         s.company_id,
         'service' as entity_type,
         s.id as entity_id,
-        jsonb_strip_nulls(jsonb_build_object(
-            'company_id', trueup.company_fault(s.company_id, co.id)
-        )) as faults
+        jsonb_build_object('company_id', f.company_id) as faults
     from public.services as s
     left join public.companies as co on s.company_id = co.id
+    cross join lateral (values (
+        trueup.company_fault(s.company_id, co.id)
+    )) as f (company_id)
+    where f.company_id is not null
     union all
     select
         k.company_id,
         'customer' as entity_type,
         k.id as entity_id,
-        jsonb_strip_nulls(jsonb_build_object(
-            'company_id', case
-                when k.company_id is not null then trueup.company_fault(k.company_id, co.id)
-            end
-        )) as faults
+        jsonb_build_object('company_id', f.company_id) as faults
     from public.customers as k
     left join public.companies as co on k.company_id = co.id
-) as t
-where t.faults <> '{}';
+    cross join lateral (values (
+            case
+                when k.company_id is not null then trueup.company_fault(k.company_id, co.id)
+            end
+    )) as f (company_id)
+    where f.company_id is not null
+) as t;

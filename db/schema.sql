@@ -989,7 +989,7 @@ end;
 $$;
 
 CREATE FUNCTION trueup.company_fault(p_company_id bigint, p_found_id bigint) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (p_company_id IS NULL) THEN jsonb_build_object('missing', true) WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_company_id, 'exists', false) ELSE NULL::jsonb END;
 
 CREATE FUNCTION trueup.constraint_definition(p_constraint oid) RETURNS text
@@ -2735,7 +2735,7 @@ end;
 $$;
 
 CREATE FUNCTION trueup.reference_fault(p_company_id bigint, p_id bigint, p_found_id bigint, p_found_company_id bigint) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (p_id IS NULL) THEN NULL::jsonb WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_id, 'exists', false) WHEN (p_found_company_id <> p_company_id) THEN jsonb_build_object('id', p_id, 'company_id', p_found_company_id) ELSE NULL::jsonb END;
 
 CREATE FUNCTION trueup.refuse_past(p_until timestamp with time zone) RETURNS void
@@ -5176,12 +5176,43 @@ CREATE VIEW trueup.appointment_booking_shared AS
 CREATE VIEW trueup.appointment_call_mismatch AS
  SELECT ka.company_id,
     'appointment'::text AS entity_type,
-    ka.id AS entity_id,
+    doubtful.appointment_id AS entity_id,
     'the customer is not the one of the call that made the appointment'::text AS description,
     jsonb_build_object('call_id', ka.call_id, 'customer_id', ka.customer_id, 'call_customer_id', c.customer_id) AS evidence
-   FROM (trueup.kept_appointments ka
+   FROM ((( SELECT own.id AS appointment_id
+           FROM (trueup.kept_appointments own
+             LEFT JOIN public.calls f ON (((own.call_id = f.id) AND f.appointment_made)))
+          WHERE ((own.call_id IS NOT NULL) AND (
+                CASE
+                    WHEN ((f.id IS NULL) OR (f.customer_id <> own.customer_id)) THEN 1
+                    ELSE NULL::integer
+                END = 1))
+          GROUP BY own.id) doubtful
+     JOIN trueup.kept_appointments ka ON ((doubtful.appointment_id = ka.id)))
      JOIN public.calls c ON ((ka.call_id = c.id)))
   WHERE ((c.customer_id <> ka.customer_id) AND (c.deleted_at IS NULL) AND ((ka.metadata ->> 'booked_for'::text) IS NULL));
+
+CREATE VIEW trueup.suspect_appointments AS
+ SELECT id,
+    company_id,
+    call_id,
+    starts_at,
+    ends_at,
+    status,
+    source,
+    sync_origin,
+    calcom_booking_uid,
+    calcom_sync_status,
+    idempotency_key,
+    cancelled_at,
+    metadata,
+    created_at
+   FROM public.appointments a
+  WHERE ((deleted_at IS NULL) AND (
+        CASE
+            WHEN ((status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR (source <> ALL (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text])) OR (sync_origin <> ALL (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text])) OR (calcom_sync_status <> ALL (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text])) OR ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL)) OR (ends_at <= starts_at) OR ((starts_at - created_at) > '300 days'::interval) OR ((source = 'retell'::text) AND ((idempotency_key IS NULL) OR (call_id IS NULL) OR (starts_at < created_at)))) THEN 1
+            ELSE NULL::integer
+        END = 1));
 
 CREATE VIEW trueup.appointment_cancel_contradicts AS
  SELECT company_id,
@@ -5192,7 +5223,7 @@ CREATE VIEW trueup.appointment_cancel_contradicts AS
             ELSE 'has cancelled_at, but is not cancelled'::text
         END AS description,
     jsonb_build_object('status', status, 'cancelled_at', cancelled_at) AS evidence
-   FROM trueup.kept_appointments ka
+   FROM trueup.suspect_appointments ka
   WHERE ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL));
 
 CREATE VIEW trueup.live_appointments AS
@@ -5239,7 +5270,7 @@ CREATE VIEW trueup.appointment_key_missing AS
     id AS entity_id,
     'made by the phone agent, but has no idempotency key'::text AS description,
     jsonb_build_object('status', status, 'starts_at', starts_at) AS evidence
-   FROM trueup.kept_appointments ka
+   FROM trueup.suspect_appointments ka
   WHERE ((source = 'retell'::text) AND (idempotency_key IS NULL));
 
 CREATE VIEW trueup.appointment_modification_mismatch AS
@@ -5274,17 +5305,30 @@ CREATE VIEW trueup.appointment_past_open AS
     'long over, but still pending or confirmed'::text AS description,
     jsonb_build_object('status', status, 'ends_at', ends_at) AS evidence
    FROM trueup.kept_appointments ka
-  WHERE (((status = ANY (ARRAY['pending'::text, 'confirmed'::text])) OR ((status <> ALL ('{completed,no_show,cancelled}'::text[])) AND (trueup.vocabulary_value('appointment_status'::text, status) = ANY (ARRAY['pending'::text, 'confirmed'::text])))) AND (source IS DISTINCT FROM 'backfill'::text) AND (ends_at < (now() - ( SELECT (st.value)::interval AS value
+  WHERE ((status <> ALL (ARRAY['completed'::text, 'no_show'::text, 'cancelled'::text])) AND ((status = ANY (ARRAY['pending'::text, 'confirmed'::text])) OR (trueup.vocabulary_value('appointment_status'::text, status) = ANY (ARRAY['pending'::text, 'confirmed'::text]))) AND (source IS DISTINCT FROM 'backfill'::text) AND (ends_at < (now() - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
           WHERE (st.name = 'open_past_limit'::text)))));
 
 CREATE VIEW trueup.appointment_staff_overlap AS
  SELECT la.company_id,
     'appointment'::text AS entity_type,
-    la.id AS entity_id,
+    doubtful.appointment_id AS entity_id,
     'overlaps another appointment of the same member of staff'::text AS description,
     jsonb_build_object('staff_id', la.staff_id, 'starts_at', la.starts_at, 'ends_at', la.ends_at, 'overlapping_ids', o.ids) AS evidence
-   FROM (trueup.live_appointments la
+   FROM ((( SELECT x.id AS appointment_id
+           FROM trueup.live_appointments x
+          WHERE ((x.staff_id IS NOT NULL) AND (x.ends_at > x.starts_at) AND (
+                CASE
+                    WHEN (EXISTS ( SELECT 1
+                       FROM trueup.live_appointments other
+                      WHERE ((other.staff_id = x.staff_id) AND (other.id <> x.id) AND (other.starts_at < x.ends_at) AND (other.ends_at > x.starts_at) AND (other.ends_at > other.starts_at) AND (other.starts_at >= (x.starts_at - '04:00:00'::interval))))) THEN 1
+                    WHEN (EXISTS ( SELECT 1
+                       FROM trueup.live_appointments other
+                      WHERE ((other.staff_id = x.staff_id) AND (other.id <> x.id) AND (other.starts_at < x.ends_at) AND (other.ends_at > x.starts_at) AND (other.ends_at > other.starts_at) AND ((other.ends_at - other.starts_at) > '04:00:00'::interval)))) THEN 1
+                    ELSE NULL::integer
+                END = 1))
+          GROUP BY x.id) doubtful
+     JOIN trueup.live_appointments la ON ((doubtful.appointment_id = la.id)))
      CROSS JOIN LATERAL ( SELECT array_agg(other.id ORDER BY other.id) AS ids
            FROM trueup.live_appointments other
           WHERE ((other.staff_id = la.staff_id) AND (other.id <> la.id) AND (other.starts_at < la.ends_at) AND (other.ends_at > la.starts_at) AND (other.ends_at > other.starts_at) AND ((other.starts_at >= (la.starts_at - '04:00:00'::interval)) OR ((other.ends_at - other.starts_at) > '04:00:00'::interval)))) o)
@@ -5313,7 +5357,7 @@ CREATE VIEW trueup.appointment_value_unknown AS
     jsonb_build_object('values', ( SELECT jsonb_object_agg(co.name, co.value) AS jsonb_object_agg
            FROM ( VALUES ('status'::text,ka.status,'appointment_status'::text), ('source'::text,ka.source,'source'::text), ('sync_origin'::text,ka.sync_origin,'sync_origin'::text), ('calcom_sync_status'::text,ka.calcom_sync_status,'calcom_sync_status'::text)) co(name, value, vocabulary)
           WHERE (co.value <> ALL (trueup.vocabulary_values(co.vocabulary))))) AS evidence
-   FROM trueup.kept_appointments ka
+   FROM trueup.suspect_appointments ka
   WHERE ((status <> ALL (( SELECT trueup.vocabulary_values('appointment_status'::text) AS vocabulary_values)::text[])) OR (source <> ALL (( SELECT trueup.vocabulary_values('source'::text) AS vocabulary_values)::text[])) OR (sync_origin <> ALL (( SELECT trueup.vocabulary_values('sync_origin'::text) AS vocabulary_values)::text[])) OR (calcom_sync_status <> ALL (( SELECT trueup.vocabulary_values('calcom_sync_status'::text) AS vocabulary_values)::text[])));
 
 CREATE VIEW trueup.appointment_without_call AS
@@ -5322,7 +5366,7 @@ CREATE VIEW trueup.appointment_without_call AS
     id AS entity_id,
     'made by the phone agent, but names no call'::text AS description,
     jsonb_build_object('calcom_booking_uid', calcom_booking_uid, 'metadata_call_id', (metadata ->> 'call_id'::text)) AS evidence
-   FROM trueup.kept_appointments ka
+   FROM trueup.suspect_appointments ka
   WHERE ((source = 'retell'::text) AND (call_id IS NULL));
 
 CREATE VIEW trueup.booking_proofs AS
@@ -5358,62 +5402,158 @@ CREATE VIEW trueup.booking_proofs AS
             trueup.creation_failed(d.details) AS creation_failed) p)
   WHERE ((c.deleted_at IS NULL) AND (c.booking_details IS NOT NULL) AND ((p.booking_uid IS NOT NULL) OR (p.booking_number IS NOT NULL)));
 
+CREATE VIEW trueup.suspect_calls AS
+ SELECT id,
+    company_id,
+    retell_call_id,
+    from_number,
+    to_number,
+    direction,
+    call_type,
+    status,
+    started_at,
+    ended_at,
+    duration_ms,
+    customer_id,
+    customer_name,
+    customer_link_status,
+    customer_link_method,
+    customer_link_confidence,
+    customer_linked_at,
+    session_outcome,
+    appointment_made,
+    appointment_id,
+    appointment_link_status,
+    appointment_linked_at,
+    booking_id,
+    booking_details,
+    booking_failed,
+    requires_manual_processing,
+    metadata,
+    created_at
+   FROM public.calls c
+  WHERE ((deleted_at IS NULL) AND (
+        CASE
+            WHEN ((direction IS NULL) OR (direction <> ALL (ARRAY['inbound'::text, 'outbound'::text])) OR (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])) OR (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text])) OR (customer_link_status <> ALL (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text])) OR (customer_link_method <> ALL (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text])) OR (appointment_link_status <> ALL (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'creation_failed'::text])) OR (call_type IS NULL) OR (length(retell_call_id) <> 32) OR (rtrim(retell_call_id, '0123456789abcdef'::text) <> 'call_'::text) OR (ended_at < started_at) OR (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric) OR ((customer_link_confidence < (0)::numeric) OR (customer_link_confidence > (100)::numeric)) OR
+            CASE
+                WHEN (customer_id IS NOT NULL) THEN (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text]))
+                WHEN (customer_link_status = 'linked'::text) THEN true
+                WHEN (customer_link_status = ANY (ARRAY['pending_review'::text, 'failed'::text])) THEN false
+                ELSE (customer_link_status <>
+                CASE
+                    WHEN (customer_name ~ '[^[:punct:][:space:]]'::text) THEN 'name_only'::text
+                    WHEN (COALESCE(lower(regexp_replace(from_number, '\s'::text, ''::text, 'g'::text)), ''::text) = ANY (ARRAY[''::text, 'anonymous'::text, 'unknown'::text, 'unavailable'::text, 'blocked'::text, 'private'::text, 'withheld'::text, 'restricted'::text])) THEN 'anonymous'::text
+                    ELSE 'unlinked'::text
+                END)
+            END OR ((customer_link_status = 'linked'::text) AND ((customer_link_method IS NULL) OR (customer_link_confidence IS NULL) OR (customer_linked_at IS NULL))) OR
+            CASE
+                WHEN appointment_made THEN ((appointment_id IS NULL) OR (appointment_link_status <> 'linked'::text) OR (appointment_linked_at IS NULL) OR booking_failed OR (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text])))
+                ELSE ((appointment_id IS NOT NULL) OR (appointment_link_status = 'linked'::text) OR (appointment_linked_at IS NOT NULL))
+            END OR (jsonb_typeof(booking_details) = 'string'::text) OR (booking_details ? 'appointment_creation_failed'::text)) THEN 1
+            ELSE NULL::integer
+        END = 1));
+
+CREATE VIEW trueup.unflagged_calls AS
+ SELECT ka.call_id
+   FROM (trueup.kept_appointments ka
+     LEFT JOIN public.calls c ON (((ka.call_id = c.id) AND c.appointment_made)))
+  WHERE ((ka.call_id IS NOT NULL) AND (
+        CASE
+            WHEN (c.id IS NULL) THEN 1
+            ELSE NULL::integer
+        END = 1))
+  GROUP BY ka.call_id;
+
 CREATE VIEW trueup.call_appointment_not_flagged AS
- SELECT company_id,
+ SELECT c.company_id,
     'call'::text AS entity_type,
-    id AS entity_id,
+    doubtful.call_id AS entity_id,
     'has an appointment, but is not flagged or not linked'::text AS description,
-    jsonb_build_object('appointment_made', appointment_made, 'appointment_link_status', appointment_link_status, 'appointment_linked_at', appointment_linked_at, 'appointment_ids', ARRAY( SELECT ka.id
+    jsonb_build_object('appointment_made', c.appointment_made, 'appointment_link_status', c.appointment_link_status, 'appointment_linked_at', c.appointment_linked_at, 'appointment_ids', ARRAY( SELECT ka.id
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)
           ORDER BY ka.id)) AS evidence
-   FROM public.calls c
-  WHERE (((NOT appointment_made) OR (appointment_link_status <> 'linked'::text) OR (appointment_linked_at IS NULL)) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+   FROM (( SELECT s.id AS call_id
+           FROM trueup.suspect_calls s
+          WHERE s.appointment_made
+        UNION ALL
+         SELECT u.call_id
+           FROM trueup.unflagged_calls u) doubtful
+     JOIN public.calls c ON ((doubtful.call_id = c.id)))
+  WHERE (((NOT c.appointment_made) OR (c.appointment_link_status <> 'linked'::text) OR (c.appointment_linked_at IS NULL)) AND (c.deleted_at IS NULL) AND (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id))));
 
 CREATE VIEW trueup.call_backlink_broken AS
  SELECT c.company_id,
     'call'::text AS entity_type,
-    c.id AS entity_id,
+    doubtful.call_id AS entity_id,
     'names an appointment that is deleted or is not its own'::text AS description,
     jsonb_build_object('appointment_id', c.appointment_id, 'appointment_exists', (a.id IS NOT NULL), 'appointment_call_id', a.call_id, 'appointment_deleted_at', a.deleted_at, 'own_appointment_ids', ARRAY( SELECT ka.id
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)
           ORDER BY ka.id)) AS evidence
-   FROM (public.calls c
+   FROM ((( SELECT f.id AS call_id
+           FROM (public.calls f
+             LEFT JOIN trueup.kept_appointments ka ON (((f.id = ka.call_id) AND (f.appointment_id = ka.id))))
+          WHERE (f.appointment_made AND (
+                CASE
+                    WHEN (ka.id IS NULL) THEN 1
+                    ELSE NULL::integer
+                END = 1))
+          GROUP BY f.id
+        UNION ALL
+         SELECT s.id
+           FROM trueup.suspect_calls s
+          WHERE ((NOT s.appointment_made) AND (s.appointment_id IS NOT NULL))) doubtful
+     JOIN public.calls c ON ((doubtful.call_id = c.id)))
      LEFT JOIN public.appointments a ON ((c.appointment_id = a.id)))
   WHERE ((c.appointment_id IS NOT NULL) AND (c.deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE ((ka.id = c.appointment_id) AND (ka.call_id = c.id))))));
 
 CREATE VIEW trueup.call_backlink_missing AS
- SELECT company_id,
+ SELECT c.company_id,
     'call'::text AS entity_type,
-    id AS entity_id,
+    doubtful.call_id AS entity_id,
     'an appointment points at this call, which does not point back'::text AS description,
     jsonb_build_object('appointment_ids', ARRAY( SELECT ka.id
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)
           ORDER BY ka.id)) AS evidence
-   FROM public.calls c
-  WHERE ((appointment_id IS NULL) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+   FROM (( SELECT s.id AS call_id
+           FROM trueup.suspect_calls s
+          WHERE (s.appointment_made AND (s.appointment_id IS NULL))
+        UNION ALL
+         SELECT u.call_id
+           FROM trueup.unflagged_calls u) doubtful
+     JOIN public.calls c ON ((doubtful.call_id = c.id)))
+  WHERE ((c.appointment_id IS NULL) AND (c.deleted_at IS NULL) AND (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE ((ka.call_id = c.id) AND (NOT (ka.company_id IS DISTINCT FROM c.company_id))))));
 
 CREATE VIEW trueup.call_booked_without_appointment AS
- SELECT company_id,
+ SELECT c.company_id,
     'call'::text AS entity_type,
-    id AS entity_id,
+    doubtful.call_id AS entity_id,
     'booking confirmed, but no appointment of this call exists'::text AS description,
-    jsonb_build_object('booking_id', booking_id, 'proof', ( SELECT jsonb_build_object('booking_uid', bp.booking_uid, 'booking_number', bp.booking_number, 'provider_status', bp.provider_status) AS jsonb_build_object
+    jsonb_build_object('booking_id', c.booking_id, 'proof', ( SELECT jsonb_build_object('booking_uid', bp.booking_uid, 'booking_number', bp.booking_number, 'provider_status', bp.provider_status) AS jsonb_build_object
            FROM trueup.booking_proofs bp
           WHERE (bp.call_id = c.id)), 'deleted_appointment_ids', ARRAY( SELECT a.id
            FROM public.appointments a
           WHERE ((a.call_id = c.id) AND (a.deleted_at IS NOT NULL))
           ORDER BY a.id)) AS evidence
-   FROM public.calls c
-  WHERE (booking_confirmed AND (deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+   FROM (( SELECT f.id AS call_id
+           FROM (public.calls f
+             LEFT JOIN trueup.kept_appointments ka ON ((f.id = ka.call_id)))
+          WHERE (f.booking_confirmed AND (
+                CASE
+                    WHEN (ka.id IS NULL) THEN 1
+                    ELSE NULL::integer
+                END = 1))
+          GROUP BY f.id) doubtful
+     JOIN public.calls c ON ((doubtful.call_id = c.id)))
+  WHERE (c.booking_confirmed AND (c.deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)))));
 
@@ -5423,8 +5563,8 @@ CREATE VIEW trueup.call_creation_failed_unqueued AS
     id AS entity_id,
     'the appointment could not be created, and nobody has been told'::text AS description,
     jsonb_build_object('booking_id', booking_id, 'appointment_link_status', appointment_link_status, 'requires_manual_processing', requires_manual_processing) AS evidence
-   FROM public.calls c
-  WHERE ((booking_details IS NOT NULL) AND (deleted_at IS NULL) AND trueup.creation_failed(booking_details) AND (NOT (EXISTS ( SELECT 1
+   FROM trueup.suspect_calls c
+  WHERE ((booking_details IS NOT NULL) AND trueup.creation_failed(booking_details) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.manual_review_queue q
@@ -5436,8 +5576,8 @@ CREATE VIEW trueup.call_creation_pending_stale AS
     id AS entity_id,
     'the appointment is still to be created, longer than allowed'::text AS description,
     jsonb_build_object('appointment_link_status', appointment_link_status, 'booking_id', booking_id) AS evidence
-   FROM public.calls c
-  WHERE ((appointment_link_status = 'pending_creation'::text) AND (deleted_at IS NULL) AND (COALESCE(ended_at, started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
+   FROM trueup.suspect_calls c
+  WHERE ((appointment_link_status = 'pending_creation'::text) AND (COALESCE(ended_at, started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
           WHERE (st.name = 'pending_creation_limit'::text)))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
@@ -5449,8 +5589,8 @@ CREATE VIEW trueup.call_customer_not_linked AS
     id AS entity_id,
     'has a customer, but is not linked'::text AS description,
     jsonb_build_object('customer_id', customer_id, 'customer_link_status', customer_link_status, 'customer_link_method', customer_link_method, 'customer_link_confidence', customer_link_confidence) AS evidence
-   FROM public.calls c
-  WHERE ((customer_id IS NOT NULL) AND (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text])) AND (deleted_at IS NULL));
+   FROM trueup.suspect_calls c
+  WHERE ((customer_id IS NOT NULL) AND (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text])));
 
 CREATE VIEW trueup.call_direction_missing AS
  SELECT company_id,
@@ -5458,36 +5598,58 @@ CREATE VIEW trueup.call_direction_missing AS
     id AS entity_id,
     'has no direction'::text AS description,
     jsonb_build_object('direction', direction, 'from_number', trueup.masked(from_number), 'to_number', trueup.masked(to_number)) AS evidence
-   FROM public.calls c
-  WHERE ((NULLIF(direction, ''::text) IS NULL) AND (deleted_at IS NULL));
+   FROM trueup.suspect_calls c
+  WHERE (NULLIF(direction, ''::text) IS NULL);
+
+CREATE VIEW trueup.temporary_calls AS
+ SELECT t.id,
+    twin.id AS twin_id
+   FROM (trueup.suspect_calls t
+     CROSS JOIN LATERAL ( SELECT o.id
+           FROM public.calls o
+          WHERE ((o.company_id = t.company_id) AND ((o.from_number = t.from_number) OR ((o.from_number IS NULL) AND (t.from_number IS NULL))) AND (o.to_number = t.to_number) AND (o.started_at > (t.started_at - ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.started_at < (t.started_at + ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.id <> t.id) AND (o.deleted_at IS NULL))
+         OFFSET 0) twin)
+  WHERE (t.retell_call_id ~~ 'temp\_%'::text);
 
 CREATE VIEW trueup.call_duplicate AS
  SELECT c.company_id,
     'call'::text AS entity_type,
-    c.id AS entity_id,
+    twins.call_id AS entity_id,
     'perhaps stored twice: another call between the same numbers began within seconds'::text AS description,
     jsonb_build_object('retell_call_id', c.retell_call_id, 'started_at', c.started_at, 'other_call_ids', twins.ids) AS evidence
-   FROM (public.calls c
-     CROSS JOIN LATERAL ( SELECT array_agg(t.id ORDER BY t.id) AS ids
-           FROM public.calls t
-          WHERE ((t.company_id = c.company_id) AND ((t.from_number = c.from_number) OR ((t.from_number IS NULL) AND (c.from_number IS NULL))) AND (t.to_number = c.to_number) AND (t.started_at > (c.started_at - ( SELECT (st.value)::interval AS value
-                   FROM trueup.settings st
-                  WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at < (c.started_at + ( SELECT (st.value)::interval AS value
-                   FROM trueup.settings st
-                  WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.id <> c.id) AND (t.deleted_at IS NULL) AND ((t.retell_call_id ~~ 'temp\_%'::text) OR (c.retell_call_id ~~ 'temp\_%'::text)))) twins)
-  WHERE ((twins.ids IS NOT NULL) AND (c.deleted_at IS NULL));
+   FROM (( SELECT pair.call_id,
+            array_agg(pair.other_id ORDER BY pair.other_id) AS ids
+           FROM ( SELECT tc.id AS call_id,
+                    tc.twin_id AS other_id
+                   FROM trueup.temporary_calls tc
+                UNION
+                 SELECT tc.twin_id,
+                    tc.id
+                   FROM trueup.temporary_calls tc) pair
+          GROUP BY pair.call_id) twins
+     JOIN public.calls c ON ((twins.call_id = c.id)));
 
 CREATE VIEW trueup.call_failed_but_booked AS
- SELECT company_id,
+ SELECT c.company_id,
     'call'::text AS entity_type,
-    id AS entity_id,
+    doubtful.call_id AS entity_id,
     'the booking is said to have failed, yet a live appointment of this call exists'::text AS description,
-    jsonb_build_object('booking_failed', booking_failed, 'session_outcome', session_outcome, 'appointment_link_status', appointment_link_status, 'appointment_ids', ARRAY( SELECT la.id
+    jsonb_build_object('booking_failed', c.booking_failed, 'session_outcome', c.session_outcome, 'appointment_link_status', c.appointment_link_status, 'appointment_ids', ARRAY( SELECT la.id
            FROM trueup.live_appointments la
           WHERE (la.call_id = c.id)
           ORDER BY la.id)) AS evidence
-   FROM public.calls c
-  WHERE ((booking_failed OR (session_outcome = 'creation_failed'::text) OR (appointment_link_status = 'creation_failed'::text)) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+   FROM (( SELECT s.id AS call_id
+           FROM trueup.suspect_calls s
+          WHERE s.appointment_made
+        UNION ALL
+         SELECT u.call_id
+           FROM trueup.unflagged_calls u) doubtful
+     JOIN public.calls c ON ((doubtful.call_id = c.id)))
+  WHERE ((c.booking_failed OR (c.session_outcome = 'creation_failed'::text) OR (c.appointment_link_status = 'creation_failed'::text)) AND (c.deleted_at IS NULL) AND (EXISTS ( SELECT 1
            FROM trueup.live_appointments la
           WHERE (la.call_id = c.id))));
 
@@ -5497,17 +5659,25 @@ CREATE VIEW trueup.call_id_malformed AS
     id AS entity_id,
     'retell_call_id is not of the provider''s form'::text AS description,
     jsonb_build_object('retell_call_id', retell_call_id) AS evidence
-   FROM public.calls c
-  WHERE ((retell_call_id !~ '^call_[0-9a-f]{27}$'::text) AND (deleted_at IS NULL));
+   FROM trueup.suspect_calls c
+  WHERE (retell_call_id !~ '^call_[0-9a-f]{27}$'::text);
 
 CREATE VIEW trueup.call_link_status_wrong AS
- SELECT company_id,
+ SELECT c.company_id,
     'call'::text AS entity_type,
-    id AS entity_id,
+    doubtful.call_id AS entity_id,
     'has no customer, and a link status that name and number do not bear out'::text AS description,
-    jsonb_build_object('customer_link_status', customer_link_status, 'expected_status', trueup.link_status_without_customer(company_id, customer_name, from_number), 'from_number', trueup.masked(from_number)) AS evidence
-   FROM public.calls c
-  WHERE ((customer_id IS NULL) AND (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text, 'failed'::text])) AND (customer_link_status <> trueup.link_status_without_customer(company_id, customer_name, from_number)) AND (deleted_at IS NULL));
+    jsonb_build_object('customer_link_status', c.customer_link_status, 'expected_status', trueup.link_status_without_customer(c.company_id, c.customer_name, c.from_number), 'from_number', trueup.masked(c.from_number)) AS evidence
+   FROM (( SELECT s.id AS call_id
+           FROM trueup.suspect_calls s
+          WHERE (s.customer_id IS NULL)
+        UNION
+         SELECT named.id
+           FROM public.calls named
+          WHERE ((named.customer_name IS NOT NULL) AND (named.deleted_at IS NULL) AND (named.customer_id IS NULL) AND (named.customer_link_status = 'name_only'::text) AND (trueup.plain_name(named.customer_name) = ANY (ARRAY( SELECT un.phrase
+                   FROM trueup.unusable_names un))))) doubtful
+     JOIN public.calls c ON ((doubtful.call_id = c.id)))
+  WHERE ((c.customer_id IS NULL) AND (c.customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text, 'failed'::text])) AND (c.customer_link_status <> trueup.link_status_without_customer(c.company_id, c.customer_name, c.from_number)) AND (c.deleted_at IS NULL));
 
 CREATE VIEW trueup.call_link_unproven AS
  SELECT c.company_id,
@@ -5518,7 +5688,7 @@ CREATE VIEW trueup.call_link_unproven AS
     c.customer_id
    FROM (public.calls c
      LEFT JOIN public.customers k ON ((c.customer_id = k.id)))
-  WHERE ((((c.customer_link_status = 'linked'::text) AND ((c.customer_link_method IS NULL) OR (c.customer_link_confidence IS NULL) OR (c.customer_linked_at IS NULL) OR ((c.customer_link_method = 'phone_match'::text) AND (NOT trueup.phone_matches(c.company_id, c.direction, c.from_number, c.to_number, k.company_id, k.phone_normalized))))) OR ((c.customer_link_confidence < (0)::numeric) OR (c.customer_link_confidence > (100)::numeric))) AND ((c.customer_link_status <> 'linked'::text) OR (c.customer_id IS NOT NULL)) AND (c.deleted_at IS NULL));
+  WHERE ((((c.customer_link_status = 'linked'::text) AND ((c.customer_link_method IS NULL) OR (c.customer_link_confidence IS NULL) OR (c.customer_linked_at IS NULL) OR ((c.customer_link_method = 'phone_match'::text) AND (((c.from_number = k.phone_normalized) AND (c.company_id = k.company_id)) IS NOT TRUE) AND (NOT trueup.phone_matches(c.company_id, c.direction, c.from_number, c.to_number, k.company_id, k.phone_normalized))))) OR ((c.customer_link_confidence < (0)::numeric) OR (c.customer_link_confidence > (100)::numeric))) AND ((c.customer_link_status <> 'linked'::text) OR (c.customer_id IS NOT NULL)) AND (c.deleted_at IS NULL));
 
 CREATE VIEW trueup.call_linked_without_appointment AS
  SELECT company_id,
@@ -5526,8 +5696,8 @@ CREATE VIEW trueup.call_linked_without_appointment AS
     id AS entity_id,
     'says it is linked to an appointment, but no appointment of this call exists'::text AS description,
     jsonb_build_object('appointment_link_status', appointment_link_status, 'appointment_linked_at', appointment_linked_at, 'appointment_id', appointment_id, 'booking_id', booking_id) AS evidence
-   FROM public.calls c
-  WHERE ((NOT appointment_made) AND ((appointment_link_status = 'linked'::text) OR (appointment_linked_at IS NOT NULL)) AND (deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+   FROM trueup.suspect_calls c
+  WHERE ((NOT appointment_made) AND ((appointment_link_status = 'linked'::text) OR (appointment_linked_at IS NOT NULL)) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)))));
 
@@ -5537,20 +5707,29 @@ CREATE VIEW trueup.call_linked_without_customer AS
     id AS entity_id,
     'is linked to a customer and names none'::text AS description,
     jsonb_build_object('customer_link_method', customer_link_method, 'customer_link_confidence', customer_link_confidence, 'customer_linked_at', customer_linked_at, 'from_number', trueup.masked(from_number)) AS evidence
-   FROM public.calls c
-  WHERE ((customer_link_status = 'linked'::text) AND (customer_id IS NULL) AND (deleted_at IS NULL));
+   FROM trueup.suspect_calls c
+  WHERE ((customer_link_status = 'linked'::text) AND (customer_id IS NULL));
 
 CREATE VIEW trueup.call_made_without_appointment AS
- SELECT company_id,
+ SELECT c.company_id,
     'call'::text AS entity_type,
-    id AS entity_id,
+    doubtful.call_id AS entity_id,
     'flagged appointment_made, but no appointment of this call exists'::text AS description,
-    jsonb_build_object('booking_id', booking_id, 'session_outcome', session_outcome, 'deleted_appointment_ids', ARRAY( SELECT a.id
+    jsonb_build_object('booking_id', c.booking_id, 'session_outcome', c.session_outcome, 'deleted_appointment_ids', ARRAY( SELECT a.id
            FROM public.appointments a
           WHERE ((a.call_id = c.id) AND (a.deleted_at IS NOT NULL))
           ORDER BY a.id)) AS evidence
-   FROM public.calls c
-  WHERE (appointment_made AND (deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+   FROM (( SELECT f.id AS call_id
+           FROM (public.calls f
+             LEFT JOIN trueup.kept_appointments ka ON ((f.id = ka.call_id)))
+          WHERE (f.appointment_made AND (
+                CASE
+                    WHEN (ka.id IS NULL) THEN 1
+                    ELSE NULL::integer
+                END = 1))
+          GROUP BY f.id) doubtful
+     JOIN public.calls c ON ((doubtful.call_id = c.id)))
+  WHERE (c.appointment_made AND (c.deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)))));
 
@@ -5560,8 +5739,8 @@ CREATE VIEW trueup.call_outcome_contradicts_flag AS
     id AS entity_id,
     'flagged appointment_made, but the outcome speaks of no appointment'::text AS description,
     jsonb_build_object('session_outcome', session_outcome, 'appointment_id', appointment_id) AS evidence
-   FROM public.calls c
-  WHERE (appointment_made AND (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text])) AND (deleted_at IS NULL));
+   FROM trueup.suspect_calls c
+  WHERE (appointment_made AND (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text])));
 
 CREATE VIEW trueup.call_outcome_unknown AS
  SELECT company_id,
@@ -5569,20 +5748,29 @@ CREATE VIEW trueup.call_outcome_unknown AS
     id AS entity_id,
     'session_outcome is outside its vocabulary'::text AS description,
     jsonb_build_object('column', 'session_outcome', 'value', session_outcome) AS evidence
-   FROM public.calls c
-  WHERE ((session_outcome <> ALL (( SELECT trueup.vocabulary_values('session_outcome'::text) AS vocabulary_values)::text[])) AND (deleted_at IS NULL));
+   FROM trueup.suspect_calls c
+  WHERE (session_outcome <> ALL (( SELECT trueup.vocabulary_values('session_outcome'::text) AS vocabulary_values)::text[]));
 
 CREATE VIEW trueup.call_outcome_without_appointment AS
- SELECT company_id,
+ SELECT c.company_id,
     'call'::text AS entity_type,
-    id AS entity_id,
+    doubtful.call_id AS entity_id,
     'outcome appointment_booked, but no appointment of this call exists'::text AS description,
-    jsonb_build_object('booking_id', booking_id, 'appointment_made', appointment_made, 'appointment_id', appointment_id, 'deleted_appointment_ids', ARRAY( SELECT a.id
+    jsonb_build_object('booking_id', c.booking_id, 'appointment_made', c.appointment_made, 'appointment_id', c.appointment_id, 'deleted_appointment_ids', ARRAY( SELECT a.id
            FROM public.appointments a
           WHERE ((a.call_id = c.id) AND (a.deleted_at IS NOT NULL))
           ORDER BY a.id)) AS evidence
-   FROM public.calls c
-  WHERE ((session_outcome = 'appointment_booked'::text) AND (deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
+   FROM (( SELECT f.id AS call_id
+           FROM (public.calls f
+             LEFT JOIN trueup.kept_appointments ka ON ((f.id = ka.call_id)))
+          WHERE ((f.session_outcome = 'appointment_booked'::text) AND (
+                CASE
+                    WHEN (ka.id IS NULL) THEN 1
+                    ELSE NULL::integer
+                END = 1))
+          GROUP BY f.id) doubtful
+     JOIN public.calls c ON ((doubtful.call_id = c.id)))
+  WHERE ((c.session_outcome = 'appointment_booked'::text) AND (c.deleted_at IS NULL) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)))));
 
@@ -5592,8 +5780,8 @@ CREATE VIEW trueup.call_status_unknown AS
     id AS entity_id,
     'status is outside its vocabulary'::text AS description,
     jsonb_build_object('column', 'status', 'value', status) AS evidence
-   FROM public.calls c
-  WHERE ((status <> ALL (( SELECT trueup.vocabulary_values('call_status'::text) AS vocabulary_values)::text[])) AND (deleted_at IS NULL));
+   FROM trueup.suspect_calls c
+  WHERE (status <> ALL (( SELECT trueup.vocabulary_values('call_status'::text) AS vocabulary_values)::text[]));
 
 CREATE VIEW trueup.call_stuck_ongoing AS
  SELECT company_id,
@@ -5601,12 +5789,12 @@ CREATE VIEW trueup.call_stuck_ongoing AS
     id AS entity_id,
     'still under way, long after it began'::text AS description,
     jsonb_build_object('status', status, 'started_at', COALESCE(started_at, created_at)) AS evidence
-   FROM public.calls c
+   FROM trueup.suspect_calls c
   WHERE ((
         CASE
             WHEN (status = ANY (( SELECT trueup.vocabulary_values('call_status'::text) AS vocabulary_values)::text[])) THEN status
             ELSE trueup.vocabulary_value('call_status'::text, status)
-        END = ANY (ARRAY['registered'::text, 'ongoing'::text])) AND (deleted_at IS NULL) AND (COALESCE(started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
+        END = ANY (ARRAY['registered'::text, 'ongoing'::text])) AND (COALESCE(started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
           WHERE (st.name = 'ongoing_limit'::text)))));
 
@@ -5619,8 +5807,8 @@ CREATE VIEW trueup.call_times_contradict AS
             ELSE 'duration_ms is not the time between start and end'::text
         END AS description,
     jsonb_build_object('started_at', started_at, 'ended_at', ended_at, 'duration_ms', duration_ms) AS evidence
-   FROM public.calls c
-  WHERE ((deleted_at IS NULL) AND ((ended_at < started_at) OR (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric)));
+   FROM trueup.suspect_calls c
+  WHERE ((ended_at < started_at) OR (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric));
 
 CREATE VIEW trueup.call_transcript_name AS
  SELECT company_id,
@@ -5629,7 +5817,8 @@ CREATE VIEW trueup.call_transcript_name AS
     'a fragment of speech is stored as the customer''s name'::text AS description,
     jsonb_build_object('phrase', trueup.plain_name(customer_name), 'customer_link_status', customer_link_status) AS evidence
    FROM public.calls c
-  WHERE ((customer_name IS NOT NULL) AND (deleted_at IS NULL) AND (EXISTS ( SELECT 1
+  WHERE ((customer_name IS NOT NULL) AND (deleted_at IS NULL) AND (trueup.plain_name(customer_name) = ANY (ARRAY( SELECT un.phrase
+           FROM trueup.unusable_names un))) AND (EXISTS ( SELECT 1
            FROM trueup.unusable_names un
           WHERE ((un.phrase = trueup.plain_name(c.customer_name)) AND ((un.company_id IS NULL) OR (un.company_id = c.company_id))))));
 
@@ -5639,13 +5828,13 @@ CREATE VIEW trueup.call_type_missing AS
     c.id AS entity_id,
     'ended without a call_type'::text AS description,
     jsonb_build_object('status', c.status) AS evidence
-   FROM (public.calls c
+   FROM (trueup.suspect_calls c
      CROSS JOIN LATERAL ( SELECT
                 CASE
                     WHEN (c.status = ANY (( SELECT trueup.vocabulary_values('call_status'::text) AS vocabulary_values)::text[])) THEN c.status
                     ELSE trueup.vocabulary_value('call_status'::text, c.status)
                 END AS status) meant)
-  WHERE ((c.call_type IS NULL) AND (c.deleted_at IS NULL) AND
+  WHERE ((c.call_type IS NULL) AND
         CASE
             WHEN (meant.status = ANY (ARRAY['registered'::text, 'ongoing'::text])) THEN (trueup.provider_call_end(c.company_id, c.retell_call_id, c.metadata) IS NOT NULL)
             ELSE (meant.status = ANY (ARRAY['ended'::text, 'analyzed'::text]))
@@ -5669,8 +5858,8 @@ CREATE VIEW trueup.call_value_unknown AS
     jsonb_build_object('values', ( SELECT jsonb_object_agg(co.name, co.value) AS jsonb_object_agg
            FROM ( VALUES ('direction'::text,NULLIF(c.direction, ''::text),'direction'::text), ('customer_link_status'::text,c.customer_link_status,'customer_link_status'::text), ('customer_link_method'::text,c.customer_link_method,'customer_link_method'::text), ('appointment_link_status'::text,c.appointment_link_status,'appointment_link_status'::text)) co(name, value, vocabulary)
           WHERE (co.value <> ALL (trueup.vocabulary_values(co.vocabulary))))) AS evidence
-   FROM public.calls c
-  WHERE ((deleted_at IS NULL) AND ((NULLIF(direction, ''::text) <> ALL (( SELECT trueup.vocabulary_values('direction'::text) AS vocabulary_values)::text[])) OR (customer_link_status <> ALL (( SELECT trueup.vocabulary_values('customer_link_status'::text) AS vocabulary_values)::text[])) OR (customer_link_method <> ALL (( SELECT trueup.vocabulary_values('customer_link_method'::text) AS vocabulary_values)::text[])) OR (appointment_link_status <> ALL (( SELECT trueup.vocabulary_values('appointment_link_status'::text) AS vocabulary_values)::text[]))));
+   FROM trueup.suspect_calls c
+  WHERE ((NULLIF(direction, ''::text) <> ALL (( SELECT trueup.vocabulary_values('direction'::text) AS vocabulary_values)::text[])) OR (customer_link_status <> ALL (( SELECT trueup.vocabulary_values('customer_link_status'::text) AS vocabulary_values)::text[])) OR (customer_link_method <> ALL (( SELECT trueup.vocabulary_values('customer_link_method'::text) AS vocabulary_values)::text[])) OR (appointment_link_status <> ALL (( SELECT trueup.vocabulary_values('appointment_link_status'::text) AS vocabulary_values)::text[])));
 
 CREATE TABLE trueup.changes (
     xact_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
@@ -6071,10 +6260,29 @@ CREATE VIEW trueup.customer_deleted_but_linked AS
 CREATE VIEW trueup.customer_duplicate AS
  SELECT k.company_id,
     'customer'::text AS entity_type,
-    k.id AS entity_id,
+    doubtful.customer_id AS entity_id,
     'another customer of the company has the same phone number or e-mail address'::text AS description,
     jsonb_build_object('phone', trueup.masked(k.phone_normalized), 'same_phone_ids', t.same_phone_ids, 'email', trueup.masked(k.email), 'same_email_ids', t.same_email_ids) AS evidence
-   FROM (public.customers k
+   FROM ((( SELECT p.id AS customer_id
+           FROM public.customers p
+          WHERE ((p.deleted_at IS NULL) AND (EXISTS ( SELECT 1
+                   FROM public.customers o
+                  WHERE ((o.company_id = p.company_id) AND (o.phone_normalized = p.phone_normalized) AND (
+                        CASE
+                            WHEN (o.id <> p.id) THEN 1
+                            ELSE NULL::integer
+                        END = 1) AND (o.deleted_at IS NULL)))))
+        UNION
+         SELECT e.id
+           FROM public.customers e
+          WHERE ((e.deleted_at IS NULL) AND (EXISTS ( SELECT 1
+                   FROM public.customers o
+                  WHERE ((o.company_id = e.company_id) AND (lower(o.email) = lower(e.email)) AND (
+                        CASE
+                            WHEN (o.id <> e.id) THEN 1
+                            ELSE NULL::integer
+                        END = 1) AND (o.deleted_at IS NULL)))))) doubtful
+     JOIN public.customers k ON ((doubtful.customer_id = k.id)))
      CROSS JOIN LATERAL ( SELECT ARRAY( SELECT o.id
                    FROM public.customers o
                   WHERE (trueup.usable_phone(k.phone) AND trueup.usable_phone(o.phone) AND (o.company_id = k.company_id) AND (o.phone_normalized = k.phone_normalized) AND (o.id <> k.id) AND (o.deleted_at IS NULL))
@@ -6465,76 +6673,91 @@ CREATE VIEW trueup.tenant_mismatch AS
    FROM ( SELECT c.company_id,
             'call'::text AS entity_type,
             c.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(c.company_id, co.id), 'customer_id', trueup.reference_fault(c.company_id, c.customer_id, k.id, k.company_id), 'appointment_id', trueup.reference_fault(c.company_id, a.id, a.id, a.company_id), 'branch_id', trueup.reference_fault(c.company_id, c.branch_id, b.id, b.company_id), 'phone_number_id', trueup.reference_fault(c.company_id, c.phone_number_id, pn.id, pn.company_id))) AS faults
-           FROM (((((public.calls c
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'customer_id', f.customer_id, 'appointment_id', f.appointment_id, 'branch_id', f.branch_id, 'phone_number_id', f.phone_number_id)) AS faults
+           FROM ((((((public.calls c
              LEFT JOIN public.companies co ON ((c.company_id = co.id)))
              LEFT JOIN public.customers k ON ((c.customer_id = k.id)))
              LEFT JOIN public.appointments a ON ((c.appointment_id = a.id)))
              LEFT JOIN public.branches b ON ((c.branch_id = b.id)))
              LEFT JOIN public.phone_numbers pn ON ((c.phone_number_id = pn.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(c.company_id, co.id),trueup.reference_fault(c.company_id, c.customer_id, k.id, k.company_id),trueup.reference_fault(c.company_id, a.id, a.id, a.company_id),trueup.reference_fault(c.company_id, c.branch_id, b.id, b.company_id),trueup.reference_fault(c.company_id, c.phone_number_id, pn.id, pn.company_id))) f(company_id, customer_id, appointment_id, branch_id, phone_number_id))
+          WHERE (COALESCE(f.company_id, f.customer_id, f.appointment_id, f.branch_id, f.phone_number_id) IS NOT NULL)
         UNION ALL
          SELECT a.company_id,
             'appointment'::text AS entity_type,
             a.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(a.company_id, co.id), 'call_id', trueup.reference_fault(a.company_id, a.call_id, c.id, c.company_id), 'customer_id', trueup.reference_fault(a.company_id, a.customer_id, k.id, k.company_id), 'service_id', trueup.reference_fault(a.company_id, a.service_id, s.id, s.company_id), 'staff_id', trueup.reference_fault(a.company_id, a.staff_id, m.id, m.company_id), 'branch_id', trueup.reference_fault(a.company_id, a.branch_id, b.id, b.company_id))) AS faults
-           FROM ((((((public.appointments a
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'call_id', f.call_id, 'customer_id', f.customer_id, 'service_id', f.service_id, 'staff_id', f.staff_id, 'branch_id', f.branch_id)) AS faults
+           FROM (((((((public.appointments a
              LEFT JOIN public.companies co ON ((a.company_id = co.id)))
              LEFT JOIN public.calls c ON ((a.call_id = c.id)))
              LEFT JOIN public.customers k ON ((a.customer_id = k.id)))
              LEFT JOIN public.services s ON ((a.service_id = s.id)))
              LEFT JOIN public.staff m ON ((a.staff_id = m.id)))
              LEFT JOIN public.branches b ON ((a.branch_id = b.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(a.company_id, co.id),trueup.reference_fault(a.company_id, a.call_id, c.id, c.company_id),trueup.reference_fault(a.company_id, a.customer_id, k.id, k.company_id),trueup.reference_fault(a.company_id, a.service_id, s.id, s.company_id),trueup.reference_fault(a.company_id, a.staff_id, m.id, m.company_id),trueup.reference_fault(a.company_id, a.branch_id, b.id, b.company_id))) f(company_id, call_id, customer_id, service_id, staff_id, branch_id))
+          WHERE (COALESCE(f.company_id, f.call_id, f.customer_id, f.service_id, f.staff_id, f.branch_id) IS NOT NULL)
         UNION ALL
          SELECT am.company_id,
             'modification'::text AS entity_type,
             am.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(am.company_id, co.id), 'appointment_id', trueup.reference_fault(am.company_id, am.appointment_id, a.id, a.company_id), 'call_id', trueup.reference_fault(am.company_id, am.call_id, c.id, c.company_id))) AS faults
-           FROM (((public.appointment_modifications am
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'appointment_id', f.appointment_id, 'call_id', f.call_id)) AS faults
+           FROM ((((public.appointment_modifications am
              LEFT JOIN public.companies co ON ((am.company_id = co.id)))
              LEFT JOIN public.appointments a ON ((am.appointment_id = a.id)))
              LEFT JOIN public.calls c ON ((am.call_id = c.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(am.company_id, co.id),trueup.reference_fault(am.company_id, am.appointment_id, a.id, a.company_id),trueup.reference_fault(am.company_id, am.call_id, c.id, c.company_id))) f(company_id, appointment_id, call_id))
+          WHERE (COALESCE(f.company_id, f.appointment_id, f.call_id) IS NOT NULL)
         UNION ALL
          SELECT m.company_id,
             'staff'::text AS entity_type,
             m.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(m.company_id, co.id), 'branch_id', trueup.reference_fault(m.company_id, m.branch_id, b.id, b.company_id))) AS faults
-           FROM ((public.staff m
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'branch_id', f.branch_id)) AS faults
+           FROM (((public.staff m
              LEFT JOIN public.companies co ON ((m.company_id = co.id)))
              LEFT JOIN public.branches b ON ((m.branch_id = b.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(m.company_id, co.id),trueup.reference_fault(m.company_id, m.branch_id, b.id, b.company_id))) f(company_id, branch_id))
+          WHERE (COALESCE(f.company_id, f.branch_id) IS NOT NULL)
         UNION ALL
          SELECT pn.company_id,
             'phone_number'::text AS entity_type,
             pn.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(pn.company_id, co.id), 'branch_id', trueup.reference_fault(pn.company_id, pn.branch_id, b.id, b.company_id))) AS faults
-           FROM ((public.phone_numbers pn
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'branch_id', f.branch_id)) AS faults
+           FROM (((public.phone_numbers pn
              LEFT JOIN public.companies co ON ((pn.company_id = co.id)))
              LEFT JOIN public.branches b ON ((pn.branch_id = b.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(pn.company_id, co.id),trueup.reference_fault(pn.company_id, pn.branch_id, b.id, b.company_id))) f(company_id, branch_id))
+          WHERE (COALESCE(f.company_id, f.branch_id) IS NOT NULL)
         UNION ALL
          SELECT b.company_id,
             'branch'::text AS entity_type,
             b.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(b.company_id, co.id))) AS faults
-           FROM (public.branches b
+            jsonb_build_object('company_id', f.company_id) AS faults
+           FROM ((public.branches b
              LEFT JOIN public.companies co ON ((b.company_id = co.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(b.company_id, co.id))) f(company_id))
+          WHERE (f.company_id IS NOT NULL)
         UNION ALL
          SELECT s.company_id,
             'service'::text AS entity_type,
             s.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', trueup.company_fault(s.company_id, co.id))) AS faults
-           FROM (public.services s
+            jsonb_build_object('company_id', f.company_id) AS faults
+           FROM ((public.services s
              LEFT JOIN public.companies co ON ((s.company_id = co.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(s.company_id, co.id))) f(company_id))
+          WHERE (f.company_id IS NOT NULL)
         UNION ALL
          SELECT k.company_id,
             'customer'::text AS entity_type,
             k.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id',
-                CASE
-                    WHEN (k.company_id IS NOT NULL) THEN trueup.company_fault(k.company_id, co.id)
-                    ELSE NULL::jsonb
-                END)) AS faults
-           FROM (public.customers k
-             LEFT JOIN public.companies co ON ((k.company_id = co.id)))) t
-  WHERE (faults <> '{}'::jsonb);
+            jsonb_build_object('company_id', f.company_id) AS faults
+           FROM ((public.customers k
+             LEFT JOIN public.companies co ON ((k.company_id = co.id)))
+             CROSS JOIN LATERAL ( VALUES (
+                        CASE
+                            WHEN (k.company_id IS NOT NULL) THEN trueup.company_fault(k.company_id, co.id)
+                            ELSE NULL::jsonb
+                        END)) f(company_id))
+          WHERE (f.company_id IS NOT NULL)) t;
 
 ALTER TABLE trueup.unusable_names ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.unusable_names_id_seq
@@ -6711,7 +6934,7 @@ CREATE INDEX appointments_booking_uid_idx ON public.appointments USING btree (co
 
 CREATE UNIQUE INDEX appointments_booking_uid_key ON public.appointments USING btree (company_id, calcom_booking_uid) WHERE ((deleted_at IS NULL) AND (calcom_booking_uid IS NOT NULL));
 
-CREATE INDEX appointments_call_id_idx ON public.appointments USING btree (call_id) WHERE (call_id IS NOT NULL);
+CREATE INDEX appointments_call_id_idx ON public.appointments USING btree (call_id, id) INCLUDE (customer_id, deleted_at) WHERE (call_id IS NOT NULL);
 
 CREATE UNIQUE INDEX appointments_company_id_id_key ON public.appointments USING btree (company_id, id);
 
@@ -6721,13 +6944,21 @@ CREATE UNIQUE INDEX appointments_idempotency_key_key ON public.appointments USIN
 
 CREATE INDEX appointments_long_idx ON public.appointments USING btree (staff_id, starts_at) WHERE ((ends_at - starts_at) > '04:00:00'::interval);
 
+CREATE INDEX appointments_open_idx ON public.appointments USING btree (ends_at) WHERE ((deleted_at IS NULL) AND (source IS DISTINCT FROM 'backfill'::text) AND (status <> ALL (ARRAY['completed'::text, 'no_show'::text, 'cancelled'::text])));
+
 CREATE INDEX appointments_staff_id_idx ON public.appointments USING btree (staff_id, starts_at) WHERE (staff_id IS NOT NULL);
+
+CREATE INDEX appointments_suspect_idx ON public.appointments USING btree (id) WHERE ((deleted_at IS NULL) AND (
+CASE
+    WHEN ((status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR (source <> ALL (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text])) OR (sync_origin <> ALL (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text])) OR (calcom_sync_status <> ALL (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text])) OR ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL)) OR (ends_at <= starts_at) OR ((starts_at - created_at) > '300 days'::interval) OR ((source = 'retell'::text) AND ((idempotency_key IS NULL) OR (call_id IS NULL) OR (starts_at < created_at)))) THEN 1
+    ELSE NULL::integer
+END = 1));
 
 CREATE UNIQUE INDEX branches_company_id_id_key ON public.branches USING btree (company_id, id);
 
 CREATE INDEX calls_appointment_id_idx ON public.calls USING btree (appointment_id) WHERE (appointment_id IS NOT NULL);
 
-CREATE INDEX calls_appointment_made_idx ON public.calls USING btree (id) WHERE appointment_made;
+CREATE INDEX calls_appointment_made_idx ON public.calls USING btree (id) INCLUDE (appointment_id, customer_id, deleted_at) WHERE appointment_made;
 
 CREATE INDEX calls_booking_confirmed_idx ON public.calls USING btree (id) WHERE booking_confirmed;
 
@@ -6738,6 +6969,31 @@ CREATE UNIQUE INDEX calls_company_id_id_key ON public.calls USING btree (company
 CREATE INDEX calls_customer_id_idx ON public.calls USING btree (customer_id, company_id) WHERE (customer_id IS NOT NULL);
 
 CREATE INDEX calls_numbers_started_at_idx ON public.calls USING btree (company_id, from_number, to_number, started_at);
+
+CREATE INDEX calls_outcome_booked_idx ON public.calls USING btree (id) WHERE (session_outcome = 'appointment_booked'::text);
+
+CREATE INDEX calls_spoken_name_idx ON public.calls USING btree (NULLIF(btrim(regexp_replace(regexp_replace(lower(customer_name), '[[:punct:]]'::text, ''::text, 'g'::text), '\s+'::text, ' '::text, 'g'::text)), ''::text)) WHERE ((customer_name IS NOT NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX calls_suspect_idx ON public.calls USING btree (id) WHERE ((deleted_at IS NULL) AND (
+CASE
+    WHEN ((direction IS NULL) OR (direction <> ALL (ARRAY['inbound'::text, 'outbound'::text])) OR (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])) OR (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text])) OR (customer_link_status <> ALL (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text])) OR (customer_link_method <> ALL (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text])) OR (appointment_link_status <> ALL (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'creation_failed'::text])) OR (call_type IS NULL) OR (length(retell_call_id) <> 32) OR (rtrim(retell_call_id, '0123456789abcdef'::text) <> 'call_'::text) OR (ended_at < started_at) OR (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric) OR ((customer_link_confidence < (0)::numeric) OR (customer_link_confidence > (100)::numeric)) OR
+    CASE
+        WHEN (customer_id IS NOT NULL) THEN (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text]))
+        WHEN (customer_link_status = 'linked'::text) THEN true
+        WHEN (customer_link_status = ANY (ARRAY['pending_review'::text, 'failed'::text])) THEN false
+        ELSE (customer_link_status <>
+        CASE
+            WHEN (customer_name ~ '[^[:punct:][:space:]]'::text) THEN 'name_only'::text
+            WHEN (COALESCE(lower(regexp_replace(from_number, '\s'::text, ''::text, 'g'::text)), ''::text) = ANY (ARRAY[''::text, 'anonymous'::text, 'unknown'::text, 'unavailable'::text, 'blocked'::text, 'private'::text, 'withheld'::text, 'restricted'::text])) THEN 'anonymous'::text
+            ELSE 'unlinked'::text
+        END)
+    END OR ((customer_link_status = 'linked'::text) AND ((customer_link_method IS NULL) OR (customer_link_confidence IS NULL) OR (customer_linked_at IS NULL))) OR
+    CASE
+        WHEN appointment_made THEN ((appointment_id IS NULL) OR (appointment_link_status <> 'linked'::text) OR (appointment_linked_at IS NULL) OR booking_failed OR (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text])))
+        ELSE ((appointment_id IS NOT NULL) OR (appointment_link_status = 'linked'::text) OR (appointment_linked_at IS NOT NULL))
+    END OR (jsonb_typeof(booking_details) = 'string'::text) OR (booking_details ? 'appointment_creation_failed'::text)) THEN 1
+    ELSE NULL::integer
+END = 1));
 
 CREATE UNIQUE INDEX customers_company_id_id_key ON public.customers USING btree (company_id, id);
 

@@ -5,7 +5,7 @@
 create or replace function trueup.company_fault(p_company_id bigint, p_found_id bigint)
     returns jsonb
     language sql
-    immutable
+    stable
     parallel safe
 return case
     when p_company_id is null then jsonb_build_object('missing', true)

@@ -9,7 +9,7 @@ create or replace function trueup.reference_fault(
 )
     returns jsonb
     language sql
-    immutable
+    stable
     parallel safe
 return case
     when p_id is null then null
