@@ -5085,6 +5085,24 @@ CREATE VIEW trueup.call_value_unknown AS
    FROM public.calls c
   WHERE ((deleted_at IS NULL) AND ((NULLIF(direction, ''::text) <> ALL (( SELECT trueup.vocabulary_values('direction'::text) AS vocabulary_values)::text[])) OR (customer_link_status <> ALL (( SELECT trueup.vocabulary_values('customer_link_status'::text) AS vocabulary_values)::text[])) OR (customer_link_method <> ALL (( SELECT trueup.vocabulary_values('customer_link_method'::text) AS vocabulary_values)::text[])) OR (appointment_link_status <> ALL (( SELECT trueup.vocabulary_values('appointment_link_status'::text) AS vocabulary_values)::text[]))));
 
+CREATE TABLE trueup.changes (
+    id bigint NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    table_name text NOT NULL,
+    keys text[]
+);
+
+COMMENT ON TABLE trueup.changes IS 'keys of rows changed since the last pass of trueup check --changed';
+
+ALTER TABLE trueup.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 50
+);
+
 CREATE TABLE trueup.check_results (
     run_id bigint NOT NULL,
     check_name text NOT NULL,
@@ -5100,7 +5118,8 @@ CREATE TABLE trueup.check_results (
     flooded boolean DEFAULT false NOT NULL,
     sqlstate text,
     error text,
-    CONSTRAINT check_results_outcome_known CHECK ((outcome = ANY (ARRAY['complete'::text, 'error'::text, 'timeout'::text, 'superseded'::text])))
+    missed bigint,
+    CONSTRAINT check_results_outcome_known CHECK ((outcome = ANY (ARRAY['complete'::text, 'changed'::text, 'error'::text, 'timeout'::text, 'superseded'::text])))
 );
 
 CREATE TABLE trueup.checks (
@@ -5121,9 +5140,12 @@ CREATE TABLE trueup.checks (
     is_active boolean DEFAULT true NOT NULL,
     registered_at timestamp with time zone DEFAULT now() NOT NULL,
     definition_changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    owes_full text DEFAULT 'it is new'::text,
     CONSTRAINT checks_repair_known CHECK ((repair = ANY (ARRAY['automatic'::text, 'evidence'::text, 'review'::text]))),
     CONSTRAINT checks_severity_known CHECK ((severity = ANY (ARRAY['critical'::text, 'warning'::text, 'info'::text])))
 );
+
+COMMENT ON COLUMN trueup.checks.owes_full IS 'why the next pass evaluates the check in full; NULL when changes are enough';
 
 CREATE VIEW trueup.check_not_run AS
  SELECT NULL::text AS company_id,
@@ -5194,7 +5216,7 @@ CREATE TABLE trueup.check_runs (
     reopened bigint DEFAULT 0 NOT NULL,
     repairs jsonb,
     error text,
-    CONSTRAINT check_runs_kind_known CHECK ((kind = ANY (ARRAY['full'::text, 'selected'::text, 'repair'::text]))),
+    CONSTRAINT check_runs_kind_known CHECK ((kind = ANY (ARRAY['full'::text, 'selected'::text, 'repair'::text, 'changed'::text]))),
     CONSTRAINT check_runs_status_known CHECK ((status = ANY (ARRAY['running'::text, 'complete'::text, 'partial'::text, 'failed'::text, 'abandoned'::text])))
 );
 
