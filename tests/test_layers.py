@@ -13,7 +13,7 @@ LAYERS = (
     {"errors"},
     {"model", "durations", "names"},
     {"packs", "store", "server", "incident"},
-    {"rendering", "locks"},
+    {"rendering", "locks", "snapshots"},
     {"deploy"},
     {"migration"},
     {"evaluation"},

@@ -136,6 +136,7 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
 
 @cli.command(
     epilog="\b\nExamples:\n  trueup check\n  trueup check call_backlink_missing --format json\n"
+    "  trueup check --jobs 2\n"
     "  trueup check --fail-on warning --format junit > trueup.xml\n" + EXIT_CODES
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=lambda *a: _names(*a))
@@ -152,9 +153,31 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     "--max-alerts", default=10_000, show_default=True, help="More new violations of one check make one alert."
 )
 @click.option(
-    "--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it."
+    "--timeout",
+    default="5min",
+    show_default=True,
+    help="Time for each check, as PostgreSQL writes it. trueup.checks.statement_timeout is for one.",
 )
 @click.option("--examples", default=3, show_default=True, help="Violations of each check to show.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1, max=64),
+    default=1,
+    show_default=True,
+    help="Connections that evaluate side by side, all on one snapshot, besides the one that files.",
+)
+@click.option(
+    "--replica",
+    metavar="URL",
+    help="Evaluate on this streaming standby; alerts are filed on the primary, --database.",
+)
+@click.option(
+    "--replica-wait",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for the standby to replay what was committed before the run.",
+)
 @format_option("junit", "sarif", "prometheus")
 def check(
     names: tuple[str, ...],
@@ -164,6 +187,9 @@ def check(
     max_alerts: int,
     timeout: str,
     examples: int,
+    jobs: int,
+    replica: str | None,
+    replica_wait: float,
     form: str,
 ) -> None:
     """Evaluate the checks on one snapshot and file alerts for what they list.
@@ -182,6 +208,9 @@ def check(
             max_alerts=max_alerts,
             timeout=timeout,
             examples=examples,
+            jobs=jobs,
+            replica=replica,
+            replica_wait=replica_wait,
             progress=progress,
         )
     if form == "json":

@@ -8,8 +8,8 @@ there in one transaction more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -300,9 +300,7 @@ def _view(check: Check, plan: _Plan | None, timeout: str) -> _Task:
 
 def _count(count: _Count, timeout: str) -> _Task:
     # the rates have always been worth a scan, however long
-    return _Task(
-        count, timeout if count.predicates else "0", lambda reading: reading.tuples(count.query)
-    )
+    return _Task(count, timeout if count.predicates else "0", lambda reading: reading.tuples(count.query))
 
 
 def _counts(checks: list[Check], entities: list[_EntityTable]) -> list[_Count]:
@@ -312,7 +310,10 @@ def _counts(checks: list[Check], entities: list[_EntityTable]) -> list[_Count]:
         for population in check.populations:
             predicates.setdefault(population.table, {})[population.predicate] = None
     company = {entity.table_name: entity.company_column for entity in entities}
-    return [_Count(table, tuple(found), table in company, company.get(table)) for table, found in predicates.items()]
+    return [
+        _Count(table, tuple(found), table in company, company.get(table))
+        for table, found in predicates.items()
+    ]
 
 
 def _apart(answer: _Answer) -> list[_Count]:
@@ -325,11 +326,12 @@ def _apart(answer: _Answer) -> list[_Count]:
     return [*apart, replace(scan, predicates=())]
 
 
-def _answers(readers: list[Reader], tasks: list[_Task]) -> Iterator[_Answer]:
-    """Run the tasks, the longest first when there is a choice, and give the answers as they come."""
-    if len(readers) == 1:
-        yield from (_attempt(readers[0], task) for task in tasks)
-        return
+def _answers(readers: list[Reader], tasks: list[_Task]) -> Generator[_Answer, None, None]:
+    """Run the tasks, the longest first when there is a choice, and give the answers as they come.
+
+    Queries run in threads even when there is but one connection: an interrupt in the middle
+    of a COPY would leave the connection unusable, a cancelled one does not.
+    """
     idle: SimpleQueue[Reader] = SimpleQueue()
     for reader in readers:
         idle.put(reader)
@@ -341,13 +343,19 @@ def _answers(readers: list[Reader], tasks: list[_Task]) -> Iterator[_Answer]:
         finally:
             idle.put(reader)
 
-    # one without a past may be long
-    queue = sorted(tasks, key=lambda task: -(inf if task.expected_ms is None else task.expected_ms))
+    if len(readers) == 1:
+        # the connection may be the filing session, which keeps each answer before the next
+        rounds = [[task] for task in tasks]
+    else:
+        # one without a past may be long
+        rounds = [sorted(tasks, key=lambda task: -(inf if task.expected_ms is None else task.expected_ms))]
     pool = ThreadPoolExecutor(len(readers))
-    futures = [pool.submit(work, task) for task in queue]
+    futures: list[Future[_Answer]] = []
     try:
-        for future in as_completed(futures):
-            yield future.result()
+        for together in rounds:
+            futures = [pool.submit(work, task) for task in together]
+            for future in as_completed(futures):
+                yield future.result()
     finally:
         # interrupted, or a failure of the run itself: end what still runs
         pool.shutdown(wait=False, cancel_futures=True)
@@ -371,9 +379,7 @@ def _attempt(reader: Reader, task: _Task) -> _Answer:
     return _Answer(task.about, (time.monotonic() - started) * 1000, found, failure)
 
 
-def _gathered(
-    connection: Session, check: Check, answer: _Answer, plan: _Plan | None, timeout: str
-) -> Result:
+def _gathered(connection: Session, check: Check, answer: _Answer, plan: _Plan | None, timeout: str) -> Result:
     """Put the rows of a view with the others; return the result of its check."""
     started = time.monotonic()
     result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
@@ -390,9 +396,7 @@ def _gathered(
             error = refused
     if error:
         result = _failed(result, error, (plan.own_limit_spelled if plan else None) or timeout)
-    return replace(
-        result, duration_ms=round(answer.duration_ms + (time.monotonic() - started) * 1000, 1)
-    )
+    return replace(result, duration_ms=round(answer.duration_ms + (time.monotonic() - started) * 1000, 1))
 
 
 def _with_rows_tested(
@@ -420,9 +424,7 @@ def _with_rows_tested(
     return replace(result, rows_tested=rows)
 
 
-def _keep_populations(
-    connection: Session, entities: list[_EntityTable], counted: list[_Answer]
-) -> None:
+def _keep_populations(connection: Session, entities: list[_EntityTable], counted: list[_Answer]) -> None:
     for entity in entities:
         answer = next(
             answer
@@ -453,7 +455,7 @@ def _failed(result: Result, error: ServerSaid | TrueupError | OSError, limit: st
                 "or evaluate on the primary"
             )
     elif isinstance(error, OSError):
-        message = f"its rows could not be kept in a temporary file: {error.strerror or error}; TMPDIR names another place"
+        message = f"no room for its rows in a temporary file: {error.strerror}; TMPDIR names another place"
     return replace(result, outcome=outcome, sqlstate=state, error=message)
 
 

@@ -20,7 +20,7 @@ _PAUSE = 0.05
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Which transactions a run has surely seen, as ids of the primary, and when they had ended, by its clock."""
+    """The transactions that a run has seen for sure, as ids of the primary, and the time, by its clock."""
 
     snapshot: str
     taken_at: datetime
@@ -153,11 +153,8 @@ class Standby:
         last = f", last commit {replay.last_commit_at:%Y-%m-%d %H:%M:%S%z}" if replay.last_commit_at else ""
         text = f"the replica is {replay.behind} behind{last}, and did not catch up within {self.wait:g} s"
         if replay.paused:
-            return f"{text}: its replay is paused\nselect pg_wal_replay_resume() on the replica, or do without --replica"
-        return (
-            f"{text}\n"
-            "look at pg_stat_replication on the primary, give it longer with --replica-wait, or do without --replica"
-        )
+            return f"{text}: its replay is paused\nrun `select pg_wal_replay_resume()` on the replica"
+        return f"{text}\nlook at pg_stat_replication on the primary, or give it longer with --replica-wait"
 
     def release(self) -> None:
         """Give the snapshot up, so that the standby goes on freely while the run files."""
@@ -182,8 +179,8 @@ def standby(primary: Session, replica: str, wait: float = REPLICA_WAIT) -> Itera
         assert theirs is not None
         if not theirs.in_recovery:
             raise DatabaseError(
-                "the replica is not in recovery, so it is no standby; name a streaming standby of the primary "
-                "with --replica, and the primary with --database"
+                "the replica is not in recovery, so it is no standby; name the standby with --replica, and "
+                "the primary with --database"
             )
         if theirs.system_identifier != ours.system_identifier:
             raise DatabaseError(

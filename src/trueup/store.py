@@ -120,7 +120,10 @@ class Session:
         """
         rows: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
         try:
-            with self.connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout".encode()) as copy:
+            with (
+                self.connection.cursor() as cursor,
+                cursor.copy(f"copy ({query}) to stdout".encode()) as copy,
+            ):
                 for row in copy:
                     rows.write(row)
         except BaseException:
@@ -152,8 +155,10 @@ class Session:
         The same address, because a name may stand for several servers.
         """
         info = self.connection.info
-        pinned = {"host": info.host, "port": info.port, "hostaddr": info.hostaddr}
-        text = make_conninfo(conninfo(self.database), **{key: part for key, part in pinned.items() if part})
+        # a socket has no address
+        text = make_conninfo(
+            conninfo(self.database), host=info.host, port=info.port, hostaddr=info.hostaddr or None
+        )
         return Session(connect(text, purpose), text)
 
     @property
@@ -250,9 +255,18 @@ def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
         connection.close()
         raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
     # instants inside jsonb evidence are text: the same fault must read the same in every session;
-    # a role's statement_timeout must not end a validation, checks have a timeout of their own
+    # what a role's timeouts end must not be a validation, nor a run whose checks others evaluate,
+    # and checks have a timeout of their own
+    settings = {"timezone": "UTC", "statement_timeout": "0", "idle_session_timeout": "0"}
+    settings["idle_in_transaction_session_timeout"] = "0"
+    if connection.info.server_version >= 170000:
+        settings["transaction_timeout"] = "0"
     connection.execute(
-        "select set_config('timezone', 'UTC', false), set_config('statement_timeout', '0', false)"
+        sql.SQL("select {}").format(
+            sql.SQL(", ").join(
+                sql.SQL("set_config({}, {}, false)").format(name, text) for name, text in settings.items()
+            )
+        )
     )
     return connection
 

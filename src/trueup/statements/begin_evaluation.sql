@@ -1,3 +1,5 @@
+set client_min_messages = warning;
+
 -- one row per violation, kept on the server; the NOT NULL keys refuse a view that has lost its entity
 create temporary table if not exists trueup_violations (
     check_name text not null,
@@ -15,10 +17,3 @@ create temporary table if not exists trueup_populations (
 ) on commit preserve rows;
 
 truncate pg_temp.trueup_violations, pg_temp.trueup_populations;
-
--- the session stays idle while other connections read on its snapshot, and reads long; what ends
--- idle or long transactions of applications must not end it
-set client_min_messages = warning;
-select set_config(s.name, '0', false)
-from pg_catalog.pg_settings as s
-where s.name in ('idle_in_transaction_session_timeout', 'transaction_timeout');
