@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import psycopg
@@ -25,6 +25,7 @@ from trueup.errors import DatabaseError, RefusedError, TrueupError
 T = TypeVar("T")
 
 SCHEMA = "trueup"
+STATEMENTS = Path(__file__).parent / "statements"
 OLDEST_SERVER = 15
 LOCK_TIMEOUT = "3s"
 # SQLSTATEs of our own functions begin with TU (db/README.md lists them)
@@ -37,7 +38,7 @@ BLOCK = 1 << 16
 @cache
 def statement(name: str) -> bytes:
     """Return the text of statements/<name>.sql."""
-    return (files("trueup") / "statements" / f"{name}.sql").read_bytes()
+    return (STATEMENTS / f"{name}.sql").read_bytes()
 
 
 class Session:
