@@ -8,7 +8,7 @@ there in one transaction more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ from trueup.model import Rate, Result, Run, Violation
 from trueup.packs import Check, Pack
 from trueup.snapshots import CONFLICTS, REPLICA_WAIT, Reader, Snapshot, Standby, readers, standby
 from trueup.store import ServerSaid, Session, brief, literal, quoted, session, sqlstate, statement
+from trueup.tracking import Pending, related
 
 MAX_ALERTS = 10_000
 TIMEOUT = "5min"
@@ -41,17 +42,18 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Filed:
+class Filed:
     superseded: bool
     flooded: bool
     violations: int
     opened: int
     reopened: int
     resolved: int
+    missed: int | None
 
 
 @dataclass(frozen=True)
-class _Finished:
+class Finished:
     id: int
     kind: str
     status: str
@@ -68,13 +70,13 @@ class _EntityTable:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """The time of a check: its own limit, in milliseconds and as people write it, and what it took last."""
 
     name: str
-    own_limit: str | None
-    own_limit_spelled: str | None
-    last_ms: float | None
+    own_limit: str | None = None
+    own_limit_spelled: str | None = None
+    last_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,16 @@ def check(
                 replica=elsewhere,
                 populations=kind == "full",
             )
-            return file(connection, run_id, kind, snapshot, results, max_alerts=max_alerts, examples=examples)
+            return file(
+                connection,
+                run_id,
+                kind,
+                selected,
+                snapshot,
+                results,
+                max_alerts=max_alerts,
+                examples=examples,
+            )
 
 
 def require(connection: Session, pack: Pack) -> None:
@@ -213,11 +224,9 @@ def evaluate(
     a check failed.
     """
     connection.script(statement("begin_evaluation").decode())
-    plans = {
-        plan.name: plan for plan in connection.rows("check_plans", _Plan, names=[c.name for c in checks])
-    }
+    planned = plans(connection, checks)
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
-    tasks = [_view(check, plans.get(check.name), timeout) for check in checks]
+    tasks = [_view(check, planned[check.name], timeout) for check in checks]
     tasks += [_count(count, timeout) for count in _counts(checks, entities)]
     found: dict[str, Result] = {}
     counted: list[_Answer] = []
@@ -226,8 +235,8 @@ def evaluate(
             for answer in answers:
                 if isinstance(answer.about, Check):
                     progress(answer.about.name, len(found), len(checks))
-                    plan = plans.get(answer.about.name)
-                    found[answer.about.name] = _gathered(connection, answer.about, answer, plan, timeout)
+                    limit = planned[answer.about.name].own_limit_spelled or timeout
+                    found[answer.about.name] = _gathered(connection, answer.about, answer, limit)
                 else:
                     counted.append(answer)
         apart = [_count(count, timeout) for answer in counted if answer.error for count in _apart(answer)]
@@ -246,31 +255,44 @@ def file(
     connection: Session,
     run_id: int,
     kind: str,
+    checks: list[Check],
     snapshot: Snapshot,
     results: list[Result],
     *,
     max_alerts: int,
     examples: int,
 ) -> Run:
-    """File the evaluated results in one transaction and return the finished run."""
+    """File the evaluated results in one transaction and return the finished run.
+
+    A run of all checks has judged every change that its snapshot could see: those are
+    forgotten, and what it files without one of them to explain it is counted as missed.
+    """
     with connection.transaction():
         connection.run("set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at)
-        filed = [_file(connection, run_id, snapshot, result, max_alerts, examples) for result in results]
-        failed = [result for result in filed if result.outcome in ("error", "timeout")]
+        pending = Pending(connection)
+        expected = {check.name: _expected(connection, check, pending) for check in checks}
+        filed = [
+            file_result(connection, run_id, snapshot, result, max_alerts, examples, expected[result.name])
+            for result in results
+        ]
+        settle(connection, checks, pending, snapshot, filed)
+        if kind != "selected":
+            connection.run("forget_changes", run_id=run_id)
+        broken = [result for result in filed if result.outcome in ("error", "timeout")]
         rates = (
-            connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not failed else []
+            connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not broken else []
         )
         finished = connection.row(
             "finish_run",
-            _Finished,
+            Finished,
             run_id=run_id,
-            status="partial" if failed else "complete",
-            failed=len(failed),
+            status="partial" if broken else "complete",
+            failed=len(broken),
             violations=sum(result.violations for result in filed),
             opened=sum(result.opened for result in filed),
             resolved=sum(result.resolved for result in filed),
             reopened=sum(result.reopened for result in filed),
-            error="; ".join(f"{result.name}: {result.error}" for result in failed) or None,
+            error="; ".join(f"{result.name}: {result.error}" for result in broken) or None,
         )
     assert finished is not None
     return Run(
@@ -285,16 +307,65 @@ def file(
     )
 
 
-def _view(check: Check, plan: _Plan | None, timeout: str) -> _Task:
-    query = (
-        f"select {literal(check.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
-        f"v.description, v.evidence from {quoted('trueup', check.name)} as v"
+def settle(
+    connection: Session, checks: list[Check], pending: Pending, snapshot: Snapshot, filed: list[Result]
+) -> None:
+    """Record which of the checks owe a full evaluation after these results, and why."""
+    by_name = {check.name: check for check in checks}
+    reasons: dict[str, str | None] = {}
+    for result in filed:
+        if result.outcome in ("error", "timeout"):
+            reasons[result.name] = "its last evaluation failed"
+        elif result.flooded:
+            reasons[result.name] = "it had more new violations than are listed one by one"
+        elif result.outcome == "complete":
+            reasons[result.name] = pending.unnoted(by_name[result.name])
+    connection.run(
+        "settle_checks", names=list(reasons), reasons=list(reasons.values()), taken_at=snapshot.taken_at
     )
+
+
+def partners(connection: Session, check: Check, entity: str, ids: Collection[str]) -> set[str]:
+    """Return the entities whose verdict follows from these: named by their violations, or naming them."""
+    if not check.partners:
+        return set()
+    asked = {"name": check.name, "entity_type": entity, "ids": list(ids)}
+    return {*connection.values("found_partners", **asked), *connection.values("alerts_naming", **asked)}
+
+
+def _expected(connection: Session, check: Check, pending: Pending) -> list[str] | None:
+    """Return '<entity type> <key>' of what changes concern; None when that cannot tell what was missed."""
+    if check.time or not check.sources or pending.full_reason(check):
+        return None
+    return [
+        f"{entity} {key}"
+        for entity, ids in pending.concerned(check).items()
+        for key in ids | partners(connection, check, entity, ids)
+    ]
+
+
+def _query(check: Check) -> str:
+    return (
+        f"select {literal(check.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
+        f"v.description, v.evidence, {related(check.partners)} from {quoted('trueup', check.name)} as v"
+    )
+
+
+def read_view(connection: Session, check: Check) -> int:
+    """Read the whole view of a check into pg_temp.trueup_violations; return the number of its rows."""
+    return connection.count(f"insert into pg_temp.trueup_violations {_query(check)}")
+
+
+def plans(connection: Session, checks: Iterable[Check]) -> dict[str, Plan]:
+    """Return the plan of each check, by name."""
+    names = [check.name for check in checks]
+    known = {plan.name: plan for plan in connection.rows("check_plans", Plan, names=names)}
+    return {name: known.get(name) or Plan(name) for name in names}
+
+
+def _view(check: Check, plan: Plan, timeout: str) -> _Task:
     return _Task(
-        check,
-        (plan.own_limit if plan else None) or timeout,
-        lambda reading: reading.copy_out(query),
-        plan.last_ms if plan else None,
+        check, plan.own_limit or timeout, lambda reading: reading.copy_out(_query(check)), plan.last_ms
     )
 
 
@@ -379,7 +450,7 @@ def _attempt(reader: Reader, task: _Task) -> _Answer:
     return _Answer(task.about, (time.monotonic() - started) * 1000, found, failure)
 
 
-def _gathered(connection: Session, check: Check, answer: _Answer, plan: _Plan | None, timeout: str) -> Result:
+def _gathered(connection: Session, check: Check, answer: _Answer, limit: str) -> Result:
     """Put the rows of a view with the others; return the result of its check."""
     started = time.monotonic()
     result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
@@ -395,7 +466,7 @@ def _gathered(connection: Session, check: Check, answer: _Answer, plan: _Plan | 
                 raise
             error = refused
     if error:
-        result = _failed(result, error, (plan.own_limit_spelled if plan else None) or timeout)
+        result = _failed(result, error, limit)
     return replace(result, duration_ms=round(answer.duration_ms + (time.monotonic() - started) * 1000, 1))
 
 
@@ -416,7 +487,7 @@ def _with_rows_tested(
             and population.predicate in answer.about.predicates
         )
         if answer.error:
-            connection.run("forget_violations", name=check.name)
+            connection.run("withdraw_violations", name=check.name)
             return _failed(replace(result, violations=0), answer.error, timeout)
         assert isinstance(answer.about, _Count)
         column = 2 + answer.about.predicates.index(population.predicate)
@@ -438,6 +509,13 @@ def _keep_populations(connection: Session, entities: list[_EntityTable], counted
         connection.copy_rows(
             "pg_temp.trueup_populations", [(entity.entity_type, row[0], row[1]) for row in answer.found]
         )
+
+
+def failed(result: Result, check: Check, error: ServerSaid, limit: str) -> Result:
+    """Return the result of a check that the server ended; raise the error when the connection is gone."""
+    if _is_lost(error):
+        raise error
+    return _failed(result, error, limit)
 
 
 def _failed(result: Result, error: ServerSaid | TrueupError | OSError, limit: str) -> Result:
@@ -474,11 +552,27 @@ def _reason(name: str, error: ServerSaid) -> str:
     return message
 
 
-def _file(
-    connection: Session, run_id: int, snapshot: Snapshot, result: Result, max_alerts: int, examples: int
+def file_result(
+    connection: Session,
+    run_id: int,
+    snapshot: Snapshot,
+    result: Result,
+    max_alerts: int,
+    examples: int,
+    expected: list[str] | None,
 ) -> Result:
+    """File what a whole view listed, record the result, and return it with what was filed."""
     if result.outcome == "complete":
-        filed = connection.row("file_check", _Filed, run_id=run_id, name=result.name, most=max_alerts)
+        filed = connection.row(
+            "file_check",
+            Filed,
+            run_id=run_id,
+            name=result.name,
+            most=max_alerts,
+            entity_type=None,
+            entity_ids=None,
+            expected=expected,
+        )
         assert filed is not None
         result = replace(
             result,
@@ -487,11 +581,18 @@ def _file(
             reopened=filed.reopened,
             resolved=filed.resolved,
             flooded=filed.flooded,
+            missed=filed.missed,
             accepted=connection.value("accepted", name=result.name) if result.violations else 0,
             examples=tuple(connection.rows("examples", Violation, name=result.name, most=examples))
             if result.violations
             else (),
         )
+    record_result(connection, run_id, snapshot, result)
+    return result
+
+
+def record_result(connection: Session, run_id: int, snapshot: Snapshot, result: Result) -> None:
+    """Keep a result with its run."""
     connection.run(
         "record_result",
         run_id=run_id,
@@ -508,9 +609,9 @@ def _file(
                 "resolved",
                 "reopened",
                 "flooded",
+                "missed",
                 "sqlstate",
                 "error",
             )
         },
     )
-    return result
