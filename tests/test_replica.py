@@ -267,3 +267,16 @@ def test_a_standby_of_another_cluster_is_refused(standby: servers.Postgres) -> N
         snapshots.standby(primary, standby.admin_url),
     ):
         pass
+
+
+def test_the_runner_role_may(database: str, replica: str, standby: servers.Postgres) -> None:
+    """Neither superuser nor replication is needed, on either side."""
+    login = f"nightly_{value(database, 'select current_database()')}"
+    sql(database, f"create role {login} login in role trueup_runner")
+    try:
+        eventually(lambda: caught_up(database, standby))
+        there, here = (url.replace("postgres@", f"{login}@", 1) for url in (replica, database))
+        checked = trueup.check(database=here, replica=there, jobs=2)
+        assert {r.outcome for r in checked.results} == {"complete"}
+    finally:
+        sql(database, f"drop role {login}")

@@ -141,7 +141,8 @@ def check(
     PostgreSQL interval). More than `max_alerts` new violations of one check are filed as one
     alert. Up to `examples` violations of each check are returned.
 
-    With `jobs` > 1 so many more connections evaluate side by side. With `replica`, the URL
+    With `jobs` > 1 so many more connections evaluate side by side. `progress` is called from
+    their threads. With `replica`, the URL
     of a streaming standby, the checks are evaluated there, once it has replayed what was
     committed before the run began; it is waited for `replica_wait` seconds at most.
 
@@ -230,17 +231,21 @@ def evaluate(
     tasks += [_count(count, timeout) for count in _counts(checks, entities)]
     found: dict[str, Result] = {}
     counted: list[_Answer] = []
+
+    def begun(task: _Task) -> None:
+        if isinstance(task.about, Check):
+            progress(task.about.name, len(found), len(checks))
+
     with readers(connection, jobs, replica) as (snapshot, opened):
-        with closing(_answers(opened, tasks)) as answers:
+        with closing(_answers(opened, tasks, begun)) as answers:
             for answer in answers:
                 if isinstance(answer.about, Check):
-                    progress(answer.about.name, len(found), len(checks))
                     limit = planned[answer.about.name].own_limit_spelled or timeout
                     found[answer.about.name] = _gathered(connection, answer.about, answer, limit)
                 else:
                     counted.append(answer)
         apart = [_count(count, timeout) for answer in counted if answer.error for count in _apart(answer)]
-        with closing(_answers(opened, apart)) as answers:
+        with closing(_answers(opened, apart, begun)) as answers:
             counted += answers
         results = [
             _with_rows_tested(connection, check, found[check.name], counted, timeout) for check in checks
@@ -397,7 +402,9 @@ def _apart(answer: _Answer) -> list[_Count]:
     return [*apart, replace(scan, predicates=())]
 
 
-def _answers(readers: list[Reader], tasks: list[_Task]) -> Generator[_Answer, None, None]:
+def _answers(
+    readers: list[Reader], tasks: list[_Task], begun: Callable[[_Task], None]
+) -> Generator[_Answer, None, None]:
     """Run the tasks, the longest first when there is a choice, and give the answers as they come.
 
     Queries run in threads even when there is but one connection: an interrupt in the middle
@@ -410,6 +417,7 @@ def _answers(readers: list[Reader], tasks: list[_Task]) -> Generator[_Answer, No
     def work(task: _Task) -> _Answer:
         reader = idle.get()
         try:
+            begun(task)
             return _attempt(reader, task)
         finally:
             idle.put(reader)
