@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import psycopg
 import pytest
-from helpers import eventually, launch, plant, run, sql, value
+from helpers import sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import trueup
 from trueup import changes, packs
-from trueup.model import Run
 from trueup.store import Session, session
 
 HISTORIES = int(os.environ.get("TRUEUP_HISTORIES", "60"))
