@@ -5910,12 +5910,16 @@ CREATE TABLE trueup.checks (
     registered_at timestamp with time zone DEFAULT now() NOT NULL,
     definition_changed_at timestamp with time zone DEFAULT now() NOT NULL,
     owes_full text DEFAULT 'it is new'::text,
+    statement_timeout interval,
     planned_cost numeric,
     CONSTRAINT checks_repair_known CHECK ((repair = ANY (ARRAY['automatic'::text, 'evidence'::text, 'review'::text]))),
-    CONSTRAINT checks_severity_known CHECK ((severity = ANY (ARRAY['critical'::text, 'warning'::text, 'info'::text])))
+    CONSTRAINT checks_severity_known CHECK ((severity = ANY (ARRAY['critical'::text, 'warning'::text, 'info'::text]))),
+    CONSTRAINT checks_statement_timeout_bounded CHECK (((statement_timeout >= '00:00:00.001'::interval) AND (statement_timeout <= '24 days'::interval)))
 );
 
 COMMENT ON COLUMN trueup.checks.owes_full IS 'why the next pass evaluates the check in full; NULL when changes are enough';
+
+COMMENT ON COLUMN trueup.checks.statement_timeout IS 'time that the check may take; NULL for that of the run (trueup check --timeout)';
 
 CREATE VIEW trueup.check_cost_high AS
  SELECT NULL::text AS company_id,
@@ -6971,6 +6975,8 @@ CREATE INDEX calls_customer_id_idx ON public.calls USING btree (customer_id, com
 CREATE INDEX calls_numbers_started_at_idx ON public.calls USING btree (company_id, from_number, to_number, started_at);
 
 CREATE INDEX calls_outcome_booked_idx ON public.calls USING btree (id) WHERE (session_outcome = 'appointment_booked'::text);
+
+CREATE INDEX calls_retell_call_id_idx ON public.calls USING btree (retell_call_id);
 
 CREATE INDEX calls_spoken_name_idx ON public.calls USING btree (NULLIF(btrim(regexp_replace(regexp_replace(lower(customer_name), '[[:punct:]]'::text, ''::text, 'g'::text), '\s+'::text, ' '::text, 'g'::text)), ''::text)) WHERE ((customer_name IS NOT NULL) AND (deleted_at IS NULL));
 

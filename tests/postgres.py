@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from trueup import server
 from trueup.errors import ServerError
@@ -51,6 +52,7 @@ class Postgres:
     name: str
     version: int
     admin_url: str
+    binaries: server.Binaries | None = None
 
     def url(self, database: str) -> str:
         """Return the URL of another database of this server."""
@@ -104,7 +106,38 @@ def started(choice: Choice) -> Iterator[Postgres]:
             url = stack.enter_context(_container(choice.image))
         else:
             url = stack.enter_context(server.temporary(binaries=choice.binaries, settings=SETTINGS)).url()
-        yield Postgres(choice.name, _check(url), url)
+        yield Postgres(choice.name, _check(url), url, choice.binaries)
+
+
+@contextlib.contextmanager
+def standby(primary: Postgres) -> Iterator[Postgres]:
+    """Start a streaming standby of a server that we started ourselves, and remove it at the end."""
+    assert primary.binaries is not None
+    at = conninfo_to_dict(primary.admin_url)
+    directory = tempfile.mkdtemp(prefix="trueup-standby-", dir="/tmp")
+    data = Path(directory)
+    user = server._server_user(data)
+    try:
+        (data / "trueup-server").touch()
+        for path in (data, data / "trueup-server"):
+            server._give(path, user, 0o700)
+        said = server._run(
+            [
+                server._readable(primary.binaries, user) / "pg_basebackup",
+                *("-h", str(at["host"]), "-p", str(at["port"]), "-U", str(at["user"])),
+                *("-D", data / "cluster", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            ],
+            user,
+        )
+        if said.returncode:
+            raise ServerError(f"cannot copy the server of the tests: {said.stderr}")
+        started = server.start(data, binaries=primary.binaries, settings=SETTINGS, die_with_parent=True)
+        yield Postgres(f"{primary.name}-standby", primary.version, started.url(), primary.binaries)
+    finally:
+        try:
+            server.stop(data, "immediate")
+        finally:
+            shutil.rmtree(data, ignore_errors=True)
 
 
 @contextlib.contextmanager

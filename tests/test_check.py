@@ -172,7 +172,7 @@ def test_an_alert_touched_after_the_snapshot_is_left_alone(database: str) -> Non
         lambda: bool(
             value(
                 database,
-                "select count(*) from pg_stat_activity where query like '%%pg_temp.trueup_viol%%' and pid <> pg_backend_pid()",
+                "select count(*) from pg_stat_activity where wait_event = 'PgSleep'",
             )
         )
     )

@@ -13,7 +13,7 @@ LAYERS = (
     {"errors"},
     {"model", "durations", "names"},
     {"packs", "store", "server", "incident"},
-    {"rendering", "locks", "tracking"},
+    {"rendering", "locks", "snapshots", "tracking"},
     {"deploy"},
     {"migration"},
     {"evaluation"},

@@ -17,10 +17,10 @@ from trueup.evaluation import (
     Filed,
     Finished,
     Progress,
-    Snapshot,
     failed,
     file_result,
     partners,
+    plans,
     read_view,
     record_result,
     recorded,
@@ -30,6 +30,7 @@ from trueup.evaluation import (
 )
 from trueup.model import Result, Run, Violation
 from trueup.packs import Check, Pack
+from trueup.snapshots import Snapshot
 from trueup.store import ServerSaid, Session, literal, quoted, session, statement
 from trueup.tracking import Pending
 
@@ -265,13 +266,14 @@ class _Pass:
     def _evaluate_view(self, check: Check) -> None:
         started = time.monotonic()
         result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
+        plan = plans(self.connection, [check])[check.name]
         self.connection.run("withdraw_violations", name=check.name)
         try:
             with self.connection.transaction():
-                self.connection.set_local("statement_timeout", self.timeout)
+                self.connection.set_local("statement_timeout", plan.own_limit or self.timeout)
                 result = replace(result, violations=read_view(self.connection, check))
         except ServerSaid as error:
-            result = failed(result, check, error, self.timeout)
+            result = failed(result, check, error, plan.own_limit_spelled or self.timeout)
         self.results[check.name] = replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
 
     def _asked(self, check: Check) -> dict[str, set[str]]:

@@ -138,6 +138,7 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
 
 @cli.command(
     epilog="\b\nExamples:\n  trueup check\n  trueup check call_backlink_missing --format json\n"
+    "  trueup check --jobs 2\n"
     "  trueup check --fail-on warning --format junit > trueup.xml\n" + EXIT_CODES
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=check_names)
@@ -154,9 +155,31 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     "--max-alerts", default=10_000, show_default=True, help="More new violations of one check make one alert."
 )
 @click.option(
-    "--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it."
+    "--timeout",
+    default="5min",
+    show_default=True,
+    help="Time for each check, as PostgreSQL writes it. trueup.checks.statement_timeout is for one.",
 )
 @click.option("--examples", default=3, show_default=True, help="Violations of each check to show.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1, max=64),
+    default=1,
+    show_default=True,
+    help="Connections that evaluate side by side, all on one snapshot, besides the one that files.",
+)
+@click.option(
+    "--replica",
+    metavar="URL",
+    help="Evaluate on this streaming standby; alerts are filed on the primary, --database.",
+)
+@click.option(
+    "--replica-wait",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for the standby to replay what was committed before the run.",
+)
 @click.option(
     "--changed",
     is_flag=True,
@@ -171,6 +194,9 @@ def check(
     max_alerts: int,
     timeout: str,
     examples: int,
+    jobs: int,
+    replica: str | None,
+    replica_wait: float,
     changed: bool,
     form: str,
 ) -> None:
@@ -184,13 +210,16 @@ def check(
     remains the net, once a night, and counts what the passes had missed.
     """
     from trueup import packs, rendering
-    from trueup.changes import check_changed
     from trueup.evaluation import check as run
 
     if changed and names:
         raise click.UsageError("--changed judges all checks; leave the names out")
+    if changed and (replica or jobs > 1):
+        raise click.UsageError("--changed reads little, and on the primary; leave --jobs and --replica out")
     with shown_progress("checking") as progress:
         if changed:
+            from trueup.changes import check_changed
+
             done = check_changed(
                 database=database,
                 pack=pack,
@@ -207,6 +236,9 @@ def check(
                 max_alerts=max_alerts,
                 timeout=timeout,
                 examples=examples,
+                jobs=jobs,
+                replica=replica,
+                replica_wait=replica_wait,
                 progress=progress,
             )
     if form == "json":

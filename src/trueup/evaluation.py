@@ -1,29 +1,37 @@
 """Evaluate checks on one snapshot and file what they found.
 
-The violations stay on the server: each view is read into a temporary table inside a
-read-only repeatable-read transaction, and filed from there in one transaction more.
+The rows of each view are read with COPY, by one connection or several, on the primary or on
+a standby, and gathered in a temporary table of the filing session, which files them from
+there in one transaction more.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from math import inf
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 from trueup import __version__, packs
 from trueup.errors import DatabaseError, TrueupError
 from trueup.model import Rate, Result, Run, Violation
 from trueup.packs import Check, Pack
-from trueup.store import ServerSaid, Session, literal, quoted, session, sqlstate, statement
+from trueup.snapshots import CONFLICTS, REPLICA_WAIT, Reader, Snapshot, Standby, readers, standby
+from trueup.store import ServerSaid, Session, brief, literal, quoted, session, sqlstate, statement
 from trueup.tracking import Pending, related
 
 MAX_ALERTS = 10_000
 TIMEOUT = "5min"
 EXAMPLES = 3
+# seconds between two attempts to end what other connections run
+PATIENCE = 0.2
 TIMED_OUT = "57014"
 
 # called as (what is being done, how many done, how many in all)
@@ -32,12 +40,6 @@ Progress = Callable[[str, int, int], None]
 
 def silent(what: str, done: int, total: int) -> None:
     """Report no progress."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    snapshot: str
-    taken_at: datetime
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,58 @@ class _EntityTable:
     company_column: str | None
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The time of a check: its own limit, in milliseconds and as people write it, and what it took last."""
+
+    name: str
+    own_limit: str | None = None
+    own_limit_spelled: str | None = None
+    last_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class _Count:
+    """One scan of a table: all its rows and those of each predicate, of each company or of the whole."""
+
+    table: str
+    predicates: tuple[str, ...]
+    is_by_company: bool = False
+    company_column: str | None = None
+
+    @property
+    def query(self) -> str:
+        """The query: company, rows, and the rows of each predicate."""
+        if not self.is_by_company and len(self.predicates) == 1:
+            # an index may know
+            return f"select null, null, count(*) from {self.table} where {self.predicates[0]}"
+        counts = "".join(f", count(*) filter (where {predicate})" for predicate in self.predicates)
+        if self.company_column is None:
+            return f"select null, count(*){counts} from {self.table}"
+        company = quoted(self.company_column)
+        return f"select {company}::text, count(*){counts} from {self.table} group by {company}"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What one connection reads in one transaction."""
+
+    about: Check | _Count
+    timeout: str
+    read: Callable[[Session], Any]
+    expected_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a task brought back, or what ended it."""
+
+    about: Check | _Count
+    duration_ms: float
+    found: Any = None
+    error: ServerSaid | TrueupError | OSError | None = None
+
+
 def check(
     names: Iterable[str] = (),
     *,
@@ -82,26 +136,45 @@ def check(
     max_alerts: int = MAX_ALERTS,
     timeout: str = TIMEOUT,
     examples: int = EXAMPLES,
+    jobs: int = 1,
+    replica: str | None = None,
+    replica_wait: float = REPLICA_WAIT,
     progress: Progress = silent,
 ) -> Run:
     """Evaluate the checks named (default: all) on one snapshot, file the alerts, return the run.
 
-    A check that errors or exceeds `timeout` (a PostgreSQL interval, per check) is
-    recorded in its result and resolves nothing; the others run. More than `max_alerts`
-    new violations of one check are filed as one alert. Up to `examples` violations of
-    each check are returned.
+    A check that errors or exceeds its time is recorded in its result and resolves nothing;
+    the others run. The time is trueup.checks.statement_timeout, or else `timeout` (a
+    PostgreSQL interval). More than `max_alerts` new violations of one check are filed as one
+    alert. Up to `examples` violations of each check are returned.
+
+    With `jobs` > 1 so many more connections evaluate side by side. `progress` is called from
+    their threads. With `replica`, the URL
+    of a streaming standby, the checks are evaluated there, once it has replayed what was
+    committed before the run began; it is waited for `replica_wait` seconds at most.
 
     Raises NotFoundError for an unknown name; DatabaseError when the database cannot be
-    reached, is read only, or has no trueup.
+    reached, is read only, or has no trueup, or when the replica is none of this database;
+    CheckFailedError when the replica stays behind.
     """
     loaded = packs.load(pack)
     selected = loaded.select(names)
     kind = "selected" if len(selected) < len(loaded.checks) else "full"
-    with session(database, "check") as connection:
+    with ExitStack() as stack:
+        connection = stack.enter_context(session(database, "check"))
         require(connection, loaded)
+        elsewhere = stack.enter_context(standby(connection, replica, replica_wait)) if replica else None
         with recorded(connection, kind, len(selected)) as run_id:
             costs = planned(connection, selected)
-            snapshot, results = evaluate(connection, selected, timeout=timeout, progress=progress)
+            snapshot, results = evaluate(
+                connection,
+                selected,
+                timeout=timeout,
+                progress=progress,
+                jobs=jobs,
+                replica=elsewhere,
+                populations=kind == "full",
+            )
             results = [replace(result, planned_cost=costs.get(result.name)) for result in results]
             return file(
                 connection,
@@ -155,28 +228,48 @@ def planned(connection: Session, checks: list[Check]) -> dict[str, Decimal | Non
 
 
 def evaluate(
-    connection: Session, checks: list[Check], *, timeout: str, progress: Progress
+    connection: Session,
+    checks: list[Check],
+    *,
+    timeout: str,
+    progress: Progress,
+    jobs: int = 1,
+    replica: Standby | None = None,
+    populations: bool = True,
 ) -> tuple[Snapshot, list[Result]]:
-    """Read every view on one snapshot into pg_temp.trueup_violations; return the results, unfiled."""
-    connection.script("set client_min_messages = warning")
+    """Read every view on one snapshot into pg_temp.trueup_violations; return the results, unfiled.
+
+    With `populations` the entities of each company are counted too, for the rates, unless
+    a check failed.
+    """
     connection.script(statement("begin_evaluation").decode())
-    results = []
-    tested: dict[tuple[str, str], int] = {}
-    with connection.transaction(snapshot=True):
-        snapshot = connection.row("snapshot", Snapshot)
-        assert snapshot is not None
-        for done, item in enumerate(checks):
-            progress(item.name, done, len(checks))
-            results.append(_evaluate(connection, item, timeout, tested))
+    limits = plans(connection, checks)
+    entities = connection.rows("entity_populations", _EntityTable) if populations else []
+    tasks = [_view(check, limits[check.name], timeout) for check in checks]
+    tasks += [_count(count, timeout) for count in _counts(checks, entities)]
+    found: dict[str, Result] = {}
+    counted: list[_Answer] = []
+
+    def begun(task: _Task) -> None:
+        if isinstance(task.about, Check):
+            progress(task.about.name, len(found), len(checks))
+
+    with readers(connection, jobs, replica) as (snapshot, opened):
+        with closing(_answers(opened, tasks, begun)) as answers:
+            for answer in answers:
+                if isinstance(answer.about, Check):
+                    limit = limits[answer.about.name].own_limit_spelled or timeout
+                    found[answer.about.name] = _gathered(connection, answer.about, answer, limit)
+                else:
+                    counted.append(answer)
+        apart = [_count(count, timeout) for answer in counted if answer.error for count in _apart(answer)]
+        with closing(_answers(opened, apart, begun)) as answers:
+            counted += answers
+        results = [
+            _with_rows_tested(connection, check, found[check.name], counted, timeout) for check in checks
+        ]
         if all(result.outcome == "complete" for result in results):
-            connection.set_local("statement_timeout", "0")
-            for table in connection.rows("entity_populations", _EntityTable):
-                company = quoted(table.company_column) + "::text" if table.company_column else "null"
-                connection.script(
-                    "insert into pg_temp.trueup_populations "
-                    f"select {literal(table.entity_type)}, {company}, count(*) "
-                    f"from {table.table_name} group by 2"
-                )
+            _keep_populations(connection, entities, counted)
     progress("", len(checks), len(checks))
     return snapshot, results
 
@@ -274,50 +367,213 @@ def _expected(connection: Session, check: Check, pending: Pending) -> list[str] 
     ]
 
 
-def _evaluate(connection: Session, item: Check, timeout: str, tested: dict[tuple[str, str], int]) -> Result:
-    started = time.monotonic()
-    result = Result(item.name, item.severity, "complete", 0.0, invariant=item.invariant)
-    try:
-        with connection.transaction():
-            connection.set_local("statement_timeout", timeout)
-            violations = read_view(connection, item)
-            for population in item.populations:
-                key = (population.table, population.predicate)
-                if key not in tested:
-                    tested[key] = connection.counted(population.table, population.predicate)
-            rows_tested = (
-                sum(tested[p.table, p.predicate] for p in item.populations) if item.populations else None
-            )
-            result = replace(result, violations=violations, rows_tested=rows_tested)
-    except ServerSaid as error:
-        result = failed(result, item, error, timeout)
-    return replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
-
-
-def read_view(connection: Session, item: Check) -> int:
-    """Read the whole view of a check into pg_temp.trueup_violations; return the number of its rows."""
-    return connection.count(
-        "insert into pg_temp.trueup_violations "
-        f"select {literal(item.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
-        f"v.description, v.evidence, {related(item.partners)} from {quoted('trueup', item.name)} as v"
+def _query(check: Check) -> str:
+    return (
+        f"select {literal(check.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
+        f"v.description, v.evidence, {related(check.partners)} from {quoted('trueup', check.name)} as v"
     )
 
 
-def failed(result: Result, item: Check, error: ServerSaid, timeout: str) -> Result:
+def read_view(connection: Session, check: Check) -> int:
+    """Read the whole view of a check into pg_temp.trueup_violations; return the number of its rows."""
+    return connection.count(f"insert into pg_temp.trueup_violations {_query(check)}")
+
+
+def plans(connection: Session, checks: Iterable[Check]) -> dict[str, Plan]:
+    """Return the plan of each check, by name."""
+    names = [check.name for check in checks]
+    known = {plan.name: plan for plan in connection.rows("check_plans", Plan, names=names)}
+    return {name: known.get(name) or Plan(name) for name in names}
+
+
+def _view(check: Check, plan: Plan, timeout: str) -> _Task:
+    return _Task(
+        check, plan.own_limit or timeout, lambda reading: reading.copy_out(_query(check)), plan.last_ms
+    )
+
+
+def _count(count: _Count, timeout: str) -> _Task:
+    # the rates have always been worth a scan, however long
+    return _Task(count, timeout if count.predicates else "0", lambda reading: reading.tuples(count.query))
+
+
+def _counts(checks: list[Check], entities: list[_EntityTable]) -> list[_Count]:
+    """Return one scan for each table that holds a population or entities of the rates."""
+    predicates: dict[str, dict[str, None]] = {entity.table_name: {} for entity in entities}
+    for check in checks:
+        for population in check.populations:
+            predicates.setdefault(population.table, {})[population.predicate] = None
+    company = {entity.table_name: entity.company_column for entity in entities}
+    return [
+        _Count(table, tuple(found), table in company, company.get(table))
+        for table, found in predicates.items()
+    ]
+
+
+def _apart(answer: _Answer) -> list[_Count]:
+    """Return the counts of a scan that failed one by one, so that one predicate fails its own checks only."""
+    scan = answer.about
+    assert isinstance(scan, _Count)
+    apart = [_Count(scan.table, (predicate,)) for predicate in scan.predicates]
+    if not scan.is_by_company:
+        return apart if len(apart) > 1 else []
+    return [*apart, replace(scan, predicates=())]
+
+
+def _answers(
+    readers: list[Reader], tasks: list[_Task], begun: Callable[[_Task], None]
+) -> Generator[_Answer, None, None]:
+    """Run the tasks, the longest first when there is a choice, and give the answers as they come.
+
+    Queries run in threads even when there is but one connection: an interrupt in the middle
+    of a COPY would leave the connection unusable, a cancelled one does not.
+    """
+    idle: SimpleQueue[Reader] = SimpleQueue()
+    for reader in readers:
+        idle.put(reader)
+
+    def work(task: _Task) -> _Answer:
+        reader = idle.get()
+        try:
+            begun(task)
+            return _attempt(reader, task)
+        finally:
+            idle.put(reader)
+
+    if len(readers) == 1:
+        # the connection may be the filing session, which keeps each answer before the next
+        rounds = [[task] for task in tasks]
+    else:
+        # one without a past may be long
+        rounds = [sorted(tasks, key=lambda task: -(inf if task.expected_ms is None else task.expected_ms))]
+    pool = ThreadPoolExecutor(len(readers))
+    futures: list[Future[_Answer]] = []
+    try:
+        for together in rounds:
+            futures = [pool.submit(work, task) for task in together]
+            for future in as_completed(futures):
+                yield future.result()
+    finally:
+        # interrupted, or a failure of the run itself: end what still runs
+        pool.shutdown(wait=False, cancel_futures=True)
+        while any(future.running() for future in futures):
+            for reader in readers:
+                reader.cancel()
+            wait(futures, timeout=PATIENCE)
+
+
+def _attempt(reader: Reader, task: _Task) -> _Answer:
+    started = time.monotonic()
+    found, failure = None, None
+    try:
+        with reader.reading() as reading:
+            reading.set_local("statement_timeout", task.timeout)
+            found = task.read(reading)
+    except (ServerSaid, TrueupError, OSError) as error:
+        if _is_lost(error) and not reader.is_replaceable:
+            raise
+        failure = error
+    return _Answer(task.about, (time.monotonic() - started) * 1000, found, failure)
+
+
+def _gathered(connection: Session, check: Check, answer: _Answer, limit: str) -> Result:
+    """Put the rows of a view with the others; return the result of its check."""
+    started = time.monotonic()
+    result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
+    error = answer.error
+    if error is None:
+        try:
+            with answer.found, connection.transaction():
+                result = replace(
+                    result, violations=connection.copy_in("pg_temp.trueup_violations", answer.found)
+                )
+        except ServerSaid as refused:
+            if _is_lost(refused):
+                raise
+            error = refused
+    if error:
+        result = _failed(result, error, limit)
+    return replace(result, duration_ms=round(answer.duration_ms + (time.monotonic() - started) * 1000, 1))
+
+
+def _with_rows_tested(
+    connection: Session, check: Check, result: Result, counted: list[_Answer], timeout: str
+) -> Result:
+    """Return a result with the size of its population; one that could not be counted fails its check."""
+    if result.outcome != "complete" or not check.populations:
+        return result
+    rows = 0
+    for population in check.populations:
+        answer = next(
+            answer
+            # the last, because a failed scan was tried again predicate by predicate
+            for answer in reversed(counted)
+            if isinstance(answer.about, _Count)
+            and answer.about.table == population.table
+            and population.predicate in answer.about.predicates
+        )
+        if answer.error:
+            connection.run("withdraw_violations", name=check.name)
+            return _failed(replace(result, violations=0), answer.error, timeout)
+        assert isinstance(answer.about, _Count)
+        column = 2 + answer.about.predicates.index(population.predicate)
+        rows += sum(row[column] for row in answer.found)
+    return replace(result, rows_tested=rows)
+
+
+def _keep_populations(connection: Session, entities: list[_EntityTable], counted: list[_Answer]) -> None:
+    for entity in entities:
+        answer = next(
+            answer
+            for answer in reversed(counted)
+            if isinstance(answer.about, _Count)
+            and answer.about.is_by_company
+            and answer.about.table == entity.table_name
+        )
+        if answer.error:
+            raise answer.error
+        connection.copy_rows(
+            "pg_temp.trueup_populations", [(entity.entity_type, row[0], row[1]) for row in answer.found]
+        )
+
+
+def failed(result: Result, check: Check, error: ServerSaid, limit: str) -> Result:
     """Return the result of a check that the server ended; raise the error when the connection is gone."""
-    state = sqlstate(error)
-    if state is None or state.startswith(("57P", "08")):
+    if _is_lost(error):
         raise error
-    if state == TIMED_OUT:
-        return replace(result, outcome="timeout", sqlstate=state, error=f"did not finish within {timeout}")
-    return replace(result, outcome="error", sqlstate=state, error=_reason(item, error))
+    return _failed(result, error, limit)
 
 
-def _reason(item: Check, error: ServerSaid) -> str:
-    message = error.diag.message_primary or str(error)
+def _failed(result: Result, error: ServerSaid | TrueupError | OSError, limit: str) -> Result:
+    state = sqlstate(error)
+    outcome, message = "error", str(error)
+    if isinstance(error, ServerSaid):
+        message = _reason(result.name, error)
+        if state == TIMED_OUT:
+            outcome, message = "timeout", f"did not finish within {limit}"
+        elif _is_lost(error):
+            message = f"the connection that evaluated it was lost: {message}"
+        elif state in CONFLICTS:
+            message += (
+                "; set hot_standby_feedback = on or a longer max_standby_streaming_delay on the replica, "
+                "or evaluate on the primary"
+            )
+    elif isinstance(error, OSError):
+        message = f"no room for its rows in a temporary file: {error.strerror}; TMPDIR names another place"
+    return replace(result, outcome=outcome, sqlstate=state, error=message)
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Say whether the connection is gone, and not only the statement."""
+    state = sqlstate(error)
+    return isinstance(error, ServerSaid) and (state is None or state.startswith(("57P", "08")))
+
+
+def _reason(name: str, error: ServerSaid) -> str:
+    message = error.diag.message_primary or brief(error)
     if sqlstate(error) == "23502" and error.diag.table_name == "trueup_violations":
         return f"the view lists a row whose {error.diag.column_name} is NULL"
-    if sqlstate(error) == "42P01" and f"trueup.{item.name}" in message:
+    if sqlstate(error) == "42P01" and f"trueup.{name}" in message:
         return f"{message}; run `trueup migrate`"
     return message
 

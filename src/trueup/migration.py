@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION_TABLE = "alembic_version"
 WAIT = 60.0
+_REVISION = re.compile(r"""^revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
 
 
 def migrate(
@@ -117,8 +118,12 @@ def is_adopted(connection: Session, pack: Pack) -> bool:
 
 def refuse_newer(connection: Session, pack: Pack) -> None:
     """Raise DatabaseError when the database is at a revision that this package does not know."""
-    known = {script.revision for script in _scripts(pack).walk_revisions()}
-    if unknown := [revision for revision in current(connection) if revision not in known]:
+    spelled = _spelled_revisions(pack)
+    unknown = [revision for revision in current(connection) if revision not in spelled]
+    if unknown:
+        known = {script.revision for script in _scripts(pack).walk_revisions()}
+        unknown = [revision for revision in unknown if revision not in known]
+    if unknown:
         raise DatabaseError(
             f"the database is at revision {', '.join(unknown)}, which this package does not know; "
             "upgrade trueup (pip install -U trueup), or name the pack it was migrated with"
@@ -129,6 +134,19 @@ def refuse_newer(connection: Session, pack: Pack) -> None:
             f"the database was migrated with another pack (its checks: {', '.join(deployed[:3])} ...); "
             "name it with --pack or TRUEUP_PACK"
         )
+
+
+def _spelled_revisions(pack: Pack) -> set[str]:
+    """Return the revisions whose files say so in so many words.
+
+    Every command asks, and most have no other need of Alembic, which takes longer to import than they run.
+    """
+    return {
+        match[1]
+        for root in (CORE, pack.root)
+        for path in (root / "migrations" / "versions").glob("*.py")
+        if (match := _REVISION.search(packs.readable(path)))
+    }
 
 
 def stamp(database: str | None, pack: Pack, revision: str) -> None:

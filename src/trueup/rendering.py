@@ -8,7 +8,6 @@ from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from trueup.model import Result, Run
 from trueup.packs import Pack
@@ -58,6 +57,8 @@ def _is_judged(result: Result) -> bool:
 
 def run_as_junit(run: Run) -> str:
     """Return a run as JUnit XML: a check is a test case, a violation a failure."""
+    from xml.sax.saxutils import escape, quoteattr
+
     failures = sum(result.failing > 0 for result in run.results if _is_judged(result))
     errors = sum(result.outcome in ("error", "timeout") for result in run.results)
     seconds = sum(result.duration_ms for result in run.results) / 1000

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
-from importlib.resources import files
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -24,23 +25,28 @@ from trueup.errors import DatabaseError, RefusedError, TrueupError
 T = TypeVar("T")
 
 SCHEMA = "trueup"
+STATEMENTS = Path(__file__).parent / "statements"
 OLDEST_SERVER = 15
 LOCK_TIMEOUT = "3s"
 # SQLSTATEs of our own functions begin with TU (db/README.md lists them)
 OWN_CLASS = "TU"
+# rows that pass through this program wait in memory up to this many bytes, then in a file
+IN_MEMORY = 1 << 20
+BLOCK = 1 << 16
 
 
 @cache
 def statement(name: str) -> bytes:
     """Return the text of statements/<name>.sql."""
-    return (files("trueup") / "statements" / f"{name}.sql").read_bytes()
+    return (STATEMENTS / f"{name}.sql").read_bytes()
 
 
 class Session:
     """One connection in autocommit; `transaction()` opens and nests transactions."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], database: str | None = None) -> None:
         self.connection = connection
+        self.database = database
         self.warnings: list[str] = []
         self._recorded: list[str] | None = None
         connection.add_notice_handler(self._keep_warning)
@@ -109,16 +115,84 @@ class Session:
                 cursor.execute(f"select count(*) from {table} where {predicate}".encode()).fetchall()[0]
             )
 
+    def tuples(self, text: str) -> list[tuple[Any, ...]]:
+        """Run one query of SQL text; return its rows."""
+        return self.connection.execute(text.encode()).fetchall()
+
+    def copy_out(self, query: str) -> IO[bytes]:
+        """Return the rows of a query as COPY writes them, in a file that is gone when it is closed.
+
+        Unlike INSERT ... SELECT, the query may run in parallel.
+        """
+        rows: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
+        try:
+            with (
+                self.connection.cursor() as cursor,
+                cursor.copy(f"copy ({query}) to stdout".encode()) as copy,
+            ):
+                for row in copy:
+                    rows.write(row)
+        except BaseException:
+            rows.close()
+            raise
+        rows.seek(0)
+        return rows
+
+    def copy_in(self, table: str, rows: IO[bytes]) -> int:
+        """Read into a table what `copy_out` wrote; return the number of rows."""
+        with self.connection.cursor() as cursor:
+            with cursor.copy(f"copy {table} from stdin".encode()) as copy:
+                while block := rows.read(BLOCK):
+                    copy.write(block)
+            return cursor.rowcount
+
+    def copy_rows(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Read rows of values into a table."""
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(f"copy {table} from stdin".encode()) as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+
+    def sibling(self, purpose: str) -> Session:
+        """Return another session of the same user on the same server.
+
+        The same address, because a name may stand for several servers.
+        """
+        info = self.connection.info
+        # a socket has no address
+        text = make_conninfo(
+            conninfo(self.database), host=info.host, port=info.port, hostaddr=info.hostaddr or None
+        )
+        return Session(connect(text, purpose), text)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session is gone, closed by us or lost."""
+        return self.connection.closed
+
+    def cancel(self) -> None:
+        """End the statement that another thread runs in this session, if any."""
+        with suppress(psycopg.Error):
+            self.connection.cancel_safe(timeout=5)
+
+    def close(self) -> None:
+        """End the session."""
+        self.connection.close()
+
     @contextmanager
-    def transaction(self, *, snapshot: bool = False, rollback: bool = False) -> Iterator[None]:
+    def transaction(self, *, snapshot: bool | str = False, rollback: bool = False) -> Iterator[None]:
         """Open a transaction, or a savepoint inside one; with `rollback`, undo it at the end.
 
         With `snapshot`, repeatable read and read only: every statement sees one state,
-        and a check view cannot write.
+        and a check view cannot write. The name of an exported snapshot makes it that state.
         """
         with self.connection.transaction(force_rollback=rollback):
             if snapshot:
                 self.connection.execute("set transaction isolation level repeatable read, read only")
+            if isinstance(snapshot, str):
+                self.connection.execute(f"set transaction snapshot {literal(snapshot)}".encode())
             yield
 
     def set_local(self, name: str, value: str) -> None:
@@ -151,7 +225,7 @@ def session(database: str | None, purpose: str) -> Iterator[Session]:
     with translated():
         connection = connect(database, purpose)
         try:
-            yield Session(connection)
+            yield Session(connection, database)
         finally:
             connection.close()
 
@@ -187,9 +261,18 @@ def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
         connection.close()
         raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
     # instants inside jsonb evidence are text: the same fault must read the same in every session;
-    # a role's statement_timeout must not end a validation, checks have a timeout of their own
+    # what a role's timeouts end must not be a validation, nor a run whose checks others evaluate,
+    # and checks have a timeout of their own
+    settings = {"timezone": "UTC", "statement_timeout": "0", "idle_session_timeout": "0"}
+    settings["idle_in_transaction_session_timeout"] = "0"
+    if connection.info.server_version >= 170000:
+        settings["transaction_timeout"] = "0"
     connection.execute(
-        "select set_config('timezone', 'UTC', false), set_config('statement_timeout', '0', false)"
+        sql.SQL("select {}").format(
+            sql.SQL(", ").join(
+                sql.SQL("set_config({}, {}, false)").format(name, text) for name, text in settings.items()
+            )
+        )
     )
     return connection
 
@@ -255,6 +338,11 @@ def quoted(*names: str) -> str:
 def literal(value: str) -> str:
     """Return text as an SQL literal."""
     return sql.Literal(value).as_string(None)
+
+
+def brief(error: psycopg.Error) -> str:
+    """Return what a psycopg error says, in one line and without a password."""
+    return _brief(str(error))
 
 
 def _brief(text: str) -> str:

@@ -1,3 +1,5 @@
+set client_min_messages = warning;
+
 -- one row per violation, kept on the server; the NOT NULL keys refuse a view that has lost its entity
 create temporary table if not exists trueup_violations (
     check_name text not null,

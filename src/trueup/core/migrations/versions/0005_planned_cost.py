@@ -3,7 +3,7 @@
 from trueup.migration import run_sql
 
 revision = "core_0005"
-down_revision = "core_0003"
+down_revision = "core_0004"
 branch_labels = None
 depends_on = None
 
