@@ -21,23 +21,28 @@ as $$
 declare
     v_call_id bigint;
 begin
-    if trueup.guard_mode('call_made_without_appointment') = 'off' then
-        return null;
-    end if;
-
     if tg_table_name = 'calls' then
         v_call_id := new.id;
-    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
-        return null; -- nothing was taken from the call
     else
         v_call_id := old.call_id;
     end if;
 
-    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.calls as c
+    where
+        c.id = v_call_id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'call_made_without_appointment' and g.mode = 'off'
+        )
+    for no key update;
 
-    if exists (
-        select 1 from trueup.call_made_without_appointment as v where v.entity_id = v_call_id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.call_made_without_appointment as v where v.entity_id = v_call_id
+        )
+    then
         perform trueup.guard_tripped('call_made_without_appointment', v_call_id);
     end if;
 
@@ -47,16 +52,43 @@ $$;
 
 drop trigger if exists call_made_without_appointment on public.calls;
 create constraint trigger call_made_without_appointment
-    after insert or update of appointment_made, deleted_at on public.calls
+    after insert on public.calls
     deferrable initially deferred
     for each row
     when (new.appointment_made)
     execute function trueup.guard_call_made_without_appointment();
 
+drop trigger if exists call_made_without_appointment_on_update on public.calls;
+create constraint trigger call_made_without_appointment_on_update
+    after update of appointment_made, deleted_at on public.calls
+    deferrable initially deferred
+    for each row
+    when (
+        new.appointment_made
+        and (not old.appointment_made or old.deleted_at is not null)
+        and (
+            current_setting('trueup.syncing', true) = pg_trigger_depth()::text
+            and has_table_privilege('public.calls'::regclass, 'trigger')
+        ) is not true
+    )
+    execute function trueup.guard_call_made_without_appointment();
+
 drop trigger if exists call_made_without_appointment on public.appointments;
 create constraint trigger call_made_without_appointment
-    after delete or update of call_id, deleted_at on public.appointments
+    after delete on public.appointments
     deferrable initially deferred
     for each row
     when (old.call_id is not null and old.deleted_at is null)
+    execute function trueup.guard_call_made_without_appointment();
+
+drop trigger if exists call_made_without_appointment_on_update on public.appointments;
+create constraint trigger call_made_without_appointment_on_update
+    after update of call_id, deleted_at on public.appointments
+    deferrable initially deferred
+    for each row
+    when (
+        old.call_id is not null
+        and old.deleted_at is null
+        and (new.deleted_at is not null or new.call_id is distinct from old.call_id)
+    )
     execute function trueup.guard_call_made_without_appointment();

@@ -1,0 +1,346 @@
+"""What the layer costs those who write: one application by hand, another with trueup, in turn.
+
+Every variant is a database of its own with the same rows, written by pgbench (one client, prepared
+statements). A repetition runs each workload once in each variant; a figure is the median time of a
+transaction in microseconds, a ratio that of two figures of one repetition. Prints JSON.
+
+    host     the application's tables as revision 0001 makes them: no index but the keys
+    hand     with the keys, references and indexes of the layer, and none of its triggers
+    layer    with every trigger but those that track changes
+    kept     the same, and the application goes on to set the flags by hand
+    tracked  with every trigger
+
+`--race SECONDS` lets clients write at random instead, and counts what went wrong: see `race`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import errors
+
+from trueup import migration, packs, server
+
+HERE = Path(__file__).parent
+SCRIPTS = HERE / "writers"
+TRACKING = "^trueup_changes"
+"""Names of the triggers that track changes, a regular expression."""
+DURABLE = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "autovacuum": "off",
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1h",
+}
+"""Settings of the server that is started when none is given: what is committed is on the disk."""
+
+BRACKET = """\
+select split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint as began \\gset
+{body}
+select split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint - :began as used \\gset
+insert into trueup_writers_cpu values (:used);
+"""
+"""Reads how long the server process has been on a processor, before and after: the neighbours do not count."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A database to compare.
+
+    `without` is a regular expression: triggers of ours with such a name are dropped. `by_hand`: the
+    application sets the flags itself.
+    """
+
+    name: str
+    layer: bool = True
+    without: str | None = None
+    by_hand: bool = False
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A pgbench script, and the one of an application that sets the flags by hand if that is another.
+
+    `rows`: written by one transaction. `advance`: each transaction takes that many rows nobody took
+    before. `goal`: the ceiling of the ratio to `hand`, in a durable transaction.
+    """
+
+    name: str
+    script: str
+    by_hand: str
+    rows: int = 1
+    advance: int = 0
+    goal: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is measured; `calls` of each kind (booked or not) are in each database."""
+
+    calls: int = 30_000
+    repetitions: int = 7
+    transactions: int = 200
+    statements: int = 3
+    bulk: int = 500
+
+
+def variants(tracking: str = TRACKING) -> list[Variant]:
+    """Return what is compared; `tracking` tells the triggers that track changes by their names."""
+    return [
+        Variant("host", layer=False, by_hand=True),
+        Variant("hand", without="", by_hand=True),
+        Variant("layer", without=tracking),
+        Variant("kept", without=tracking, by_hand=True),
+        Variant("tracked"),
+    ]
+
+
+def workloads(limits: Limits) -> list[Workload]:
+    """Return what is written; the first five have a goal."""
+    bulk = limits.bulk
+    return [
+        Workload("book", "book", "book_by_hand", advance=1, goal=1.05),
+        Workload("book_confirmed", "book_confirmed", "book_confirmed_by_hand", advance=1),
+        Workload("load", "load", "load_by_hand", rows=bulk, advance=bulk, goal=1.10),
+        Workload("call_notes", "call_notes", "call_notes", goal=1.05),
+        Workload("appointment_notes", "appointment_notes", "appointment_notes", goal=1.05),
+        Workload("call_notes_bulk", "call_notes_bulk", "call_notes_bulk", rows=bulk, goal=1.05),
+        Workload(
+            "appointment_notes_bulk", "appointment_notes_bulk", "appointment_notes_bulk", rows=bulk, goal=1.05
+        ),
+        Workload("call_metadata", "call_metadata", "call_metadata", goal=1.05),
+        Workload("call_arrives", "call_arrives", "call_arrives", advance=1),
+        Workload("call_life", "call_life", "call_life", advance=1),
+        Workload("cancel", "cancel", "cancel", advance=1),
+    ]
+
+
+def measure(
+    where: server.Server | str,
+    limits: Limits | None = None,
+    *,
+    compared: Sequence[Variant] | None = None,
+    only: Sequence[str] = (),
+    binaries: server.Binaries | None = None,
+) -> dict[str, Any]:
+    """Return the figures of every workload and commit mode: repetitions, medians, ratios to `hand` and `host`.
+
+    `where` is a running server, or the URL of a superuser on one: databases named trueup_writers_… are
+    created there and dropped. Times are microseconds for one row. `only` names workloads.
+    """
+    limits = limits or Limits()
+    url = where if isinstance(where, str) else where.url()
+    found = binaries or (server.find_binaries() if isinstance(where, str) else where.binaries)
+    compared = list(compared or variants())
+    chosen = [work for work in workloads(limits) if not only or work.name in only]
+    with _databases(url, compared, limits) as urls:
+        compared = [variant for variant in compared if variant.name in urls]
+        figures: dict[str, Any] = {}
+        taken: Counter[str] = Counter()
+        for mode, work in itertools.product(("durable", "cpu"), chosen):
+            times: dict[str, list[float]] = {variant.name: [] for variant in compared}
+            for repetition in range(limits.repetitions):
+                # neither the first nor the last of a repetition is always the same
+                turn = compared[repetition % len(compared) :] + compared[: repetition % len(compared)]
+                for variant in turn:
+                    if variant.name == "kept" and work.script == work.by_hand:
+                        continue
+                    times[variant.name].append(_run(found, urls[variant.name], variant, work, limits, taken, mode))
+                taken[work.name] += work.advance * _transactions(work, limits)
+            figures.setdefault(work.name, {"rows": work.rows, "goal": work.goal})[mode] = _summary(times)
+        with psycopg.connect(url) as connection:
+            version = connection.info.server_version
+    return {
+        "postgresql": f"{version // 10000}.{version % 10000}",
+        "cores": os.cpu_count(),
+        "calls": limits.calls,
+        "repetitions": limits.repetitions,
+        "unit": "microseconds for one row, the median of a run",
+        "workloads": figures,
+    }
+
+
+def _summary(times: dict[str, list[float]]) -> dict[str, Any]:
+    """Return every repetition, medians, and the median of the ratios of each repetition."""
+    known = {name: values for name, values in times.items() if values}
+    return {
+        "repetitions": {name: [round(value, 2) for value in values] for name, values in known.items()},
+        "median": {name: round(statistics.median(values), 2) for name, values in known.items()},
+        "ratio": {
+            f"{name}/{base}": round(
+                statistics.median(a / b for a, b in zip(values, known[base], strict=True)), 3
+            )
+            for base in ("hand", "host")
+            if base in known
+            for name, values in known.items()
+            if name not in ("hand", "host")
+        },
+    }
+
+
+def _transactions(work: Workload, limits: Limits) -> int:
+    return limits.transactions if work.rows == 1 else limits.statements
+
+
+def _run(
+    binaries: server.Binaries,
+    url: str,
+    variant: Variant,
+    work: Workload,
+    limits: Limits,
+    taken: Counter[str],
+    mode: str,
+) -> float:
+    """Run a workload once and return the median time of a transaction, in microseconds for a row."""
+    script = SCRIPTS / f"{work.by_hand if variant.by_hand else work.script}.sql"
+    # each writes to calls of its own
+    first = taken[work.name] + limits.calls * {"book_confirmed": 1, "load": 2}.get(work.name, 0) // 8
+    if work.advance and first + work.advance * _transactions(work, limits) > limits.calls:
+        raise SystemExit(f"{work.name} needs more than {limits.calls} calls: measure less, or say --calls")
+    text = script.read_text()
+    if mode == "cpu":
+        text = BRACKET.format(body=text)
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / script.name
+        copy.write_text(text)
+        values = {"n": first, "rows": work.rows, "calls": limits.calls}
+        done = subprocess.run(
+            [
+                binaries.directory / "pgbench",
+                *("--no-vacuum", "--protocol=prepared", "--random-seed=2025"),
+                f"--transactions={_transactions(work, limits)}",
+                *(f"--define={name}={value}" for name, value in values.items()),
+                *("--log", f"--log-prefix={place}/log", f"--file={copy}"),
+                url,
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PGOPTIONS": f"-c synchronous_commit={'on' if mode == 'durable' else 'off'}"},
+        )
+        if done.returncode:
+            raise SystemExit(f"{script.name}: {done.stderr}")
+        # client, transaction, microseconds …
+        lines = [line.split() for path in Path(place).glob("log.*") for line in path.read_text().splitlines()]
+    if mode == "cpu":
+        with psycopg.connect(url, autocommit=True) as connection:
+            taken_cpu = connection.execute("delete from trueup_writers_cpu returning nanoseconds / 1000.0").fetchall()
+        times = [float(row[0]) for row in taken_cpu]
+    else:
+        times = [float(line[2]) for line in lines]
+    # the first of a session prepares the statements and fills the caches
+    return statistics.median(times[1:]) / work.rows
+
+
+@contextmanager
+def _databases(url: str, compared: Sequence[Variant], limits: Limits) -> Iterator[dict[str, str]]:
+    """Give the URL of a database for each variant; without triggers that track changes, none is `tracked`."""
+    prefix = f"trueup_writers_{os.getpid()}"
+    made: list[str] = []
+    with psycopg.connect(url, autocommit=True) as admin:
+
+        def create(name: str, template: str = "template1") -> str:
+            admin.execute(f"create database {prefix}_{name} template {template}".encode())
+            made.append(f"{prefix}_{name}")
+            return urlsplit(url)._replace(path=f"/{prefix}_{name}").geturl()
+
+        try:
+            layer = create("of_all")
+            migration.migrate(database=layer)
+            fill(layer, limits.calls)
+            urls = {}
+            for variant in compared:
+                if variant.layer:
+                    made_url = create(variant.name, f"{prefix}_of_all")
+                    dropped = drop_triggers(made_url, variant.without) if variant.without is not None else []
+                    if variant.name == "layer" and not dropped:
+                        compared = [other for other in compared if other.name != "tracked"]
+                else:
+                    made_url = create(variant.name)
+                    with psycopg.connect(made_url) as connection:
+                        connection.execute((migration.host_sql(packs.load()) or "").encode())
+                    fill(made_url, limits.calls)
+                with psycopg.connect(made_url) as connection:
+                    connection.execute("create unlogged table trueup_writers_cpu (nanoseconds bigint)")
+                urls[variant.name] = made_url
+            names = {variant.name for variant in compared}
+            admin.execute("checkpoint")
+            yield {name: made_url for name, made_url in urls.items() if name in names}
+        finally:
+            for name in made:
+                admin.execute(f"drop database if exists {name} with (force)".encode())
+
+
+def fill(url: str, calls: int) -> None:
+    """Fill the empty tables of a database with `calls` calls that wait for a booking, and as many booked."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        text = (HERE / "writers.sql").read_text().replace(":calls", str(calls))
+        with connection.transaction():
+            connection.execute(text.encode(), prepare=False)
+        connection.execute("vacuum analyze")
+
+
+def drop_triggers(url: str, pattern: str) -> list[str]:
+    """Drop triggers of ours whose name matches; return their names."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            """
+            select t.tgname, t.tgrelid::regclass::text
+            from pg_catalog.pg_trigger as t
+            inner join pg_catalog.pg_proc as p on t.tgfoid = p.oid
+            where p.pronamespace = 'trueup'::regnamespace and t.tgname ~ %s
+                and t.tgrelid in (
+                    select cl.oid from pg_catalog.pg_class as cl where cl.relnamespace = 'public'::regnamespace
+                )
+            order by 1, 2
+            """,
+            [pattern],
+        ).fetchall()
+        for name, table in rows:
+            connection.execute(f"drop trigger {name} on {table}".encode())
+    return [name for name, _ in rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=Limits.calls, help="of each kind, booked or not (%(default)s)")
+    parser.add_argument("--repetitions", type=int, default=Limits.repetitions)
+    parser.add_argument("--only", action="append", default=[], metavar="WORKLOAD", help="may be repeated")
+    parser.add_argument("--tracking", default=TRACKING, metavar="REGEXP", help="triggers that track changes (%(default)s)")
+    parser.add_argument("--postgres", type=int, help="release of the server to start")
+    options = parser.parse_args()
+    binaries = server.find_binaries(options.postgres)
+    with server.temporary(binaries=binaries, settings=DURABLE) as running:
+        figures: dict[str, Any]
+        figures = measure(
+            running,
+            Limits(calls=options.calls, repetitions=options.repetitions),
+            compared=variants(options.tracking),
+            only=options.only,
+        )
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
