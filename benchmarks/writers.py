@@ -24,7 +24,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -322,24 +321,245 @@ def drop_triggers(url: str, pattern: str) -> list[str]:
     return [name for name, _ in rows]
 
 
+
+# --- the race ---------------------------------------------------------------
+
+RACED = (
+    "call_made_without_appointment",
+    "call_outcome_without_appointment",
+    "call_backlink_broken",
+    "call_linked_without_appointment",
+    "call_appointment_not_flagged",
+    "call_backlink_missing",
+    "appointment_cancel_contradicts",
+)
+"""Checks that must be clean after a race: what the sync and the fills answer for."""
+STARTS = "timestamptz '2046-01-01 08:00+00'"
+
+
+@dataclass
+class _Client:
+    """One of the clients of a race: what it did, and the sum of what it added to counters."""
+
+    url: str
+    dice: random.Random
+    calls: int
+    number: int
+    done: Counter[str]
+    states: Counter[str]
+    added: Counter[int]
+    slots: int = 0
+
+    def run(self, until: float) -> None:
+        acts = [
+            (self.book, 25),
+            (self.cancel, 10),
+            (self.revive, 10),
+            (self.delete, 10),
+            (self.reassign, 10),
+            (self.hard_delete, 3),
+            (self.many, 10),
+            (self.write_calls, 15),
+            (self.count_up, 10),
+            (self.read, 10),
+        ]
+        names, weights = zip(*acts, strict=True)
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("set application_name = 'trueup race'")
+            while time.monotonic() < until:
+                act = self.dice.choices(names, weights)[0]
+                try:
+                    with connection.transaction():
+                        act(connection)
+                except errors.Error as error:
+                    self.states[error.sqlstate or type(error).__name__] += 1
+                else:
+                    self.done[act.__name__] += 1
+
+    def call(self) -> int:
+        """A call; a few of them are much wanted."""
+        return self.dice.randint(1, 20 if self.dice.random() < 0.5 else self.calls)
+
+    def appointments(self, connection: Any, count: int) -> list[int]:
+        rows = connection.execute(
+            "select a.id from public.appointments as a where a.call_id = any(%s)",
+            [[self.call() for _ in range(count)]],
+        ).fetchall()
+        ids = [row[0] for row in rows]
+        self.dice.shuffle(ids)
+        return ids[:count]
+
+    def book(self, connection: Any) -> None:
+        """Book for a call as an application does that sets the flags by hand, or leaves them."""
+        call = self.call()
+        self.slots += 1
+        (made,) = connection.execute(
+            "insert into public.appointments (company_id, call_id, staff_id, starts_at, ends_at, source, idempotency_key) "
+            f"select c.company_id, c.id, null, {STARTS}, {STARTS} + interval '45 minutes', 'retell', gen_random_uuid() "
+            "from public.calls as c where c.id = %s returning id",
+            [call],
+        ).fetchone()
+        if self.dice.random() < 0.5:
+            connection.execute(
+                "update public.calls set appointment_made = true, appointment_id = %s, updated_at = now(), "
+                "appointment_link_status = 'linked', appointment_linked_at = now() where id = %s",
+                [made, call],
+            )
+
+    def cancel(self, connection: Any) -> None:
+        connection.execute(
+            "update public.appointments set status = 'cancelled' where id = any(%s)",
+            [self.appointments(connection, 1)],
+        )
+
+    def revive(self, connection: Any) -> None:
+        connection.execute(
+            "update public.appointments set status = 'confirmed', deleted_at = null where id = any(%s)",
+            [self.appointments(connection, self.dice.choice([1, 3]))],
+        )
+
+    def delete(self, connection: Any) -> None:
+        connection.execute(
+            "update public.appointments set deleted_at = now() where id = any(%s)",
+            [self.appointments(connection, self.dice.choice([1, 3]))],
+        )
+
+    def hard_delete(self, connection: Any) -> None:
+        connection.execute(
+            "delete from public.appointments where id = any(%s)", [self.appointments(connection, 1)]
+        )
+
+    def reassign(self, connection: Any) -> None:
+        connection.execute(
+            "update public.appointments as a set call_id = c.id from public.calls as c "
+            "where c.id = %s and a.company_id = c.company_id and a.id = any(%s)",
+            [self.call(), self.appointments(connection, self.dice.choice([1, 3]))],
+        )
+
+    def many(self, connection: Any) -> None:
+        """Rows of several calls in one statement, in no order."""
+        ids = self.appointments(connection, 20)
+        if self.dice.random() < 0.5:
+            connection.execute(
+                "insert into public.appointments (company_id, call_id, starts_at, ends_at) "
+                f"select c.company_id, c.id, {STARTS}, {STARTS} + interval '45 minutes' "
+                "from public.calls as c where c.id = any(%s) order by random()",
+                [[self.call() for _ in range(10)]],
+            )
+        else:
+            connection.execute(
+                "update public.appointments as a "
+                "set deleted_at = case when a.deleted_at is null then now() end, notes = 'many' "
+                "from (select b.id from unnest(%s::bigint[]) as b (id) order by random()) as x where a.id = x.id",
+                [ids],
+            )
+
+    def write_calls(self, connection: Any) -> None:
+        """What a telephone's webhook writes: no word of the flags, or old words."""
+        connection.execute(
+            "update public.calls set status = 'analyzed', updated_at = now(), metadata = metadata || %s::jsonb "
+            "where id = %s",
+            [json.dumps({"seen": self.number}), self.call()],
+        )
+
+    def count_up(self, connection: Any) -> None:
+        """An increment, of one call or of three in the order of ids, which must not be lost."""
+        ids = sorted({self.call() for _ in range(self.dice.choice([1, 3]))})
+        for call in ids:
+            connection.execute(
+                "update public.calls set duration_ms = coalesce(duration_ms, 0) + 1 where id = %s", [call]
+            )
+        self.added.update(ids)
+
+    def read(self, connection: Any) -> None:
+        connection.execute(
+            "select c.id, c.appointment_made, a.id from public.calls as c "
+            "left join public.appointments as a on c.appointment_id = a.id where c.id = %s",
+            [self.call()],
+        ).fetchall()
+
+
+def race(url: str, seconds: float, *, clients: int = 8, calls: int = 200, seed: int = 2025) -> dict[str, Any]:
+    """Let clients write at random to the same calls, and return what they did and what went wrong.
+
+    `url` names a database at head without calls. Everything is written through ordinary statements: bookings,
+    cancellations, soft and hard deletes, re-assignments, statements of many rows in no order, updates of
+    calls, counters, reads. `states` counts SQLSTATEs: 40P01 is a deadlock; hard deletes may have one with
+    each other. `wrong` are violations, `lost` increments that are not there, `stale` calls whose flags are
+    not what their appointments say.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("insert into public.companies (name) values ('race')")
+        connection.execute(
+            "insert into public.calls (company_id, retell_call_id, direction, duration_ms) "
+            "select co.id, 'call_' || i, 'inbound', 0 from public.companies as co, generate_series(1, %s) as i",
+            [calls],
+        )
+        connection.execute("update trueup.guards set mode = 'enforce' where name = any(%s)", [list(RACED)])
+    crew = [
+        _Client(url, random.Random(seed + number), calls, number, Counter(), Counter(), Counter())
+        for number in range(clients)
+    ]
+    until = time.monotonic() + seconds
+    with ThreadPoolExecutor(clients) as pool:
+        for working in [pool.submit(client.run, until) for client in crew]:
+            working.result()
+    added: Counter[int] = sum((client.added for client in crew), Counter())
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("select c.id, c.duration_ms from public.calls as c").fetchall()
+        wrong = {
+            name: [row[0] for row in connection.execute(f"select v.entity_id from trueup.{name} as v".encode())]
+            for name in RACED
+        }
+        stale = connection.execute(
+            """
+            select c.id
+            from public.calls as c
+            cross join lateral trueup.appointments_of_call(c.id, c.company_id, c.appointment_id) as own
+            where (c.appointment_made, c.appointment_id) is distinct from (own.appointment_made, own.appointment_id)
+            """
+        ).fetchall()
+    done = sum((client.done for client in crew), Counter())
+    return {
+        "seconds": seconds,
+        "clients": clients,
+        "transactions": sum(done.values()),
+        "done": dict(sorted(done.items())),
+        "states": dict(sum((client.states for client in crew), Counter())),
+        "wrong": {name: found for name, found in wrong.items() if found},
+        "stale": [row[0] for row in stale],
+        "lost": sum(1 for call, counted in rows if counted != added[call]),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=Limits.calls, help="of each kind, booked or not (%(default)s)")
     parser.add_argument("--repetitions", type=int, default=Limits.repetitions)
     parser.add_argument("--only", action="append", default=[], metavar="WORKLOAD", help="may be repeated")
-    parser.add_argument("--tracking", default=TRACKING, metavar="REGEXP", help="triggers that track changes (%(default)s)")
+    parser.add_argument(
+        "--tracking", default=TRACKING, metavar="REGEXP", help="triggers that track changes (%(default)s)"
+    )
+    parser.add_argument("--race", type=float, metavar="SECONDS", help="race instead of measuring")
+    parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--postgres", type=int, help="release of the server to start")
     options = parser.parse_args()
     binaries = server.find_binaries(options.postgres)
-    with server.temporary(binaries=binaries, settings=DURABLE) as running:
+    with server.temporary(binaries=binaries, settings={} if options.race else DURABLE) as running:
         figures: dict[str, Any]
-        figures = measure(
-            running,
-            Limits(calls=options.calls, repetitions=options.repetitions),
-            compared=variants(options.tracking),
-            only=options.only,
-        )
+        if options.race:
+            migration.migrate(database=running.url())
+            figures = race(running.url(), options.race, clients=options.clients)
+        else:
+            figures = measure(
+                running,
+                Limits(calls=options.calls, repetitions=options.repetitions),
+                compared=variants(options.tracking),
+                only=options.only,
+            )
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+    if options.race and (figures["wrong"] or figures["stale"] or figures["lost"]):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ declare
 begin
     if tg_table_name = 'calls' then
         v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
     else
         v_call_id := old.call_id;
     end if;
@@ -49,39 +51,16 @@ $$;
 
 drop trigger if exists call_booked_without_appointment on public.calls;
 create constraint trigger call_booked_without_appointment
-    after insert on public.calls
+    after insert or update of booking_confirmed, deleted_at on public.calls
     deferrable initially deferred
     for each row
     when (new.booking_confirmed)
     execute function trueup.guard_call_booked_without_appointment();
 
-drop trigger if exists call_booked_without_appointment_on_update on public.calls;
-create constraint trigger call_booked_without_appointment_on_update
-    after update of booking_confirmed, deleted_at on public.calls
-    deferrable initially deferred
-    for each row
-    when (
-        new.booking_confirmed
-        and (not old.booking_confirmed or old.deleted_at is not null)
-    )
-    execute function trueup.guard_call_booked_without_appointment();
-
 drop trigger if exists call_booked_without_appointment on public.appointments;
 create constraint trigger call_booked_without_appointment
-    after delete on public.appointments
+    after delete or update of call_id, deleted_at on public.appointments
     deferrable initially deferred
     for each row
     when (old.call_id is not null and old.deleted_at is null)
-    execute function trueup.guard_call_booked_without_appointment();
-
-drop trigger if exists call_booked_without_appointment_on_update on public.appointments;
-create constraint trigger call_booked_without_appointment_on_update
-    after update of call_id, deleted_at on public.appointments
-    deferrable initially deferred
-    for each row
-    when (
-        old.call_id is not null
-        and old.deleted_at is null
-        and (new.deleted_at is not null or new.call_id is distinct from old.call_id)
-    )
     execute function trueup.guard_call_booked_without_appointment();

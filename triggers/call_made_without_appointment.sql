@@ -11,6 +11,10 @@
 --
 -- Left to the check: truncate, which fires no row trigger; disabled triggers; a
 -- repeatable read transaction whose snapshot is older than the deletion.
+--
+-- What the sync itself writes is not looked at: it has computed the call from its appointments under
+-- the same lock, and whatever takes one away later is looked at. The WHEN clause believes the
+-- parameter only at the depth of that very trigger, and of a role that may put triggers on calls.
 
 create or replace function trueup.guard_call_made_without_appointment()
     returns trigger
@@ -23,6 +27,8 @@ declare
 begin
     if tg_table_name = 'calls' then
         v_call_id := new.id;
+    elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
+        return null; -- nothing was taken from the call
     else
         v_call_id := old.call_id;
     end if;
@@ -52,20 +58,11 @@ $$;
 
 drop trigger if exists call_made_without_appointment on public.calls;
 create constraint trigger call_made_without_appointment
-    after insert on public.calls
-    deferrable initially deferred
-    for each row
-    when (new.appointment_made)
-    execute function trueup.guard_call_made_without_appointment();
-
-drop trigger if exists call_made_without_appointment_on_update on public.calls;
-create constraint trigger call_made_without_appointment_on_update
-    after update of appointment_made, deleted_at on public.calls
+    after insert or update of appointment_made, deleted_at on public.calls
     deferrable initially deferred
     for each row
     when (
         new.appointment_made
-        and (not old.appointment_made or old.deleted_at is not null)
         and (
             current_setting('trueup.syncing', true) = pg_trigger_depth()::text
             and has_table_privilege('public.calls'::regclass, 'trigger')
@@ -75,20 +72,8 @@ create constraint trigger call_made_without_appointment_on_update
 
 drop trigger if exists call_made_without_appointment on public.appointments;
 create constraint trigger call_made_without_appointment
-    after delete on public.appointments
+    after delete or update of call_id, deleted_at on public.appointments
     deferrable initially deferred
     for each row
     when (old.call_id is not null and old.deleted_at is null)
-    execute function trueup.guard_call_made_without_appointment();
-
-drop trigger if exists call_made_without_appointment_on_update on public.appointments;
-create constraint trigger call_made_without_appointment_on_update
-    after update of call_id, deleted_at on public.appointments
-    deferrable initially deferred
-    for each row
-    when (
-        old.call_id is not null
-        and old.deleted_at is null
-        and (new.deleted_at is not null or new.call_id is distinct from old.call_id)
-    )
     execute function trueup.guard_call_made_without_appointment();

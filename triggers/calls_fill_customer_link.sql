@@ -35,23 +35,6 @@ declare
         and new.customer_id is distinct from old.customer_id;
     v_direction text;
 begin
-    if
-        tg_op = 'UPDATE'
-        and (
-            new.company_id, new.customer_id, new.customer_name, new.from_number, new.customer_link_status,
-            new.customer_link_method, new.customer_link_confidence, new.customer_linked_at
-        ) is not distinct from (
-            old.company_id, old.customer_id, old.customer_name, old.from_number, old.customer_link_status,
-            old.customer_link_method, old.customer_link_confidence, old.customer_linked_at
-        )
-        and (
-            new.customer_link_status <> 'linked'
-            or num_nulls(new.customer_id, new.customer_link_method, new.customer_linked_at) = 0
-        )
-    then
-        return new;
-    end if;
-
     if trueup.undoing() then
         return new;
     end if;
@@ -148,6 +131,16 @@ create or replace trigger calls_fill_customer_link_update
         customer_link_confidence, customer_linked_at
     on public.calls
     for each row
+    when (
+        old.company_id is distinct from new.company_id
+        or old.customer_id is distinct from new.customer_id
+        or old.customer_name is distinct from new.customer_name
+        or old.from_number is distinct from new.from_number
+        or old.customer_link_status is distinct from new.customer_link_status
+        or old.customer_link_method is distinct from new.customer_link_method
+        or old.customer_link_confidence is distinct from new.customer_link_confidence
+        or old.customer_linked_at is distinct from new.customer_linked_at
+    )
     execute function trueup.calls_fill_customer_link();
 
 create or replace trigger calls_fill_customer_link_update_legacy
