@@ -10,7 +10,11 @@ transaction in microseconds, a ratio that of two figures of one repetition. Prin
     kept     the same, and the application goes on to set the flags by hand
     tracked  with every trigger
 
-`--race SECONDS` lets clients write at random instead, and counts what went wrong: see `race`.
+Times of mode `durable` are those of whole transactions on the wall clock; those of mode `cpu` are what the
+server process spends on a processor, without waiting for the disk.
+
+`--costs` tells what each trigger adds to a write that does not concern it. `--race SECONDS` lets clients
+write at random, and counts what went wrong.
 """
 
 from __future__ import annotations
@@ -60,7 +64,7 @@ select split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint as began
 select split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint - :began as used \\gset
 insert into trueup_writers_cpu values (:used);
 """
-"""Reads how long the server process has been on a processor, before and after: the neighbours do not count."""
+"""Reads how long the server process has been on a processor, before and after; neighbours do not count."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def measure(
     only: Sequence[str] = (),
     binaries: server.Binaries | None = None,
 ) -> dict[str, Any]:
-    """Return the figures of every workload and commit mode: repetitions, medians, ratios to `hand` and `host`.
+    """Return the figures of every workload in both modes: repetitions, medians, ratios to `hand` and `host`.
 
     `where` is a running server, or the URL of a superuser on one: databases named trueup_writers_… are
     created there and dropped. Times are microseconds for one row. `only` names workloads.
@@ -165,7 +169,9 @@ def measure(
                 for variant in turn:
                     if variant.name == "kept" and work.script == work.by_hand:
                         continue
-                    times[variant.name].append(_run(found, urls[variant.name], variant, work, limits, taken, mode))
+                    times[variant.name].append(
+                        _run(found, urls[variant.name], variant, work, limits, taken, mode)
+                    )
                 taken[work.name] += work.advance * _transactions(work, limits)
             figures.setdefault(work.name, {"rows": work.rows, "goal": work.goal})[mode] = _summary(times)
         with psycopg.connect(url) as connection:
@@ -244,7 +250,9 @@ def _run(
         lines = [line.split() for path in Path(place).glob("log.*") for line in path.read_text().splitlines()]
     if mode == "cpu":
         with psycopg.connect(url, autocommit=True) as connection:
-            taken_cpu = connection.execute("delete from trueup_writers_cpu returning nanoseconds / 1000.0").fetchall()
+            taken_cpu = connection.execute(
+                "delete from trueup_writers_cpu returning nanoseconds / 1000.0"
+            ).fetchall()
         times = [float(row[0]) for row in taken_cpu]
     else:
         times = [float(line[2]) for line in lines]
@@ -254,7 +262,7 @@ def _run(
 
 @contextmanager
 def _databases(url: str, compared: Sequence[Variant], limits: Limits) -> Iterator[dict[str, str]]:
-    """Give the URL of a database for each variant; without triggers that track changes, none is `tracked`."""
+    """Give the URL of a database for each variant; where nothing tracks changes, none is `tracked`."""
     prefix = f"trueup_writers_{os.getpid()}"
     made: list[str] = []
     with psycopg.connect(url, autocommit=True) as admin:
@@ -310,7 +318,9 @@ def drop_triggers(url: str, pattern: str) -> list[str]:
             inner join pg_catalog.pg_proc as p on t.tgfoid = p.oid
             where p.pronamespace = 'trueup'::regnamespace and t.tgname ~ %s
                 and t.tgrelid in (
-                    select cl.oid from pg_catalog.pg_class as cl where cl.relnamespace = 'public'::regnamespace
+                    select cl.oid
+                    from pg_catalog.pg_class as cl
+                    where cl.relnamespace = 'public'::regnamespace
                 )
             order by 1, 2
             """,
@@ -320,6 +330,97 @@ def drop_triggers(url: str, pattern: str) -> list[str]:
             connection.execute(f"drop trigger {name} on {table}".encode())
     return [name for name, _ in rows]
 
+
+# --- trigger by trigger -----------------------------------------------------
+
+COSTED = ("calls", "appointments")
+WRITES = {
+    "update of another column, one row": (
+        "do $do$ begin for i in 1..1000 loop "
+        "update costed.{table} set updated_at = now() where id = 1001 + (i * 7919) % 1000; "
+        "end loop; end $do$"
+    ),
+    "update of another column, a row of many": "update costed.{table} set updated_at = now()",
+    "insert, one row": (
+        "do $do$ begin for i in 1001..2000 loop "
+        "insert into costed.{table} overriding system value select * from kept.{table} where id = i; "
+        "end loop; end $do$"
+    ),
+    "insert, a row of many": (
+        "insert into costed.{table} overriding system value select * from kept.{table}"
+    ),
+}
+"""Each writes a thousand rows, in as many statements or in one, with nothing for a trigger to do."""
+
+
+def costs(where: server.Server | str) -> dict[str, dict[str, dict[str, float]]]:
+    """Return what each trigger adds to a write that does not concern it: table, trigger, write, microseconds.
+
+    Alone on a copy of the table without indexes, in processor time of the server process, best of five;
+    the entry `(none)` is the write without any trigger. The two triggers of the sync that have to do with
+    every linked row of an insert or a delete are left out: `measure` shows them. Needs a server on this
+    machine, a Linux. A database is created there and dropped.
+    """
+    url = where if isinstance(where, str) else where.url()
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    with (
+        _databases(url, [Variant("costs")], Limits(calls=1000)) as urls,
+        psycopg.connect(urls["costs"], autocommit=True) as connection,
+    ):
+        connection.execute("create schema costed")
+        connection.execute("create schema kept")
+        for table in COSTED:
+            connection.execute(
+                f"create table kept.{table} as select * from public.{table} where id > 1000".encode()
+            )
+            connection.execute(f"alter table kept.{table} add primary key (id)".encode())
+            connection.execute(
+                f"create unlogged table costed.{table} "
+                f"(like public.{table} including defaults including generated, primary key (id)) "
+                "with (fillfactor = 40, autovacuum_enabled = off)".encode()
+            )
+            found[table] = _costs(connection, table)
+    return found
+
+
+def _costs(connection: psycopg.Connection[Any], table: str) -> dict[str, dict[str, float]]:
+    triggers = connection.execute(
+        """
+        select t.tgname, pg_get_triggerdef(t.oid)
+        from pg_catalog.pg_trigger as t
+        where t.tgrelid = %s::regclass and not t.tgisinternal
+            and t.tgname not in ('appointments_sync_calls_insert', 'appointments_sync_calls_delete')
+        order by t.tgname
+        """,
+        [f"public.{table}"],
+    ).fetchall()
+    bare = {name: _processor_time(connection, table, name) for name in WRITES}
+    rows = {"(none)": {name: round(value, 2) for name, value in bare.items()}}
+    for name, definition in triggers:
+        connection.execute(definition.replace(f" ON public.{table} ", f" ON costed.{table} ").encode())
+        rows[name] = {
+            write: round(max(_processor_time(connection, table, write) - bare[write], 0), 2)
+            for write in WRITES
+        }
+        connection.execute(f"drop trigger {name} on costed.{table}".encode())
+    return rows
+
+
+def _processor_time(connection: psycopg.Connection[Any], table: str, write: str) -> float:
+    """Return the microseconds for a row that the server process spends on a write, at best."""
+    clock = Path(f"/proc/{connection.info.backend_pid}/schedstat")
+    used = []
+    for _ in range(5):
+        connection.execute(f"truncate costed.{table}".encode())
+        if write.startswith("update"):
+            connection.execute(
+                f"insert into costed.{table} overriding system value select * from kept.{table}".encode()
+            )
+        connection.execute(f"vacuum costed.{table}".encode())
+        began = int(clock.read_text().split()[0])
+        connection.execute(WRITES[write].format(table=table).encode())
+        used.append(int(clock.read_text().split()[0]) - began)
+    return min(used) / 1000 / 1000
 
 
 # --- the race ---------------------------------------------------------------
@@ -343,12 +444,11 @@ class _Client:
 
     url: str
     dice: random.Random
-    calls: int
+    calls: Sequence[int]
     number: int
     done: Counter[str]
     states: Counter[str]
     added: Counter[int]
-    slots: int = 0
 
     def run(self, until: float) -> None:
         acts = [
@@ -378,7 +478,7 @@ class _Client:
 
     def call(self) -> int:
         """A call; a few of them are much wanted."""
-        return self.dice.randint(1, 20 if self.dice.random() < 0.5 else self.calls)
+        return self.dice.choice(self.calls[:20] if self.dice.random() < 0.5 else self.calls)
 
     def appointments(self, connection: Any, count: int) -> list[int]:
         rows = connection.execute(
@@ -392,10 +492,11 @@ class _Client:
     def book(self, connection: Any) -> None:
         """Book for a call as an application does that sets the flags by hand, or leaves them."""
         call = self.call()
-        self.slots += 1
         (made,) = connection.execute(
-            "insert into public.appointments (company_id, call_id, staff_id, starts_at, ends_at, source, idempotency_key) "
-            f"select c.company_id, c.id, null, {STARTS}, {STARTS} + interval '45 minutes', 'retell', gen_random_uuid() "
+            "insert into public.appointments "
+            "(company_id, call_id, starts_at, ends_at, source, idempotency_key) "
+            f"select c.company_id, c.id, {STARTS}, {STARTS} + interval '45 minutes', 'retell', "
+            "gen_random_uuid() "
             "from public.calls as c where c.id = %s returning id",
             [call],
         ).fetchone()
@@ -450,15 +551,16 @@ class _Client:
             connection.execute(
                 "update public.appointments as a "
                 "set deleted_at = case when a.deleted_at is null then now() end, notes = 'many' "
-                "from (select b.id from unnest(%s::bigint[]) as b (id) order by random()) as x where a.id = x.id",
+                "from (select b.id from unnest(%s::bigint[]) as b (id) order by random()) as x "
+                "where a.id = x.id",
                 [ids],
             )
 
     def write_calls(self, connection: Any) -> None:
         """What a telephone's webhook writes: no word of the flags, or old words."""
         connection.execute(
-            "update public.calls set status = 'analyzed', updated_at = now(), metadata = metadata || %s::jsonb "
-            "where id = %s",
+            "update public.calls "
+            "set status = 'analyzed', updated_at = now(), metadata = metadata || %s::jsonb where id = %s",
             [json.dumps({"seen": self.number}), self.call()],
         )
 
@@ -482,7 +584,7 @@ class _Client:
 def race(url: str, seconds: float, *, clients: int = 8, calls: int = 200, seed: int = 2025) -> dict[str, Any]:
     """Let clients write at random to the same calls, and return what they did and what went wrong.
 
-    `url` names a database at head without calls. Everything is written through ordinary statements: bookings,
+    `url` names a database at head without calls. Everything is an ordinary statement: bookings,
     cancellations, soft and hard deletes, re-assignments, statements of many rows in no order, updates of
     calls, counters, reads. `states` counts SQLSTATEs: 40P01 is a deadlock; hard deletes may have one with
     each other. `wrong` are violations, `lost` increments that are not there, `stale` calls whose flags are
@@ -490,14 +592,16 @@ def race(url: str, seconds: float, *, clients: int = 8, calls: int = 200, seed: 
     """
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("insert into public.companies (name) values ('race')")
-        connection.execute(
+        rows = connection.execute(
             "insert into public.calls (company_id, retell_call_id, direction, duration_ms) "
-            "select co.id, 'call_' || i, 'inbound', 0 from public.companies as co, generate_series(1, %s) as i",
+            "select co.id, 'call_' || i, 'inbound', 0 "
+            "from public.companies as co, generate_series(1, %s) as i returning id",
             [calls],
-        )
+        ).fetchall()
+        ids = [row[0] for row in rows]
         connection.execute("update trueup.guards set mode = 'enforce' where name = any(%s)", [list(RACED)])
     crew = [
-        _Client(url, random.Random(seed + number), calls, number, Counter(), Counter(), Counter())
+        _Client(url, random.Random(seed + number), ids, number, Counter(), Counter(), Counter())
         for number in range(clients)
     ]
     until = time.monotonic() + seconds
@@ -508,7 +612,9 @@ def race(url: str, seconds: float, *, clients: int = 8, calls: int = 200, seed: 
     with psycopg.connect(url) as connection:
         rows = connection.execute("select c.id, c.duration_ms from public.calls as c").fetchall()
         wrong = {
-            name: [row[0] for row in connection.execute(f"select v.entity_id from trueup.{name} as v".encode())]
+            name: [
+                row[0] for row in connection.execute(f"select v.entity_id from trueup.{name} as v".encode())
+            ]
             for name in RACED
         }
         stale = connection.execute(
@@ -516,7 +622,9 @@ def race(url: str, seconds: float, *, clients: int = 8, calls: int = 200, seed: 
             select c.id
             from public.calls as c
             cross join lateral trueup.appointments_of_call(c.id, c.company_id, c.appointment_id) as own
-            where (c.appointment_made, c.appointment_id) is distinct from (own.appointment_made, own.appointment_id)
+            where
+                (c.appointment_made, c.appointment_id)
+                is distinct from (own.appointment_made, own.appointment_id)
             """
         ).fetchall()
     done = sum((client.done for client in crew), Counter())
@@ -533,14 +641,19 @@ def race(url: str, seconds: float, *, clients: int = 8, calls: int = 200, seed: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=Limits.calls, help="of each kind, booked or not (%(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--calls", type=int, default=Limits.calls, help="of each kind, booked or not (%(default)s)"
+    )
     parser.add_argument("--repetitions", type=int, default=Limits.repetitions)
     parser.add_argument("--only", action="append", default=[], metavar="WORKLOAD", help="may be repeated")
     parser.add_argument(
         "--tracking", default=TRACKING, metavar="REGEXP", help="triggers that track changes (%(default)s)"
     )
     parser.add_argument("--race", type=float, metavar="SECONDS", help="race instead of measuring")
+    parser.add_argument("--costs", action="store_true", help="trigger by trigger instead")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--postgres", type=int, help="release of the server to start")
     options = parser.parse_args()
@@ -550,6 +663,8 @@ def main() -> None:
         if options.race:
             migration.migrate(database=running.url())
             figures = race(running.url(), options.race, clients=options.clients)
+        elif options.costs:
+            figures = costs(running)
         else:
             figures = measure(
                 running,

@@ -115,12 +115,14 @@ def test_a_writer_cannot_pass_for_the_sync(db: Connection, database: str) -> Non
         grant insert on public.nudges to writer_of_calls;
         """
     )
+    db.execute("set role writer_of_calls")
+    db.execute("savepoint before")
     for depth, write in (("0", FLAG), ("1", "insert into public.nudges values (2)")):
-        with pytest.raises(psycopg.errors.CheckViolation), db.transaction():
-            db.execute("set local role writer_of_calls")
-            db.execute(f"set local trueup.syncing = '{depth}'".encode())
-            db.execute(write.encode())
+        db.execute(f"set local trueup.syncing = '{depth}'".encode())
+        db.execute(write.encode())
+        with pytest.raises(psycopg.errors.CheckViolation):
             db.execute("set constraints all immediate")
+        db.execute("rollback to before")
 
 
 def test_what_a_trigger_of_the_application_writes_during_the_sync_is_looked_at(

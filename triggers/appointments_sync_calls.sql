@@ -125,19 +125,16 @@ begin
         from old_appointments as o
         where o.deleted_at is null and o.call_id is not null;
     elsif
-        -- Nearly every update ends here. full join: an update of the key leaves an old and a new row
-        -- without a partner; and no other join keeps a good plan from one row to a hundred thousand.
+        -- nearly every update ends here; no join, whose plan for one row is none for a hundred thousand
         exists (
-            select 1
+            select n.id, n.call_id, n.deleted_at is null, n.status = 'cancelled'
+            from new_appointments as n
+            except all
+            select o.id, o.call_id, o.deleted_at is null, o.status = 'cancelled'
             from old_appointments as o
-            full join new_appointments as n on o.id = n.id
-            where
-                o.id is distinct from n.id
-                or o.call_id is distinct from n.call_id
-                or (o.deleted_at is null) <> (n.deleted_at is null)
-                or (o.status = 'cancelled' and n.status <> 'cancelled')
         )
     then
+        -- full join: an update of the key leaves an old and a new row without a partner
         select array_agg(distinct concerned.call_id) into v_call_ids
         from old_appointments as o
         full join new_appointments as n on o.id = n.id
