@@ -15,23 +15,27 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from trueup import errors
     from trueup.adoption import adopt
+    from trueup.changes import check_changed
     from trueup.demonstration import demo
     from trueup.enforcement import enforce
     from trueup.evaluation import check
     from trueup.inspection import catalog, status, verify
     from trueup.migration import migrate, rollback
     from trueup.repairing import journal, repair, undo
+    from trueup.retention import prune
     from trueup.scaffold import init
 
 _FUNCTIONS = {
     "adopt": "adoption",
     "catalog": "inspection",
     "check": "evaluation",
+    "check_changed": "changes",
     "demo": "demonstration",
     "enforce": "enforcement",
     "init": "scaffold",
     "journal": "repairing",
     "migrate": "migration",
+    "prune": "retention",
     "repair": "repairing",
     "rollback": "migration",
     "status": "inspection",
@@ -45,12 +49,14 @@ __all__ = [
     "adopt",
     "catalog",
     "check",
+    "check_changed",
     "demo",
     "enforce",
     "errors",
     "init",
     "journal",
     "migrate",
+    "prune",
     "repair",
     "rollback",
     "status",

@@ -101,7 +101,6 @@ class Check:
             found.append(Population(entity, _qualified(table.strip()), predicate.strip() or "true"))
         return found
 
-
     @cached_property
     def time(self) -> str | None:
         """How passing time alone changes the verdict: it begins a violation, only ends one, or None."""

@@ -17,9 +17,15 @@ alter table trueup.check_runs
 drop constraint check_runs_kind_known,
 add constraint check_runs_kind_known check (kind in ('full', 'selected', 'repair'));
 
+alter table trueup.data_consistency_alerts
+drop column related;
+
+drop index trueup.data_consistency_alerts_accepted_until_idx;
+
 alter table trueup.checks
 drop column owes_full;
 
-delete from trueup.tables as t where t.name = 'changes';
+delete from trueup.tables as t where t.name in ('changes', 'check_tables');
 
+drop table trueup.check_tables;
 drop table trueup.changes;
