@@ -459,16 +459,10 @@ END;
 CREATE FUNCTION trueup.appointments_sync_calls() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off'
     AS $$
 declare
     v_call_ids bigint[];
 begin
-    if trueup.undoing() then
-        return null;
-    end if;
-
     if tg_op = 'INSERT' then
         select array_agg(distinct n.call_id) into v_call_ids
         from new_appointments as n
@@ -477,7 +471,16 @@ begin
         select array_agg(distinct o.call_id) into v_call_ids
         from old_appointments as o
         where o.deleted_at is null and o.call_id is not null;
-    else
+    elsif
+        -- nearly every update ends here; no join, whose plan for one row is none for a hundred thousand
+        exists (
+            select n.id, n.call_id, n.deleted_at is null, n.status = 'cancelled'
+            from new_appointments as n
+            except all
+            select o.id, o.call_id, o.deleted_at is null, o.status = 'cancelled'
+            from old_appointments as o
+        )
+    then
         -- full join: an update of the key leaves an old and a new row without a partner
         select array_agg(distinct concerned.call_id) into v_call_ids
         from old_appointments as o
@@ -496,63 +499,9 @@ begin
             );
     end if;
 
-    if v_call_ids is null then
-        return null;
+    if v_call_ids is not null and not trueup.undoing() then
+        perform trueup.sync_calls(v_call_ids);
     end if;
-
-    perform 1
-    from public.calls as c
-    where c.id = any(v_call_ids)
-    order by c.id
-    for no key update;
-
-    update public.calls as c
-    set
-        appointment_made = d.appointment_made,
-        appointment_id = d.appointment_id,
-        appointment_link_status = d.appointment_link_status,
-        appointment_linked_at = d.appointment_linked_at,
-        session_outcome = d.session_outcome,
-        booking_failed = d.booking_failed,
-        booking_failure_reason = d.booking_failure_reason
-    from (
-        select
-            was.id,
-            own.appointment_made,
-            own.appointment_id,
-            case
-                when own.appointment_made then 'linked'
-                when was.appointment_link_status = 'linked' then 'unlinked'
-                else was.appointment_link_status
-            end as appointment_link_status,
-            case
-                when not own.appointment_made then null
-                when was.appointment_link_status = 'linked' then coalesce(was.appointment_linked_at, now())
-                else now()
-            end as appointment_linked_at,
-            case
-                when own.is_live and was.session_outcome = 'creation_failed' then 'appointment_booked'
-                when not own.appointment_made and was.session_outcome = 'appointment_booked' then null
-                else was.session_outcome
-            end as session_outcome,
-            was.booking_failed and not own.is_live as booking_failed,
-            case
-                when not (was.booking_failed and own.is_live) then was.booking_failure_reason
-            end as booking_failure_reason
-        from public.calls as was
-        cross join lateral trueup.appointments_of_call(was.id, was.company_id, was.appointment_id) as own
-        where was.id = any(v_call_ids)
-    ) as d
-    where
-        c.id = d.id
-        and (
-            c.appointment_made, c.appointment_id, c.appointment_link_status, c.appointment_linked_at,
-            c.session_outcome, c.booking_failed, c.booking_failure_reason
-        ) is distinct from (
-            d.appointment_made, d.appointment_id, d.appointment_link_status, d.appointment_linked_at,
-            d.session_outcome, d.booking_failed, d.booking_failure_reason
-        );
-
     return null;
 end;
 $$;
@@ -669,7 +618,11 @@ begin
             new.customer_link_confidence := null;
             new.customer_linked_at := null;
         end if;
-        if coalesce(new.customer_link_status, '') not in ('pending_review', 'failed') then
+        if new.customer_link_status in ('pending_review', 'failed') then
+            null; -- somebody set it
+        elsif new.customer_name is null and not trueup.is_withheld(new.from_number) then
+            new.customer_link_status := 'unlinked'; -- rule K, without asking for unusable names
+        else
             new.customer_link_status := trueup.link_status_without_customer(
                 new.company_id, new.customer_name, new.from_number
             );
@@ -780,7 +733,14 @@ begin
         return new;
     end if;
 
-    new.duration_ms := round(extract(epoch from new.ended_at - new.started_at) * 1000);
+    if
+        new.duration_ms = old.duration_ms
+        and new.ended_at >= new.started_at
+        and new.ended_at < new.started_at + interval '24 days'
+        and abs(extract(epoch from new.ended_at - new.started_at) * 1000 - new.duration_ms) > 1000
+    then
+        new.duration_ms := round(extract(epoch from new.ended_at - new.started_at) * 1000);
+    end if;
     return new;
 end;
 $$;
@@ -804,8 +764,17 @@ CREATE FUNCTION trueup.calls_fill_status() RETURNS trigger
     SET search_path TO ''
     AS $$
 declare
+    c_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
     v_old_status text;
 begin
+    -- up, or the same word: the way of nearly every call
+    if
+        tg_op = 'UPDATE'
+        and array_position(c_ranked, new.status) >= array_position(c_ranked, old.status)
+    then
+        return new;
+    end if;
+
     if trueup.undoing() then
         return new;
     end if;
@@ -1641,15 +1610,22 @@ CREATE FUNCTION trueup.guard_appointment_without_call() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-    if trueup.guard_mode('appointment_without_call') = 'off' then
-        return null;
-    end if;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.appointments as a
+    where
+        a.id = new.id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'appointment_without_call' and g.mode = 'off'
+        )
+    for no key update;
 
-    perform 1 from public.appointments as a where a.id = new.id for no key update;
-
-    if exists (
-        select 1 from trueup.appointment_without_call as v where v.entity_id = new.id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.appointment_without_call as v where v.entity_id = new.id
+        )
+    then
         perform trueup.guard_tripped('appointment_without_call', new.id);
     end if;
 
@@ -1664,10 +1640,6 @@ CREATE FUNCTION trueup.guard_call_backlink_broken() RETURNS trigger
 declare
     v_call_id bigint;
 begin
-    if trueup.guard_mode('call_backlink_broken') = 'off' then
-        return null;
-    end if;
-
     if tg_table_name = 'calls' then
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
@@ -1676,11 +1648,22 @@ begin
         v_call_id := old.call_id;
     end if;
 
-    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.calls as c
+    where
+        c.id = v_call_id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'call_backlink_broken' and g.mode = 'off'
+        )
+    for no key update;
 
-    if exists (
-        select 1 from trueup.call_backlink_broken as v where v.entity_id = v_call_id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.call_backlink_broken as v where v.entity_id = v_call_id
+        )
+    then
         perform trueup.guard_tripped('call_backlink_broken', v_call_id);
     end if;
 
@@ -1695,10 +1678,6 @@ CREATE FUNCTION trueup.guard_call_booked_without_appointment() RETURNS trigger
 declare
     v_call_id bigint;
 begin
-    if trueup.guard_mode('call_booked_without_appointment') = 'off' then
-        return null;
-    end if;
-
     if tg_table_name = 'calls' then
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
@@ -1707,11 +1686,22 @@ begin
         v_call_id := old.call_id;
     end if;
 
-    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.calls as c
+    where
+        c.id = v_call_id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'call_booked_without_appointment' and g.mode = 'off'
+        )
+    for no key update;
 
-    if exists (
-        select 1 from trueup.call_booked_without_appointment as v where v.entity_id = v_call_id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.call_booked_without_appointment as v where v.entity_id = v_call_id
+        )
+    then
         perform trueup.guard_tripped('call_booked_without_appointment', v_call_id);
     end if;
 
@@ -1726,10 +1716,6 @@ CREATE FUNCTION trueup.guard_call_made_without_appointment() RETURNS trigger
 declare
     v_call_id bigint;
 begin
-    if trueup.guard_mode('call_made_without_appointment') = 'off' then
-        return null;
-    end if;
-
     if tg_table_name = 'calls' then
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
@@ -1738,11 +1724,22 @@ begin
         v_call_id := old.call_id;
     end if;
 
-    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.calls as c
+    where
+        c.id = v_call_id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'call_made_without_appointment' and g.mode = 'off'
+        )
+    for no key update;
 
-    if exists (
-        select 1 from trueup.call_made_without_appointment as v where v.entity_id = v_call_id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.call_made_without_appointment as v where v.entity_id = v_call_id
+        )
+    then
         perform trueup.guard_tripped('call_made_without_appointment', v_call_id);
     end if;
 
@@ -1757,10 +1754,6 @@ CREATE FUNCTION trueup.guard_call_outcome_without_appointment() RETURNS trigger
 declare
     v_call_id bigint;
 begin
-    if trueup.guard_mode('call_outcome_without_appointment') = 'off' then
-        return null;
-    end if;
-
     if tg_table_name = 'calls' then
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
@@ -1769,11 +1762,22 @@ begin
         v_call_id := old.call_id;
     end if;
 
-    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.calls as c
+    where
+        c.id = v_call_id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'call_outcome_without_appointment' and g.mode = 'off'
+        )
+    for no key update;
 
-    if exists (
-        select 1 from trueup.call_outcome_without_appointment as v where v.entity_id = v_call_id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.call_outcome_without_appointment as v where v.entity_id = v_call_id
+        )
+    then
         perform trueup.guard_tripped('call_outcome_without_appointment', v_call_id);
     end if;
 
@@ -4354,6 +4358,77 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.sync_calls(p_call_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+begin
+    perform 1
+    from public.calls as c
+    where c.id = any(p_call_ids)
+    order by c.id
+    for no key update;
+
+    -- the depth, so that a trigger of the application which writes other calls is not taken for this one
+    perform set_config('trueup.syncing', pg_trigger_depth()::text, true);
+
+    update public.calls as c
+    set
+        appointment_made = d.appointment_made,
+        appointment_id = d.appointment_id,
+        appointment_link_status = d.appointment_link_status,
+        appointment_linked_at = d.appointment_linked_at,
+        session_outcome = d.session_outcome,
+        booking_failed = d.booking_failed,
+        booking_failure_reason = d.booking_failure_reason
+    from (
+        select
+            was.id,
+            own.appointment_made,
+            own.appointment_id,
+            case
+                when own.appointment_made then 'linked'
+                when was.appointment_link_status = 'linked' then 'unlinked'
+                else was.appointment_link_status
+            end as appointment_link_status,
+            case
+                when not own.appointment_made then null
+                when was.appointment_link_status = 'linked' then coalesce(was.appointment_linked_at, now())
+                else now()
+            end as appointment_linked_at,
+            case
+                when own.is_live and was.session_outcome = 'creation_failed' then 'appointment_booked'
+                -- what calls_fill_outcome would write, without a call of it for every row
+                when own.appointment_made and not was.appointment_made and was.session_outcome is null
+                    then 'appointment_booked'
+                when not own.appointment_made and was.session_outcome = 'appointment_booked' then null
+                else was.session_outcome
+            end as session_outcome,
+            was.booking_failed and not own.is_live as booking_failed,
+            case
+                when not (was.booking_failed and own.is_live) then was.booking_failure_reason
+            end as booking_failure_reason
+        from public.calls as was
+        cross join lateral trueup.appointments_of_call(was.id, was.company_id, was.appointment_id) as own
+        where was.id = any(p_call_ids)
+    ) as d
+    where
+        c.id = d.id
+        and (
+            c.appointment_made, c.appointment_id, c.appointment_link_status, c.appointment_linked_at,
+            c.session_outcome, c.booking_failed, c.booking_failure_reason
+        ) is distinct from (
+            d.appointment_made, d.appointment_id, d.appointment_link_status, d.appointment_linked_at,
+            d.session_outcome, d.booking_failed, d.booking_failure_reason
+        );
+
+    perform set_config('trueup.syncing', '', true);
+end;
+$$;
+
 CREATE FUNCTION trueup.touch_alert() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4364,6 +4439,22 @@ begin
     return new;
 end;
 $$;
+
+CREATE FUNCTION trueup.undo_proven(p_repair_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+begin
+    if p_repair_id !~ '^[0-9]{1,18}$' then
+        return false;
+    end if;
+    return exists (
+        select 1
+        from trueup.repairs as r
+        where r.id = p_repair_id::bigint and r.undone_at = now()
+    );
+end;
+$_$;
 
 CREATE FUNCTION trueup.undo_repair(p_repair_id bigint, p_actor text DEFAULT SESSION_USER, OUT rows_restored integer, OUT constraints_loosened text[]) RETURNS record
     LANGUAGE plpgsql
@@ -4499,22 +4590,8 @@ end;
 $_$;
 
 CREATE FUNCTION trueup.undoing() RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_repair_id text := coalesce(current_setting('trueup.undo', true), '');
-begin
-    if v_repair_id !~ '^[0-9]{1,18}$' then
-        return false;
-    end if;
-    return exists (
-        select 1
-        from trueup.repairs as r
-        where r.id = v_repair_id::bigint and r.undone_at = now()
-    );
-end;
-$_$;
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (current_setting('trueup.undo'::text, true) <> ''::text) THEN trueup.undo_proven(current_setting('trueup.undo'::text, true)) ELSE false END;
 
 CREATE FUNCTION trueup.unused_idempotency_key(p_company_id bigint, p_service_id bigint, p_staff_id bigint, p_customer_id bigint, p_call_id bigint, p_starts_at timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql
@@ -7077,7 +7154,9 @@ CREATE TRIGGER appointments_fill_key BEFORE INSERT OR UPDATE ON public.appointme
 
 CREATE TRIGGER appointments_fill_status BEFORE INSERT ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status();
 
-CREATE TRIGGER appointments_fill_status_on_update BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)) OR ((new.status <> old.status) AND (new.cancelled_at = old.cancelled_at)))) EXECUTE FUNCTION trueup.appointments_fill_status();
+CREATE TRIGGER appointments_fill_status_on_update BEFORE UPDATE OF status, cancelled_at ON public.appointments FOR EACH ROW WHEN (((new.status <> old.status) AND (new.cancelled_at = old.cancelled_at))) EXECUTE FUNCTION trueup.appointments_fill_status();
+
+CREATE TRIGGER appointments_fill_status_on_update_legacy BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status();
 
 CREATE TRIGGER appointments_sync_calls_delete AFTER DELETE ON public.appointments REFERENCING OLD TABLE AS old_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_sync_calls();
 
@@ -7087,7 +7166,7 @@ CREATE TRIGGER appointments_sync_calls_update AFTER UPDATE ON public.appointment
 
 CREATE CONSTRAINT TRIGGER call_backlink_broken AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_backlink_broken();
 
-CREATE CONSTRAINT TRIGGER call_backlink_broken AFTER INSERT OR UPDATE OF appointment_id, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.appointment_id IS NOT NULL)) EXECUTE FUNCTION trueup.guard_call_backlink_broken();
+CREATE CONSTRAINT TRIGGER call_backlink_broken AFTER INSERT OR UPDATE OF appointment_id, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.appointment_id IS NOT NULL) AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_backlink_broken();
 
 CREATE CONSTRAINT TRIGGER call_booked_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_booked_without_appointment();
 
@@ -7095,37 +7174,43 @@ CREATE CONSTRAINT TRIGGER call_booked_without_appointment AFTER INSERT OR UPDATE
 
 CREATE CONSTRAINT TRIGGER call_made_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_made_without_appointment();
 
-CREATE CONSTRAINT TRIGGER call_made_without_appointment AFTER INSERT OR UPDATE OF appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.appointment_made) EXECUTE FUNCTION trueup.guard_call_made_without_appointment();
+CREATE CONSTRAINT TRIGGER call_made_without_appointment AFTER INSERT OR UPDATE OF appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.appointment_made AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_made_without_appointment();
 
 CREATE CONSTRAINT TRIGGER call_outcome_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_outcome_without_appointment();
 
-CREATE CONSTRAINT TRIGGER call_outcome_without_appointment AFTER INSERT OR UPDATE OF session_outcome, appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.session_outcome = 'appointment_booked'::text)) EXECUTE FUNCTION trueup.guard_call_outcome_without_appointment();
+CREATE CONSTRAINT TRIGGER call_outcome_without_appointment AFTER INSERT OR UPDATE OF session_outcome, appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.session_outcome = 'appointment_booked'::text) AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_outcome_without_appointment();
 
 CREATE TRIGGER calls_fill_appointment BEFORE INSERT OR UPDATE OF appointment_made, appointment_id, appointment_link_status, appointment_linked_at ON public.calls FOR EACH ROW WHEN (((NOT new.appointment_made) OR (new.appointment_id IS NULL) OR (new.appointment_link_status <> 'linked'::text) OR (new.appointment_linked_at IS NULL))) EXECUTE FUNCTION trueup.calls_fill_appointment();
 
 CREATE TRIGGER calls_fill_customer_link_insert BEFORE INSERT ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.calls_fill_customer_link();
 
-CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((old.company_id IS DISTINCT FROM new.company_id) OR (old.customer_id IS DISTINCT FROM new.customer_id) OR (old.customer_name IS DISTINCT FROM new.customer_name) OR (old.from_number IS DISTINCT FROM new.from_number) OR (old.customer_link_status IS DISTINCT FROM new.customer_link_status) OR (old.customer_link_method IS DISTINCT FROM new.customer_link_method) OR (old.customer_link_confidence IS DISTINCT FROM new.customer_link_confidence) OR (old.customer_linked_at IS DISTINCT FROM new.customer_linked_at) OR ((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL))))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
+CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE OF company_id, customer_id, customer_name, from_number, customer_link_status, customer_link_method, customer_link_confidence, customer_linked_at ON public.calls FOR EACH ROW WHEN (((old.company_id IS DISTINCT FROM new.company_id) OR (old.customer_id IS DISTINCT FROM new.customer_id) OR (old.customer_name IS DISTINCT FROM new.customer_name) OR (old.from_number IS DISTINCT FROM new.from_number) OR (old.customer_link_status IS DISTINCT FROM new.customer_link_status) OR (old.customer_link_method IS DISTINCT FROM new.customer_link_method) OR (old.customer_link_confidence IS DISTINCT FROM new.customer_link_confidence) OR (old.customer_linked_at IS DISTINCT FROM new.customer_linked_at))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
 
-CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
+CREATE TRIGGER calls_fill_customer_link_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL)))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
 
-CREATE TRIGGER calls_fill_duration BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.duration_ms = old.duration_ms) AND (new.ended_at >= new.started_at) AND (new.ended_at < (new.started_at + '24 days'::interval)) AND (abs(((EXTRACT(epoch FROM (new.ended_at - new.started_at)) * (1000)::numeric) - (new.duration_ms)::numeric)) > (1000)::numeric))) EXECUTE FUNCTION trueup.calls_fill_duration();
+CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE OF company_id, from_number, to_number, direction, metadata ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
+
+CREATE TRIGGER calls_fill_direction_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text))) EXECUTE FUNCTION trueup.calls_fill_direction();
+
+CREATE TRIGGER calls_fill_duration BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.ended_at - new.started_at) <> ((new.duration_ms)::double precision * '00:00:00.001'::interval))) EXECUTE FUNCTION trueup.calls_fill_duration();
 
 CREATE TRIGGER calls_fill_outcome BEFORE INSERT OR UPDATE OF appointment_made, appointment_id, appointment_link_status, appointment_linked_at, session_outcome ON public.calls FOR EACH ROW WHEN ((new.appointment_made AND (new.session_outcome IS NULL))) EXECUTE FUNCTION trueup.calls_fill_outcome();
 
 CREATE TRIGGER calls_fill_status BEFORE INSERT ON public.calls FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))) EXECUTE FUNCTION trueup.calls_fill_status();
 
-CREATE TRIGGER calls_fill_status_on_update BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text])) OR (new.status IS DISTINCT FROM old.status))) EXECUTE FUNCTION trueup.calls_fill_status();
+CREATE TRIGGER calls_fill_status_on_update BEFORE UPDATE OF status ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.calls_fill_status();
 
-CREATE TRIGGER calls_fill_type BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN (((new.call_type IS NULL) AND (new.metadata ? 'retell'::text))) EXECUTE FUNCTION trueup.calls_fill_type();
+CREATE TRIGGER calls_fill_status_on_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))) EXECUTE FUNCTION trueup.calls_fill_status();
 
-CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.appointment_modifications FOR EACH ROW WHEN ((COALESCE(current_setting('trueup.repair_id'::text, true), ''::text) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+CREATE TRIGGER calls_fill_type BEFORE INSERT OR UPDATE OF call_type, metadata ON public.calls FOR EACH ROW WHEN (((new.call_type IS NULL) AND (new.metadata ? 'retell'::text))) EXECUTE FUNCTION trueup.calls_fill_type();
 
-CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.appointments FOR EACH ROW WHEN ((COALESCE(current_setting('trueup.repair_id'::text, true), ''::text) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.appointment_modifications FOR EACH ROW WHEN ((current_setting('trueup.repair_id'::text, true) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
 
-CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.calls FOR EACH ROW WHEN ((COALESCE(current_setting('trueup.repair_id'::text, true), ''::text) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.appointments FOR EACH ROW WHEN ((current_setting('trueup.repair_id'::text, true) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
 
-CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.customers FOR EACH ROW WHEN ((COALESCE(current_setting('trueup.repair_id'::text, true), ''::text) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.calls FOR EACH ROW WHEN ((current_setting('trueup.repair_id'::text, true) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON public.customers FOR EACH ROW WHEN ((current_setting('trueup.repair_id'::text, true) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON public.appointment_modifications REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_appointment_modifications();
 

@@ -97,6 +97,56 @@ def test_enforce_refuses_as_a_check_constraint_does(db: Connection, database: st
     assert alerts.list_alerts("all", check=GUARD, database=database) == []
 
 
+def test_a_writer_cannot_pass_for_the_sync(db: Connection, database: str) -> None:
+    """The guard skips what the sync writes; the parameter that says so convinces it of nobody else."""
+    guards.set_mode(GUARD, "enforce", database=database)
+    db.execute("create role writer_of_calls")
+    db.execute("grant select, insert, update on all tables in schema public to writer_of_calls")
+    db.execute(
+        """
+        create table public.nudges (call_id bigint);
+        create function public.nudge() returns trigger language plpgsql as $$
+        begin
+            update public.calls set appointment_made = true where id = new.call_id;
+            return null;
+        end;
+        $$;
+        create trigger nudge after insert on public.nudges for each row execute function public.nudge();
+        grant insert on public.nudges to writer_of_calls;
+        """
+    )
+    db.execute("set role writer_of_calls")
+    db.execute("savepoint before")
+    for depth, write in (("0", FLAG), ("1", "insert into public.nudges values (2)")):
+        db.execute(f"set local trueup.syncing = '{depth}'".encode())
+        db.execute(write.encode())
+        with pytest.raises(psycopg.errors.CheckViolation):
+            db.execute("set constraints all immediate")
+        db.execute("rollback to before")
+
+
+def test_what_a_trigger_of_the_application_writes_during_the_sync_is_looked_at(
+    db: Connection, database: str
+) -> None:
+    guards.set_mode(GUARD, "enforce", database=database)
+    db.execute("select factory.call(id => 3, appointment_made => false)")
+    db.execute(
+        """
+        create function public.meddle() returns trigger language plpgsql as $$
+        begin
+            update public.calls set appointment_made = true where id = 3;
+            return null;
+        end;
+        $$;
+        create trigger meddle after update on public.calls
+            for each row when (new.id = 2) execute function public.meddle();
+        """
+    )
+    db.execute("select factory.appointment(id => 12, call_id => 2)")
+    with pytest.raises(psycopg.errors.CheckViolation, match="call 3 violates"):
+        db.commit()
+
+
 def test_off_says_nothing(db: Connection, database: str) -> None:
     guards.set_mode(GUARD, "off", database=database)
     db.execute(FLAG)

@@ -14,15 +14,22 @@ create or replace function trueup.guard_appointment_without_call()
     set search_path = ''
 as $$
 begin
-    if trueup.guard_mode('appointment_without_call') = 'off' then
-        return null;
-    end if;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.appointments as a
+    where
+        a.id = new.id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'appointment_without_call' and g.mode = 'off'
+        )
+    for no key update;
 
-    perform 1 from public.appointments as a where a.id = new.id for no key update;
-
-    if exists (
-        select 1 from trueup.appointment_without_call as v where v.entity_id = new.id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.appointment_without_call as v where v.entity_id = new.id
+        )
+    then
         perform trueup.guard_tripped('appointment_without_call', new.id);
     end if;
 

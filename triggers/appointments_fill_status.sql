@@ -55,11 +55,16 @@ create or replace trigger appointments_fill_status
     execute function trueup.appointments_fill_status();
 
 create or replace trigger appointments_fill_status_on_update
+    before update of status, cancelled_at on public.appointments
+    for each row
+    when (new.status <> old.status and new.cancelled_at = old.cancelled_at)
+    execute function trueup.appointments_fill_status();
+
+create or replace trigger appointments_fill_status_on_update_legacy
     before update on public.appointments
     for each row
     when (
         new.status not in ('pending', 'confirmed', 'completed', 'no_show', 'cancelled')
         or (new.status = 'cancelled' and new.cancelled_at is null)
-        or (new.status <> old.status and new.cancelled_at = old.cancelled_at)
     )
     execute function trueup.appointments_fill_status();

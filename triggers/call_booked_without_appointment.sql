@@ -18,10 +18,6 @@ as $$
 declare
     v_call_id bigint;
 begin
-    if trueup.guard_mode('call_booked_without_appointment') = 'off' then
-        return null;
-    end if;
-
     if tg_table_name = 'calls' then
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
@@ -30,11 +26,22 @@ begin
         v_call_id := old.call_id;
     end if;
 
-    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.calls as c
+    where
+        c.id = v_call_id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'call_booked_without_appointment' and g.mode = 'off'
+        )
+    for no key update;
 
-    if exists (
-        select 1 from trueup.call_booked_without_appointment as v where v.entity_id = v_call_id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.call_booked_without_appointment as v where v.entity_id = v_call_id
+        )
+    then
         perform trueup.guard_tripped('call_booked_without_appointment', v_call_id);
     end if;
 

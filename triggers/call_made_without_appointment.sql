@@ -11,6 +11,10 @@
 --
 -- Left to the check: truncate, which fires no row trigger; disabled triggers; a
 -- repeatable read transaction whose snapshot is older than the deletion.
+--
+-- What the sync itself writes is not looked at: it has computed the call from its appointments under
+-- the same lock, and whatever takes one away later is looked at. The WHEN clause believes the
+-- parameter only at the depth of that very trigger, and of a role that may put triggers on calls.
 
 create or replace function trueup.guard_call_made_without_appointment()
     returns trigger
@@ -21,10 +25,6 @@ as $$
 declare
     v_call_id bigint;
 begin
-    if trueup.guard_mode('call_made_without_appointment') = 'off' then
-        return null;
-    end if;
-
     if tg_table_name = 'calls' then
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
@@ -33,11 +33,22 @@ begin
         v_call_id := old.call_id;
     end if;
 
-    perform 1 from public.calls as c where c.id = v_call_id for no key update;
+    -- one statement for the mode and the lock: what is off must lock nothing
+    perform 1
+    from public.calls as c
+    where
+        c.id = v_call_id
+        and not exists (
+            select 1 from trueup.guards as g where g.name = 'call_made_without_appointment' and g.mode = 'off'
+        )
+    for no key update;
 
-    if exists (
-        select 1 from trueup.call_made_without_appointment as v where v.entity_id = v_call_id
-    ) then
+    if
+        found
+        and exists (
+            select 1 from trueup.call_made_without_appointment as v where v.entity_id = v_call_id
+        )
+    then
         perform trueup.guard_tripped('call_made_without_appointment', v_call_id);
     end if;
 
@@ -50,7 +61,13 @@ create constraint trigger call_made_without_appointment
     after insert or update of appointment_made, deleted_at on public.calls
     deferrable initially deferred
     for each row
-    when (new.appointment_made)
+    when (
+        new.appointment_made
+        and (
+            current_setting('trueup.syncing', true) = pg_trigger_depth()::text
+            and has_table_privilege('public.calls'::regclass, 'trigger')
+        ) is not true
+    )
     execute function trueup.guard_call_made_without_appointment();
 
 drop trigger if exists call_made_without_appointment on public.appointments;

@@ -15,10 +15,9 @@
 -- pending_review is never overwritten, with a customer or without, and failed not while
 -- there is none: both are states that somebody set and no rule can find out.
 --
--- The WHEN clause of the update lets pass what changes none of this, also when all
--- columns are written with their old values; except a legacy row that
--- calls_linked_has_customer or calls_link_has_provenance would refuse whatever is
--- updated, which is completed. A legacy call with a customer and another status is not
+-- An update that changes none of this passes, also when all columns are written with their
+-- old values; except a legacy row that calls_linked_has_customer or
+-- calls_link_has_provenance would refuse whatever is updated, which is completed. A legacy call with a customer and another status is not
 -- linked because its name changed: that is the repair's, which asks for a proof.
 --
 -- The customer is read without a lock: a phone number that changes at the same moment is
@@ -50,7 +49,11 @@ begin
             new.customer_link_confidence := null;
             new.customer_linked_at := null;
         end if;
-        if coalesce(new.customer_link_status, '') not in ('pending_review', 'failed') then
+        if new.customer_link_status in ('pending_review', 'failed') then
+            null; -- somebody set it
+        elsif new.customer_name is null and not trueup.is_withheld(new.from_number) then
+            new.customer_link_status := 'unlinked'; -- rule K, without asking for unusable names
+        else
             new.customer_link_status := trueup.link_status_without_customer(
                 new.company_id, new.customer_name, new.from_number
             );
@@ -123,7 +126,10 @@ create or replace trigger calls_fill_customer_link_insert
     execute function trueup.calls_fill_customer_link();
 
 create or replace trigger calls_fill_customer_link_update
-    before update on public.calls
+    before update of
+        company_id, customer_id, customer_name, from_number, customer_link_status, customer_link_method,
+        customer_link_confidence, customer_linked_at
+    on public.calls
     for each row
     when (
         old.company_id is distinct from new.company_id
@@ -134,13 +140,18 @@ create or replace trigger calls_fill_customer_link_update
         or old.customer_link_method is distinct from new.customer_link_method
         or old.customer_link_confidence is distinct from new.customer_link_confidence
         or old.customer_linked_at is distinct from new.customer_linked_at
-        or (
-            new.customer_link_status = 'linked'
-            and (
-                new.customer_id is null
-                or new.customer_link_method is null
-                or new.customer_linked_at is null
-            )
+    )
+    execute function trueup.calls_fill_customer_link();
+
+create or replace trigger calls_fill_customer_link_update_legacy
+    before update on public.calls
+    for each row
+    when (
+        new.customer_link_status = 'linked'
+        and (
+            new.customer_id is null
+            or new.customer_link_method is null
+            or new.customer_linked_at is null
         )
     )
     execute function trueup.calls_fill_customer_link();

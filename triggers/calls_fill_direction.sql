@@ -5,9 +5,10 @@
 -- when another direction is given later, and when later numbers prove one; what they
 -- prove replaces the default.
 --
--- On every update, not of some columns: calls_direction_known refuses any update of a
--- legacy call without direction, so whoever updates one must get it completed. The WHEN
--- clause lets pass a call whose direction is there and no default.
+-- calls_direction_known refuses any update of a legacy call without direction, so whoever
+-- updates one gets it completed, whatever the columns. The mark is looked for only when
+-- something is written that it depends on: metadata is large, and an update of other
+-- columns must not read it.
 --
 -- Two things a row trigger cannot see: that somebody gave the very direction that was
 -- the default, which leaves the mark, and that metadata was replaced as a whole, which
@@ -52,11 +53,17 @@ end;
 $$;
 
 create or replace trigger calls_fill_direction
-    before insert or update on public.calls
+    before insert or update of company_id, from_number, to_number, direction, metadata on public.calls
     for each row
     when (
         new.direction is null
         or new.direction = ''
         or new.metadata @> '{"direction_defaulted": true}'
     )
+    execute function trueup.calls_fill_direction();
+
+create or replace trigger calls_fill_direction_legacy
+    before update on public.calls
+    for each row
+    when (new.direction is null or new.direction = '')
     execute function trueup.calls_fill_direction();

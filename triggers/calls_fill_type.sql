@@ -20,7 +20,7 @@ end;
 $$;
 
 create or replace trigger calls_fill_type
-    before insert or update on public.calls
+    before insert or update of call_type, metadata on public.calls
     for each row
     when (new.call_type is null and new.metadata ? 'retell')
     execute function trueup.calls_fill_type();

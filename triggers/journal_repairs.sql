@@ -6,23 +6,23 @@
 create or replace trigger journal_repairs
     after insert or update or delete on public.calls
     for each row
-    when (coalesce(current_setting('trueup.repair_id', true), '') <> '')
+    when (current_setting('trueup.repair_id', true) <> '')
     execute function trueup.journal_row_change('id');
 
 create or replace trigger journal_repairs
     after insert or update or delete on public.appointments
     for each row
-    when (coalesce(current_setting('trueup.repair_id', true), '') <> '')
+    when (current_setting('trueup.repair_id', true) <> '')
     execute function trueup.journal_row_change('id');
 
 create or replace trigger journal_repairs
     after insert or update or delete on public.appointment_modifications
     for each row
-    when (coalesce(current_setting('trueup.repair_id', true), '') <> '')
+    when (current_setting('trueup.repair_id', true) <> '')
     execute function trueup.journal_row_change('id');
 
 create or replace trigger journal_repairs
     after insert or update or delete on public.customers
     for each row
-    when (coalesce(current_setting('trueup.repair_id', true), '') <> '')
+    when (current_setting('trueup.repair_id', true) <> '')
     execute function trueup.journal_row_change('id');

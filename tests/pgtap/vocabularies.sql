@@ -4,7 +4,7 @@
 -- clauses of the fills, which can read no table, spare ordinary writes.
 
 begin;
-select plan(8);
+select plan(9);
 
 -- pg_get_triggerdef and pg_get_constraintdef write a list as ARRAY['…'::text, …]
 create function pg_temp.server_words(p_text text) returns jsonb language sql as $$
@@ -62,11 +62,21 @@ select is(
 from (
     values
     ('calls_fill_status', 'public.calls', 'call_status'),
-    ('calls_fill_status_on_update', 'public.calls', 'call_status'),
+    ('calls_fill_status_on_update_legacy', 'public.calls', 'call_status'),
     ('appointments_fill_status', 'public.appointments', 'appointment_status'),
-    ('appointments_fill_status_on_update', 'public.appointments', 'appointment_status')
+    ('appointments_fill_status_on_update_legacy', 'public.appointments', 'appointment_status')
 ) as f (name, table_name, vocabulary)
 left join pg_catalog.pg_trigger as t on t.tgname = f.name and t.tgrelid = f.table_name::regclass;
+
+select matches(
+    pg_catalog.pg_get_functiondef('trueup.calls_fill_status()'::regprocedure),
+    (
+        select 'c_ranked constant text\[\] := array\[''' || string_agg(vo.value, ''', ''' order by vo.rank) || '''\]'
+        from trueup.vocabularies as vo
+        where vo.vocabulary = 'call_status' and vo.rank is not null
+    ),
+    'calls_fill_status knows the ranks of call_status'
+);
 
 -- the word of a synonym is itself a word, so that one look-up is enough
 select is_empty(

@@ -1,0 +1,5 @@
+-- the payload of a telephone webhook, merged into metadata
+\set id random(1, 2 * :calls)
+update public.calls
+set metadata = metadata || '{"call_analysis": {"user_sentiment": "Neutral", "call_successful": true}}', updated_at = now()
+where id = :id;

@@ -1,0 +1,6 @@
+-- the same of :rows calls at once
+\set id random(1, 2 * :calls - :rows)
+\set last :id + :rows - 1
+update public.calls
+set disconnection_reason = 'user_hangup', requires_manual_processing = false, updated_at = now()
+where id between :id and :last;
