@@ -379,6 +379,8 @@ def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> 
         if sqlstate(error.__cause__ or error) not in ("23503", "23505", "23P01"):
             raise
         return Change("pending", state.name, f"rows disagree, see check {state.check_name}")
+    if state.left_out:
+        return Change("drop", state.name, state.left_out)
     session.run("record_constraint", name=state.name)
     return Change("add", state.name, "not valid" if wanted[-1].endswith(" not valid") else "")
 
@@ -391,16 +393,20 @@ def statements(session: Session, state: ConstraintState, *, build: bool) -> list
     """
     if state.state in ("valid", "not valid", "left out"):
         return []
+    if state.state == "missing":
+        drop = []
+    elif _is_index(state):
+        drop = _drop_index(session, state)
+    else:
+        drop = [f"alter table {state.table_name} drop constraint {quoted(state.name)}"]
+    if state.left_out:
+        return drop
     empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
     if not empty and not build and (state.must_be_built or _awaits(session, state)):
         return []
     if _is_index(state):
-        left = [] if state.state == "missing" else _drop_index(session, state)
-        return [*left, *_create_index(session, state, empty)]
-    add = definition(state, valid=empty)
-    if state.state == "missing":
-        return [add]
-    return [f"alter table {state.table_name} drop constraint {quoted(state.name)}", add]
+        return [*drop, *_create_index(session, state, empty)]
+    return [*drop, definition(state, valid=empty)]
 
 
 def _awaits(session: Session, state: ConstraintState) -> bool:

@@ -49,6 +49,11 @@ class Session:
         if said.severity_nonlocalized == "WARNING" and said.message_primary:
             self.warnings.append(said.message_primary)
 
+    @property
+    def is_lost(self) -> bool:
+        """The connection is closed, whoever closed it."""
+        return self.connection.closed
+
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement file; return the number of rows it touched."""
         if self._recorded is not None:

@@ -30,10 +30,7 @@ select
     case
         when live.checksum is null and obstacle.reason is not null then 'left out'
         when live.checksum is null then 'missing'
-        when
-            current_setting('server_version_num')::integer / 10000 = ct.server_version
-            and coalesce(ct.definition_checksum, '') <> live.checksum
-            then 'different'
+        when same.is_different then 'different'
         when live.is_valid then 'valid'
         when ct.kind in ('unique index', 'index') then 'invalid'
         else 'not valid'
@@ -77,8 +74,13 @@ cross join lateral (
 ) as tbl
 cross join lateral (
     select
+        current_setting('server_version_num')::integer / 10000 = ct.server_version
+        and coalesce(ct.definition_checksum, '') <> live.checksum as is_different
+) as same
+cross join lateral (
+    select
         case
-            when live.checksum is null
+            when live.checksum is null or same.is_different
                 then trueup.constraint_obstacle(ct.kind, ct.table_name, ct.definition)
         end as reason
 ) as obstacle;
