@@ -37,10 +37,10 @@ class Shards:
     plain: str
 
 
-def _create(running: server.Server, name: str) -> str:
+def _create(running: server.Server, name: str, template: str = "template1") -> str:
     with psycopg.connect(running.url(), autocommit=True) as connection:
         connection.execute(f"drop database if exists {name} with (force)".encode())
-        connection.execute(f"create database {name}".encode())
+        connection.execute(f"create database {name} template {template} strategy file_copy".encode())
     return running.url(name)
 
 
@@ -67,6 +67,9 @@ def servers(postgres: Postgres) -> Iterator[tuple[server.Server, server.Server]]
         first, second = (
             stack.enter_context(server.temporary(binaries=binaries, settings=SETTINGS)) for _ in range(2)
         )
+        _load(_create(first, "rows"))
+        _load(_create(first, "rows_1"), "0, 1")
+        _load(_create(second, "rows_2"), "2")
         yield first, second
 
 
@@ -76,13 +79,10 @@ def shards(servers: tuple[server.Server, server.Server]) -> Shards:
     first, second = servers
     made = Shards(
         _create(first, "coordinator"),
-        _create(first, "shard_1"),
-        _create(second, "shard_2"),
-        _create(first, "plain"),
+        _create(first, "shard_1", "rows_1"),
+        _create(second, "shard_2", "rows_2"),
+        _create(first, "plain", "rows"),
     )
-    _load(made.first, "0, 1")
-    _load(made.second, "2")
-    _load(made.plain)
     variables = ["companies_1=1, null", "companies_2=2"]
     for number, running in ((1, first), (2, second)):
         variables += [
@@ -164,6 +164,19 @@ def test_a_repair_belongs_to_the_shard(shards: Shards) -> None:
     resolved = {result.name: result.resolved for result in after.results}
     assert resolved["call_direction_missing"] == _wrong(before)["call_direction_missing"]
     assert trueup.check(["call_direction_missing"], database=shards.coordinator).violations == 0
+
+
+def test_nothing_notes_changes_on_the_coordinator(shards: Shards) -> None:
+    """So a pass over the changes is a full run there, whoever wrote the rows."""
+    trueup.adopt(database=shards.coordinator, apply=True)
+    trueup.check(database=shards.coordinator)
+    call = value(shards.second, "select min(c.id) from public.calls as c where c.direction is not null")
+    sql(shards.second, f"update public.calls set direction = null where id = {call}")
+    trueup.check_changed(database=shards.coordinator)
+    alert = "select al.status from trueup.data_consistency_alerts as al where al.alert_type = 'call_direction_missing'"
+    assert value(shards.coordinator, f"{alert} and al.entity_id = '{call}'") == "open"
+    left = {change.what for change in trueup.status(database=shards.coordinator).left_out}
+    assert "trigger trueup_changes_update on public.staff" in left
 
 
 def test_prevention_on_the_shard_holds_for_writes_through_the_coordinator(shards: Shards) -> None:

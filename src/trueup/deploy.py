@@ -7,7 +7,7 @@ that an interrupted run is simply run again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -64,7 +64,7 @@ class _Partition:
 def pending_files(session: Session, pack: Pack) -> list[tuple[SqlFile, str]]:
     """Return the files that a deployment would run, each with the reason."""
     states = object_states(session)
-    distant = distant_tables(session, pack)
+    distant = distant_tables(session, pack.objects)
     found = []
     for file in pack.files:
         reasons = [
@@ -84,26 +84,28 @@ def object_states(session: Session) -> dict[tuple[str, str], ObjectState]:
     return {(state.kind, state.identity): state for state in session.rows("object_states", ObjectState)}
 
 
-def distant_tables(session: Session, pack: Pack) -> dict[str, str]:
-    """Return the tables with triggers of the pack whose rows are not in this database, with the reasons.
+def distant_tables(session: Session, triggers: Iterable[SqlObject]) -> dict[str, str]:
+    """Return the tables of the triggers whose rows are not in this database, with the reasons.
 
     No trigger of ours can stand there; see the view trueup.distant_tables.
     """
     if not session.value("has_distant_tables"):
         return {}
-    names = sorted({item.table for file in pack.files for item in file.objects if item.table})
-    return {
-        found.table_name: found.reason for found in session.rows("distant_tables", DistantTable, names=names)
-    }
+    names = sorted({item.table for item in triggers if item.table})
+    found = session.rows("distant_tables", DistantTable, names=names)
+    return {table.table_name: table.reason for table in found}
 
 
 def left_out(session: Session, pack: Pack) -> list[Change]:
     """Return the triggers and constraints that cannot be in this database, each with the reason."""
-    distant = distant_tables(session, pack)
+    triggers = list(pack.objects)
+    for table in tracking.watched(session, pack.checks):
+        if not table.is_trackable:
+            triggers += tracking.objects(table.table_name)
+    distant = distant_tables(session, triggers)
     return [
         Change("left out", f"trigger {item.identity}", distant[item.table])
-        for file in pack.files
-        for item in file.objects
+        for item in triggers
         if item.table in distant
     ] + [
         Change("left out", f"{state.kind} {state.name}", state.left_out)
@@ -149,15 +151,16 @@ def deploy(
             ]
             for file in quiet:
                 _run(session, file)
-        distant = distant_tables(session, pack)
+        distant = distant_tables(session, pack.objects)
         _record_files(session, quiet, distant)
         changes += _drop_retired(session, pack, states, distant)
         _register(session, pack, declared_keys, distant)
         for file in loud:
             _run(session, file, distant)
         _record_files(session, loud, distant)
-        changes += _generate(session, pack)
+        # first those that call a function which is about to go
         changes += _drop_strays(session)
+        changes += _generate(session, pack)
     return changes
 
 
@@ -214,8 +217,7 @@ def _record(session: Session, item: SqlObject, file: str, checksum: str) -> None
 def _drop_retired(
     session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState], distant: Mapping[str, str]
 ) -> Iterator[Change]:
-    items = [item for file in pack.files for item in file.objects]
-    known = {(item.kind, item.identity) for item in items if item.table not in distant}
+    known = {(item.kind, item.identity) for item in pack.objects if item.table not in distant}
     retired = [state for key, state in states.items() if key not in known and state.file != GENERATED]
     for state in sorted(retired, key=lambda state: ("trigger", "view", "function").index(state.kind)):
         _drop(session, state.kind, state.identity)

@@ -171,7 +171,7 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
         ]
         problems += _constraints(connection, problem=True)
         notes = _constraints(connection, problem=False) + deploy.left_out(connection, loaded)
-        ours = [item for file in loaded.files for item in file.objects]
+        ours = list(loaded.objects)
         ours += [item for items, _ in deploy.generated(connection, loaded) for item in items]
         problems += [
             Change(

@@ -195,6 +195,11 @@ class Pack:
     files: tuple[SqlFile, ...]
 
     @cached_property
+    def objects(self) -> tuple[SqlObject, ...]:
+        """What all the files create."""
+        return tuple(item for file in self.files for item in file.objects)
+
+    @cached_property
     def guards(self) -> tuple[str, ...]:
         """Names of the guards: trigger files that bear the name of a check."""
         names = {check.name for check in self.checks}
