@@ -1,6 +1,7 @@
-"""The same rows on plain tables, partitioned by month, and spread over two shards: a full run of each.
+"""The same rows in plain tables, partitioned by month, and spread over two shards: a full run of each.
 
-Interleaved repetitions on the same machine, so that the ratios hold whatever else runs there:
+The plain database is the one given; its rows are copied into the other layouts, which are
+dropped at the end. By itself, with rows of calls.sql:
 
     python benchmarks/topology.py [--calls N] [--repetitions N]
 """
@@ -10,184 +11,190 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import psycopg
 
 import trueup
 from trueup import migration, packs, server
-from trueup.store import session
+from trueup.model import Run
+from trueup.store import LOCK_TIMEOUT, session
 
 HERE = Path(__file__).parent
-SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB", "work_mem": "32MB"}
-FAULTS = 0.001
-# companies 1 to 10 of calls.sql
-COMPANIES = ("1, 2, 3, 4, 5, null", "6, 7, 8, 9, 10")
+SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
+# what a check may take: one that asks a shard once for each row would take the night
+TIMEOUT = "60s"
+
+
+class Place(Protocol):
+    """An adopted database of many calls, and how often to repeat."""
+
+    @property
+    def calls(self) -> int: ...
+    @property
+    def server(self) -> server.Server: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def repetitions(self) -> int: ...
 
 
 @dataclass(frozen=True)
-class _Variant:
-    """A database, the servers' psql for it, and what was measured on it."""
+class Here:
+    """The place of a run by itself."""
 
-    name: str
+    calls: int
+    server: server.Server
     url: str
+    repetitions: int
 
 
-def measure(calls: int = 200_000, repetitions: int = 3) -> dict[str, Any]:
-    """Return seconds, medians and ratios of a full run on the three layouts of the same rows.
+def measure(place: Place) -> dict[str, Any]:
+    """Return seconds of a full run on each layout, and in the facts the ratios to the plain one.
 
-    Every variant is adopted and evaluated once before it is measured. Raises
-    AssertionError when the three do not find the same violations.
+    Repetitions are interleaved, each run is compared with the plain one beside it, and a
+    check counts only when it ended within the timeout on all layouts. Raises RuntimeError
+    when two layouts find different things.
     """
-    with _variants(calls) as variants:
-        found: dict[str, dict[str, int]] = {}
-        first: dict[str, float] = {}
-        for variant in variants:
-            began = time.monotonic()
-            trueup.adopt(database=variant.url, apply=True)
-            first[variant.name] = round(time.monotonic() - began, 2)
-            found[variant.name] = _violations(variant.url)
-        plain = found["plain"]
-        assert all(one == plain for one in found.values()), found
-        seconds: dict[str, list[float]] = {variant.name: [] for variant in variants}
-        per_check: dict[str, dict[str, list[float]]] = {variant.name: {} for variant in variants}
-        for _ in range(repetitions):
-            for variant in variants:
-                began = time.monotonic()
-                done = trueup.check(database=variant.url)
-                seconds[variant.name].append(time.monotonic() - began)
-                for result in done.results:
-                    per_check[variant.name].setdefault(result.name, []).append(result.duration_ms)
-        version = variants[0]
-        with session(version.url, "benchmark") as connection:
-            release = connection.record("status_facts")["server"]
-    medians = {
-        name: {check: statistics.median(times) for check, times in checks.items()}
-        for name, checks in per_check.items()
-    }
+    seconds: dict[str, list[float]] = {}
+    found: dict[str, dict[str, int]] = {}
+    slow: dict[str, set[str]] = {}
+    times: dict[str, dict[str, list[float]]] = {}
+    with _layouts(place) as (layouts, facts):
+        for repetition in range(place.repetitions + 1):
+            for name, url in layouts.items():
+                done = trueup.check(database=url, timeout=TIMEOUT)
+                if errors := [f"{r.name}: {r.error}" for r in done.results if r.outcome == "error"]:
+                    raise RuntimeError(f"{name}: {errors[0]}")
+                slow.setdefault(name, set()).update(r.name for r in done.results if r.outcome == "timeout")
+                found[name] = _violations(done)
+                if repetition:  # the first one warms up
+                    for result in done.results:
+                        times.setdefault(name, {}).setdefault(result.name, []).append(result.duration_ms)
+    everywhere = set.intersection(*({*found[name]} for name in found))
+    if any({c: found[n][c] for c in everywhere} != {c: found["plain"][c] for c in everywhere} for n in found):
+        raise RuntimeError(f"the layouts do not find the same: {found}")
+    ended = [check for check in times["plain"] if not any(check in checks for checks in slow.values())]
+    for name, checks in times.items():
+        runs = zip(*(checks[check] for check in ended), strict=True)
+        seconds[name] = [round(sum(run) / 1000, 4) for run in runs]
     return {
-        "postgresql": release,
-        "calls": calls,
-        "faults": FAULTS,
-        "repetitions": repetitions,
-        "cores": os.cpu_count(),
-        "violations": sum(plain.values()),
-        "adopt_seconds": first,
-        "check_seconds": {name: round(statistics.median(times), 2) for name, times in seconds.items()},
-        # of each repetition against the plain run beside it
-        "ratio_to_plain": {
-            name: round(statistics.median(a / b for a, b in zip(times, seconds["plain"], strict=True)), 2)
-            for name, times in seconds.items()
-        },
-        "slowest_ratios": {
-            name: dict(
-                sorted(
-                    (
-                        (check, round(ms / max(medians["plain"][check], 0.1), 1))
-                        for check, ms in checks.items()
-                        if medians["plain"][check] > 5 or ms > 50
-                    ),
-                    key=lambda item: -item[1],
-                )[:5]
-            )
-            for name, checks in medians.items()
-            if name != "plain"
+        "seconds": seconds,
+        "facts": {
+            **facts,
+            "violations": sum(found["plain"][check] for check in everywhere),
+            "checks_that_ended": len(ended),
+            "timeout": TIMEOUT,
+            "not_ended": {name: sorted(checks) for name, checks in slow.items() if checks},
+            "ratio_to_plain": {
+                name: round(statistics.median(a / b for a, b in zip(run, seconds["plain"], strict=True)), 2)
+                for name, run in seconds.items()
+            },
+            "dearest": {
+                name: {
+                    check: round(statistics.median(checks[check]))
+                    for check in sorted(ended, key=lambda check: -statistics.median(checks[check]))[:5]
+                }
+                for name, checks in times.items()
+            },
         },
     }
 
 
-def _violations(url: str) -> dict[str, int]:
-    done = trueup.check(database=url)
-    assert done.exit_code("never") == 0, [result.error for result in done.results if result.error]
-    # what is left out of a coordinator is no violation there, and what is said of runs differs
-    return {result.name: result.violations for result in done.results if result.rows_tested is not None}
+def _violations(done: Run) -> dict[str, int]:
+    # of the checks of the pack: what the layer says of itself differs from one database to another
+    results = (result for result in done.results if result.rows_tested is not None)
+    return {result.name: result.violations for result in results if result.outcome == "complete"}
 
 
 @contextlib.contextmanager
-def _variants(calls: int) -> Iterator[list[_Variant]]:
+def _layouts(place: Place) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    """Give the URLs of the three databases, and how long it took to adopt two of them."""
+    names = ("topology_partitioned", "topology_shard_1", "topology_coordinator")
     with contextlib.ExitStack() as stack:
-        first, second = (stack.enter_context(server.temporary(settings=SETTINGS)) for _ in range(2))
-        plain = _database(first, "plain", _fill(calls))
-        partitioned = _database(first, "partitioned", _partition, _fill(calls))
-        for running, name, companies in ((first, "shard_1", COMPANIES[0]), (second, "shard_2", COMPANIES[1])):
-            url = _database(running, name, _fill(calls), _keep(companies))
-            trueup.adopt(database=url, apply=True)
-        coordinator = _database(first, "coordinator", _coordinate(first, second))
-        for running, name in (
-            (first, "plain"),
-            (first, "partitioned"),
-            (first, "shard_1"),
-            (second, "shard_2"),
-            (first, "coordinator"),
-        ):
+        second = stack.enter_context(server.temporary(binaries=place.server.binaries, settings=SETTINGS))
+        for name in names:
+            _psql(place.server, "postgres", "-c", f"create database {name}")
+            stack.callback(_psql, place.server, "postgres", "-c", f"drop database {name} with (force)")
+        _psql(second, "postgres", "-c", "create database topology_shard_2")
+        with psycopg.connect(place.url) as connection:
+            ids = [str(row[0]) for row in connection.execute("select id from public.companies order by id")]
+        halves = ids[: len(ids) // 2], ids[len(ids) // 2 :]
+        partitioned = place.server.url("topology_partitioned")
+        _host(place.server, "topology_partitioned")
+        _psql(place.server, "topology_partitioned", "-f", HERE / "partitioned.sql")
+        _copy(place.url, partitioned)
+        variables: list[str] = []
+        for number, running, half in ((1, place.server, halves[0]), (2, second, halves[1])):
+            name = f"topology_shard_{number}"
+            _host(running, name)
+            _copy(place.url, running.url(name), half, and_none=number == 1)
+            trueup.adopt(database=running.url(name), apply=True)
             _psql(running, name, "-c", "vacuum analyze")
-        # autovacuum leaves partitioned tables out, and vacuum without a name foreign ones
-        for name in ("partitioned", "coordinator"):
-            _psql(first, name, "-c", "analyze calls, appointments, customers, appointment_modifications")
-        yield [
-            _Variant("plain", plain),
-            _Variant("partitioned", partitioned),
-            _Variant("shards", coordinator),
-        ]
-
-
-_Step = Callable[[server.Server, str], None]
-
-
-def _database(running: server.Server, name: str, *steps: _Step) -> str:
-    _psql(running, "postgres", "-c", f"create database {name}")
-    if name != "coordinator":
-        text = migration.host_sql(packs.load())
-        assert text is not None
-        with session(running.url(name), "benchmark") as connection:
-            connection.script(text)
-    for step in steps:
-        step(running, name)
-    return running.url(name)
-
-
-def _partition(running: server.Server, name: str) -> None:
-    _psql(running, name, "-f", HERE / "partitioned.sql")
-
-
-def _fill(calls: int) -> _Step:
-    def fill(running: server.Server, name: str) -> None:
-        _psql(running, name, "-v", f"calls={calls}", "-v", f"faults={FAULTS}", "-f", HERE / "calls.sql")
-
-    return fill
-
-
-def _keep(companies: str) -> _Step:
-    def keep(running: server.Server, name: str) -> None:
-        kept = companies.replace(", null", "")
-        with session(running.url(name), "benchmark") as connection:
-            for table in migration.host_tables(migration.host_sql(packs.load()) or ""):
-                column = "id" if table == "companies" else "company_id"
-                connection.script(f"delete from public.{table} where {column} not in ({kept})")
-
-    return keep
-
-
-def _coordinate(first: server.Server, second: server.Server) -> _Step:
-    def coordinate(running: server.Server, name: str) -> None:
-        variables: list[str | Path] = []
-        for number, shard in ((1, first), (2, second)):
             for key, value in (
-                ("host", shard.socket_directory),
-                ("port", shard.port),
-                ("database", f"shard_{number}"),
-                ("companies", COMPANIES[number - 1]),
+                ("host", running.socket_directory),
+                ("port", running.port),
+                ("database", name),
+                ("companies", ", ".join([*half, *(["null"] if number == 1 else [])])),
             ):
                 variables += ["-v", f"{key}_{number}={value}"]
-        _psql(running, name, *variables, "-f", HERE / "coordinator.sql")
+        _psql(place.server, "topology_coordinator", *variables, "-f", HERE / "coordinator.sql")
+        facts: dict[str, Any] = {"adopt_seconds": {}}
+        layouts = {"plain": place.url}
+        for name, database in (("partitioned", "topology_partitioned"), ("shards", "topology_coordinator")):
+            layouts[name] = place.server.url(database)
+            began = time.monotonic()
+            trueup.adopt(database=layouts[name], apply=True)
+            facts["adopt_seconds"][name] = round(time.monotonic() - began, 2)
+            # neither autovacuum nor a vacuum without a name looks at these
+            tables = ", ".join(f"public.{table}" for table in _tables())
+            _psql(place.server, database, "-c", f"analyze {tables}")
+        yield layouts, facts
 
-    return coordinate
+
+def _tables() -> list[str]:
+    return migration.host_tables(migration.host_sql(packs.load()) or "")
+
+
+def _host(running: server.Server, database: str) -> None:
+    with session(running.url(database), "benchmark") as connection:
+        connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
+        connection.script(migration.host_sql(packs.load()) or "")
+
+
+def _copy(source: str, target: str, companies: list[str] | None = None, *, and_none: bool = False) -> None:
+    """Copy the rows of all host tables, or those of some companies."""
+    with psycopg.connect(source) as reads, psycopg.connect(target) as writes:
+        for table in _tables():
+            columns = ", ".join(
+                row[0]
+                for row in reads.execute(
+                    "select quote_ident(a.attname) from pg_catalog.pg_attribute as a "
+                    "where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' "
+                    "order by a.attnum",
+                    (f"public.{table}",),
+                )
+            )
+            chosen = "true"
+            if companies is not None:
+                tenant = "id" if table == "companies" else "company_id"
+                chosen = f"{tenant} in ({', '.join(companies)})"
+                chosen += f" or {tenant} is null" if and_none else ""
+            out = f"copy (select {columns} from public.{table} where {chosen}) to stdout (format binary)"
+            into = f"copy public.{table} ({columns}) from stdin (format binary)"
+            with (
+                reads.cursor().copy(out.encode()) as rows,
+                writes.cursor().copy(into.encode()) as copied,
+            ):
+                for block in rows:
+                    copied.write(block)
 
 
 def _psql(running: server.Server, database: str, *arguments: str | Path) -> None:
@@ -202,7 +209,19 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200_000)
     parser.add_argument("--repetitions", type=int, default=3)
     options = parser.parse_args()
-    sys.stdout.write(json.dumps(measure(options.calls, options.repetitions), indent=2) + "\n")
+    with server.temporary(settings=SETTINGS) as running:
+        _host(running, "postgres")
+        numbers = ["-v", f"calls={options.calls}", "-v", "faults=0.001"]
+        _psql(running, "postgres", *numbers, "-f", HERE / "calls.sql")
+        trueup.adopt(database=running.url(), apply=True)
+        _psql(running, "postgres", "-c", "vacuum analyze")
+        found = measure(Here(options.calls, running, running.url(), options.repetitions))
+    found["facts"] = {
+        "calls": options.calls,
+        "postgresql": running.binaries.version,
+        **found["facts"],
+    }
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
