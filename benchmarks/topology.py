@@ -177,8 +177,8 @@ def _copy(source: str, target: str, companies: list[str] | None = None, *, and_n
                 row[0]
                 for row in reads.execute(
                     "select quote_ident(a.attname) from pg_catalog.pg_attribute as a "
-                    "where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' "
-                    "order by a.attnum",
+                    "where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped "
+                    "and a.attgenerated = '' order by a.attnum",
                     (f"public.{table}",),
                 )
             )
