@@ -6195,7 +6195,9 @@ CREATE VIEW trueup.object_states AS
             WHEN ((md5(live.definition) <> o.definition_checksum) AND (o.server_version = ((current_setting('server_version_num'::text))::integer / 10000))) THEN 'different'::text
             WHEN ((o.kind = 'trigger'::text) AND (EXISTS ( SELECT 1
                FROM pg_trigger t
-              WHERE ((t.tgrelid IN ( SELECT part.relid
+              WHERE ((t.tgrelid IN ( SELECT to_regclass(split_part(o.identity, ' on '::text, 2)) AS to_regclass
+                    UNION ALL
+                     SELECT part.relid
                        FROM pg_partition_tree(to_regclass(split_part(o.identity, ' on '::text, 2))) part(relid, parentrelid, isleaf, level))) AND (t.tgname = split_part(o.identity, ' on '::text, 1)) AND (t.tgenabled = ANY (ARRAY['D'::"char", 'R'::"char"])))))) THEN 'disabled'::text
             ELSE 'deployed'::text
         END AS state,

@@ -25,6 +25,9 @@ select
                 from pg_catalog.pg_trigger as t
                 where
                     t.tgrelid in (
+                        -- a table that has no partitions has no tree either
+                        select pg_catalog.to_regclass(split_part(o.identity, ' on ', 2))
+                        union all
                         select part.relid
                         from pg_catalog.pg_partition_tree(
                             pg_catalog.to_regclass(split_part(o.identity, ' on ', 2))
