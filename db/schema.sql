@@ -6029,9 +6029,9 @@ CREATE VIEW trueup.constraint_states AS
            FROM (pg_index ind
              JOIN pg_class cls ON ((ind.indexrelid = cls.oid)))
           WHERE ((ct.kind = ANY (ARRAY['unique index'::text, 'index'::text])) AND (cls.relname = ct.name) AND (ind.indrelid = (to_regclass(ct.table_name))::oid))) live ON (true))
-     CROSS JOIN LATERAL ( SELECT (EXISTS ( SELECT 1
+     CROSS JOIN LATERAL ( SELECT COALESCE(( SELECT (c.relkind = 'p'::"char")
                    FROM pg_class c
-                  WHERE ((c.oid = (to_regclass(ct.table_name))::oid) AND (c.relkind = 'p'::"char")))) AS is_partitioned) tbl)
+                  WHERE (c.oid = (to_regclass(ct.table_name))::oid)), false) AS is_partitioned) tbl)
      CROSS JOIN LATERAL ( SELECT ((((current_setting('server_version_num'::text))::integer / 10000) = ct.server_version) AND (COALESCE(ct.definition_checksum, ''::text) <> live.checksum)) AS is_different) same)
      CROSS JOIN LATERAL ( SELECT
                 CASE

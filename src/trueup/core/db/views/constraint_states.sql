@@ -66,11 +66,11 @@ left join lateral (
         and ind.indrelid = pg_catalog.to_regclass(ct.table_name)
 ) as live on true
 cross join lateral (
-    select exists (
-        select 1
-        from pg_catalog.pg_class as c
-        where c.oid = pg_catalog.to_regclass(ct.table_name) and c.relkind = 'p'
-    ) as is_partitioned
+    select
+        coalesce(
+            (select c.relkind = 'p' from pg_catalog.pg_class as c where c.oid = pg_catalog.to_regclass(ct.table_name)),
+            false
+        ) as is_partitioned
 ) as tbl
 cross join lateral (
     select
