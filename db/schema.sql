@@ -1603,7 +1603,7 @@ begin
             and l.status = 'resolved'
             and al.status = 'resolved'
             and (not flooded or s.entity_type = 'check')
-        returning al.entity_type, al.entity_id
+        returning al.id, al.entity_type, al.entity_id
     ),
 
     fresh as (
@@ -1684,8 +1684,13 @@ begin
         insert into trueup.changes (table_name, keys)
         select cp.table_name, array_agg(cp.key_column || '=' || l.entity_id)
         from latest as l
+        left join seen as s on l.entity_type = s.entity_type and l.entity_id = s.entity_id
         inner join trueup.check_populations as cp on cp.check_name = p_check and l.entity_type = cp.entity_type
-        where not l.is_ours
+        where
+            (l.status <> 'resolved' or (s.entity_id is not null and not flooded))
+            and not exists (select 1 from known as k where k.id = l.id)
+            and not exists (select 1 from back as b where b.id = l.id)
+            and not exists (select 1 from gone as g where g.id = l.id)
         group by cp.table_name
     )
 
@@ -2583,6 +2588,23 @@ $$;
 CREATE FUNCTION trueup.phone_matches(p_company_id bigint, p_direction text, p_from_number text, p_to_number text, p_customer_company_id bigint, p_phone_normalized text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE((((trueup.plain_phone(p_from_number) = p_phone_normalized) OR ((p_direction = 'outbound'::text) AND (trueup.plain_phone(p_to_number) = p_phone_normalized))) AND COALESCE((p_customer_company_id = p_company_id), true)), false);
+
+CREATE FUNCTION trueup.planned_cost(p_check text) RETURNS numeric
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET lock_timeout TO '1s'
+    SET max_parallel_workers_per_gather TO '0'
+    AS $$
+declare
+    v_plan jsonb;
+begin
+    execute format('explain (format json) select v.* from trueup.%I as v', p_check) into v_plan;
+    return v_plan #>> '{0,Plan,Total Cost}';
+exception
+    when others then
+        return null;
+end;
+$$;
 
 CREATE TABLE trueup.webhook_events (
     id bigint NOT NULL,
@@ -5762,6 +5784,7 @@ CREATE TABLE trueup.check_results (
     sqlstate text,
     error text,
     missed bigint,
+    planned_cost numeric,
     CONSTRAINT check_results_outcome_known CHECK ((outcome = ANY (ARRAY['complete'::text, 'changed'::text, 'error'::text, 'timeout'::text, 'superseded'::text])))
 );
 
@@ -5784,11 +5807,41 @@ CREATE TABLE trueup.checks (
     registered_at timestamp with time zone DEFAULT now() NOT NULL,
     definition_changed_at timestamp with time zone DEFAULT now() NOT NULL,
     owes_full text DEFAULT 'it is new'::text,
+    planned_cost numeric,
     CONSTRAINT checks_repair_known CHECK ((repair = ANY (ARRAY['automatic'::text, 'evidence'::text, 'review'::text]))),
     CONSTRAINT checks_severity_known CHECK ((severity = ANY (ARRAY['critical'::text, 'warning'::text, 'info'::text])))
 );
 
 COMMENT ON COLUMN trueup.checks.owes_full IS 'why the next pass evaluates the check in full; NULL when changes are enough';
+
+CREATE VIEW trueup.check_cost_high AS
+ SELECT NULL::text AS company_id,
+    'check'::text AS entity_type,
+    ch.id AS entity_id,
+    format('check %s is planned to cost %s, %s; trueup explain %s shows the plan'::text, ch.name, to_char(ch.planned_cost, 'FM999,999,999,999,999,999,990'::text),
+        CASE
+            WHEN (ch.planned_cost > lim.ceiling) THEN ('more than the ceiling of '::text || to_char(lim.ceiling, 'FM999,999,999,999,999,999,990'::text))
+            ELSE format('%s times what it cost when it last finished'::text, round((ch.planned_cost / past.planned_cost)))
+        END, ch.name) AS description,
+    jsonb_build_object('check', ch.name, 'planned_cost', ch.planned_cost, 'ceiling', lim.ceiling, 'last_planned_cost', past.planned_cost, 'last_complete_at', past.finished_at) AS evidence
+   FROM ((trueup.checks ch
+     CROSS JOIN ( SELECT ( SELECT (st.value)::numeric AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'check_cost_ceiling'::text)) AS ceiling,
+            ( SELECT (st.value)::numeric AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'check_cost_growth'::text)) AS growth) lim)
+     LEFT JOIN LATERAL ( SELECT
+                CASE
+                    WHEN (r.planned_cost IS NOT NULL) THEN GREATEST(r.planned_cost, (1)::numeric)
+                    ELSE NULL::numeric
+                END AS planned_cost,
+            r.finished_at
+           FROM trueup.check_results r
+          WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text))
+          ORDER BY r.run_id DESC
+         LIMIT 1) past ON (true))
+  WHERE (ch.is_active AND ((ch.planned_cost > lim.ceiling) OR ((ch.planned_cost > (lim.growth * past.planned_cost)) AND (ch.planned_cost > (lim.ceiling / (10000)::numeric)))));
 
 CREATE VIEW trueup.check_not_run AS
  SELECT NULL::text AS company_id,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 import pytest
-from helpers import sql
+from helpers import eventually, launch, plant, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -311,3 +314,396 @@ def test_a_pass_leaves_what_a_full_run_would(history: History) -> None:
             history.play(connection, steps)
 
         played()
+
+
+def changed(url: str, *options: str) -> dict[str, Any]:
+    """Make a pass as a user does; return what it printed as JSON."""
+    done = run("check", "--changed", "--format", "json", *options, url=url)
+    assert done.returncode in (0, 1, 3), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def alerts(url: str, name: str) -> list[str]:
+    """The entities with an open alert of a check."""
+    rows = sql(
+        url,
+        "select entity_id from trueup.data_consistency_alerts "
+        "where alert_type = %s and status <> 'resolved' order by entity_id",
+        name,
+    )
+    return [row[0] for row in rows]
+
+
+def owed(url: str, name: str) -> str | None:
+    found: str | None = value(url, "select owes_full from trueup.checks where name = %s", name)
+    return found
+
+
+@pytest.fixture
+def caught_up(database: str) -> str:
+    """A database of one company that a pass has looked at."""
+    sql(database, "select factory.company(1); select factory.staff(1); select factory.customer(1)")
+    changed(database)
+    assert value(database, "select count(*) from trueup.changes") == 0
+    return database
+
+
+def test_the_first_pass_evaluates_everything_and_the_second_what_time_can_change(database: str) -> None:
+    first = changed(database)
+    assert {result["outcome"] for result in first["results"]} == {"complete", "unjudged"}
+    again = changed(database)
+    assert {result["outcome"] for result in again["results"]} == {"changed", "unjudged"}
+    assert all(not result["rows_tested"] for result in again["results"])
+    unjudged = {result["name"] for result in again["results"] if result["outcome"] == "unjudged"}
+    assert unjudged == {"check_not_run", "guard_disarmed", "review_overdue", "schema_contract_broken"}
+
+
+def test_a_pass_answers_with_everything_that_is_open(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(1, direction => null)")
+    assert changed(caught_up)["exit_code"] == 0
+    sql(caught_up, "select factory.call(2, appointment_made => true)")
+    found = changed(caught_up)
+    by_name = {result["name"]: result for result in found["results"]}
+    assert by_name["call_direction_missing"]["violations"] == 1
+    assert by_name["call_direction_missing"]["opened"] == 0
+    assert by_name["call_made_without_appointment"]["opened"] == 1
+    assert by_name["call_made_without_appointment"]["examples"][0]["entity_id"] == "2"
+    assert found["exit_code"] == 1
+    # and so does the next, although nothing has changed
+    assert changed(caught_up)["exit_code"] == 1
+    sql(caught_up, "update calls set appointment_made = false, session_outcome = null where id = 2")
+    assert changed(caught_up)["exit_code"] == 0
+
+
+def test_a_writer_that_is_still_open_is_judged_by_the_next_pass(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    with psycopg.connect(caught_up) as writer:
+        writer.execute("select factory.call(1, direction => null)")
+        sql(caught_up, "select factory.call(2, direction => null)")
+        changed(caught_up)
+        assert alerts(caught_up, "call_direction_missing") == ["2"]
+        writer.commit()
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["1", "2"]
+
+
+def test_what_was_rolled_back_leaves_no_note(caught_up: str) -> None:
+    with psycopg.connect(caught_up) as writer:
+        writer.execute("select factory.call(1)")
+        writer.rollback()
+    assert value(caught_up, "select count(*) from trueup.changes") == 0
+
+
+def test_an_update_that_concerns_no_check_leaves_no_note(caught_up: str) -> None:
+    sql(caught_up, "select factory.call(1); select factory.appointment(1, call_id => 1)")
+    changed(caught_up)
+    sql(caught_up, "update customers set name = 'Anna', notes = 'x', updated_at = now()")
+    sql(caught_up, "update appointments set notes = 'x', sync_attempt_count = 2, updated_at = now()")
+    sql(caught_up, "update calls set disconnection_reason = 'hangup', updated_at = now()")
+    assert value(caught_up, "select count(*) from trueup.changes") == 0
+    sql(caught_up, "update customers set phone = '+4930111111'")
+    assert value(caught_up, "select keys from trueup.changes") == ["id=1", None]
+
+
+def test_both_halves_of_a_pair_are_judged_when_one_of_them_changes(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(
+        caught_up,
+        "select factory.appointment(n, staff_id => 1, starts_at => '2025-10-27 10:00+00', "
+        "ends_at => '2025-10-27 10:30+00') from generate_series(1, 2) as n; "
+        "select factory.appointment(3, staff_id => 1, starts_at => '2025-10-28 10:00+00', "
+        "ends_at => '2025-10-28 10:30+00')",
+    )
+    changed(caught_up)
+    assert alerts(caught_up, "appointment_staff_overlap") == ["1", "2"]
+    # the first moves on top of the third: the second is alone now, the third is not
+    sql(
+        caught_up,
+        "update appointments set starts_at = '2025-10-28 10:00+00', ends_at = '2025-10-28 10:30+00' where id = 1",
+    )
+    changed(caught_up)
+    assert alerts(caught_up, "appointment_staff_overlap") == ["1", "3"]
+    sql(caught_up, "delete from appointments where id = 1")
+    changed(caught_up)
+    assert alerts(caught_up, "appointment_staff_overlap") == []
+
+
+def test_time_alone_begins_a_violation(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(
+        caught_up,
+        "select factory.call(1, status => 'ongoing', started_at => now() - interval '1 hour 59 minutes 58 seconds', "
+        "ended_at => null, duration_ms => null)",
+    )
+    changed(caught_up)
+    assert alerts(caught_up, "call_stuck_ongoing") == []
+    time.sleep(2)
+    changed(caught_up)
+    assert alerts(caught_up, "call_stuck_ongoing") == ["1"]
+    seen = value(caught_up, "select occurrences from trueup.data_consistency_alerts")
+    changed(caught_up)
+    # what has not changed is not written again, every five minutes
+    assert value(caught_up, "select occurrences from trueup.data_consistency_alerts") == seen
+
+
+def test_time_alone_ends_a_violation(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(
+        caught_up,
+        "update customers set phone = null, email = null; "
+        "select factory.appointment(1, customer_id => 1, starts_at => now() + interval '2 seconds', "
+        "ends_at => now() + interval '1 hour')",
+    )
+    changed(caught_up)
+    assert alerts(caught_up, "customer_unreachable") == ["1"]
+    eventually(lambda: value(caught_up, "select bool_and(starts_at < now()) from appointments"))
+    changed(caught_up)
+    assert alerts(caught_up, "customer_unreachable") == []
+
+
+def test_an_acceptance_ends_without_a_change(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(1, direction => null)")
+    changed(caught_up)
+    sql(
+        caught_up,
+        "select trueup.accept_alert(al.id, 'somebody', 'known', now() + interval '1 hour') "
+        "from trueup.data_consistency_alerts as al",
+    )
+    changed(caught_up)
+    assert value(caught_up, "select status from trueup.data_consistency_alerts") == "acknowledged"
+    sql(caught_up, "update trueup.data_consistency_alerts set accepted_until = now()")
+    changed(caught_up)
+    assert value(caught_up, "select status from trueup.data_consistency_alerts") == "open"
+
+
+def test_an_alert_that_somebody_wrote_meanwhile_is_judged_again_by_the_next_pass(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(1, direction => null)")
+    changed(caught_up)
+    sql(caught_up, "update calls set direction = 'inbound'")
+    # acknowledged by somebody whom the snapshot of the pass does not see: as if from its future
+    with psycopg.connect(caught_up) as person:
+        person.execute("update trueup.data_consistency_alerts set acknowledged_by = 'somebody'")
+        passing = launch("check", "--changed", url=caught_up)
+        eventually(
+            lambda: value(
+                caught_up,
+                "select exists (select 1 from pg_stat_activity where application_name = 'trueup check --changed' "
+                "and wait_event_type = 'Lock')",
+            )
+        )
+        person.commit()
+    passing.communicate(timeout=60)
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == []
+
+
+def test_a_truncated_table_is_judged_in_full(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(
+        caught_up,
+        "select factory.appointment(1); insert into appointment_modifications "
+        "(company_id, appointment_id, kind, new_starts_at) values (1, 1, 'reschedule', '2025-01-01 10:00+00')",
+    )
+    changed(caught_up)
+    assert alerts(caught_up, "appointment_modification_mismatch") == ["1"]
+    sql(caught_up, "truncate appointment_modifications")
+    found = changed(caught_up)
+    outcomes = {result["name"]: result["outcome"] for result in found["results"]}
+    assert outcomes["appointment_modification_mismatch"] == "complete"
+    assert outcomes["appointment_times_invalid"] == "changed"
+    assert alerts(caught_up, "appointment_modification_mismatch") == []
+
+
+def test_a_change_of_the_stop_list_is_a_change_for_every_call(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(1, customer_name => 'Herr Doktor')")
+    changed(caught_up)
+    sql(caught_up, "insert into trueup.unusable_names (phrase) values ('herr doktor')")
+    changed(caught_up)
+    assert alerts(caught_up, "call_transcript_name") == ["1"]
+
+
+def test_more_changes_than_are_followed_are_judged_in_full(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "update trueup.settings set value = '10' where name = 'changes_limit'")
+    changed(caught_up)
+    sql(caught_up, "select factory.call(n, direction => null) from generate_series(1, 20) as n")
+    found = changed(caught_up)
+    by_name = {result["name"]: result for result in found["results"]}
+    assert by_name["call_direction_missing"]["outcome"] == "complete"
+    assert by_name["call_direction_missing"]["opened"] == 20
+    assert owed(caught_up, "call_direction_missing") is None
+
+
+def test_a_statement_of_very_many_rows_is_noted_as_a_whole(caught_up: str) -> None:
+    sql(
+        caught_up,
+        "insert into services (company_id, name, duration_minutes) select 1, 's', 30 from generate_series(1, 100001)",
+    )
+    assert value(caught_up, "select keys from trueup.changes") is None
+
+
+def test_a_flood_is_one_alert(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(n, direction => null) from generate_series(1, 20) as n")
+    found = changed(caught_up, "--max-alerts", "5")
+    by_name = {result["name"]: result for result in found["results"]}
+    assert by_name["call_direction_missing"]["flooded"]
+    assert alerts(caught_up, "call_direction_missing") == [
+        str(value(caught_up, "select id from trueup.checks where name = 'call_direction_missing'"))
+    ]
+    # it is not over while they are not listed
+    assert "more new violations" in str(owed(caught_up, "call_direction_missing"))
+    changed(caught_up)
+    assert len(alerts(caught_up, "call_direction_missing")) == 20
+    assert owed(caught_up, "call_direction_missing") is None
+
+
+def test_triggers_that_are_switched_off_cost_a_full_evaluation_and_no_violation(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "alter table calls disable trigger trueup_changes_update")
+    sql(caught_up, "select factory.call(1)")
+    sql(caught_up, "update calls set direction = null")
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+    assert owed(caught_up, "call_direction_missing") == "changes of public.calls are not noted"
+    assert owed(caught_up, "appointment_times_invalid") is None
+    verified = run("verify", url=caught_up)
+    assert verified.returncode == 1
+    assert "trueup_changes_update on public.calls is disabled" in verified.stdout
+    sql(caught_up, "alter table calls enable trigger trueup_changes_update")
+    changed(caught_up)
+    assert owed(caught_up, "call_direction_missing") is None
+
+
+def test_a_trigger_of_the_application_may_write_what_its_statement_does_not_name(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(
+        caught_up,
+        "create function public.forget() returns trigger language plpgsql as "
+        "'begin new.email := null; new.phone := null; return new; end'; "
+        "create trigger forget before update on customers for each row execute function public.forget()",
+    )
+    changed(caught_up)
+    # the list of columns of the trigger for updates no longer holds
+    assert owed(caught_up, "customer_unreachable") == "changes of public.customers are not noted"
+    assert run("migrate", url=caught_up).returncode == 0
+    changed(caught_up)
+    assert owed(caught_up, "customer_unreachable") is None
+    sql(
+        caught_up,
+        "select factory.appointment(1, customer_id => 1, starts_at => now() + interval '1 day', "
+        "ends_at => now() + interval '2 days')",
+    )
+    changed(caught_up)
+    sql(caught_up, "update customers set notes = 'forgotten'")
+    changed(caught_up)
+    assert alerts(caught_up, "customer_unreachable") == ["1"]
+    sql(caught_up, "update customers set notes = 'again'")
+    assert value(caught_up, "select count(*) from trueup.changes") == 0
+
+
+def test_a_full_run_counts_what_the_passes_had_missed(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    plant(caught_up, "select factory.call(1, direction => null)")
+    assert changed(caught_up)["opened"] == 0
+    done = run("check", url=caught_up)
+    assert "1 alerts that passes over the changes had missed" in done.stdout
+    assert value(caught_up, "select missed from trueup.check_results where missed > 0") == 1
+    # a change that is still to be judged is not missed
+    sql(caught_up, "select factory.call(2, direction => null)")
+    assert "missed" not in run("check", url=caught_up).stdout
+    assert value(caught_up, "select count(*) from trueup.changes") == 0
+
+
+def test_a_check_that_fails_is_owed_and_the_others_are_judged(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    before = value(caught_up, "select pg_get_viewdef('trueup.call_id_malformed'::regclass)")
+    sql(
+        caught_up,
+        "create or replace view trueup.call_id_malformed as select c.company_id, 'call' as entity_type, "
+        "c.id as entity_id, (1 / (c.id - c.id))::text as description, '{}'::jsonb as evidence from calls as c",
+    )
+    sql(caught_up, "select factory.call(1, direction => null, retell_call_id => 'temp_1')")
+    found = changed(caught_up)
+    assert found["exit_code"] == 3
+    assert found["failed"] == ["call_id_malformed"]
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+    assert owed(caught_up, "call_id_malformed") == "its last evaluation failed"
+    sql(caught_up, f"create or replace view trueup.call_id_malformed as {before}")
+    changed(caught_up)
+    assert alerts(caught_up, "call_id_malformed") == ["1"]
+
+
+def test_a_run_that_began_earlier_does_not_have_the_last_word(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    with psycopg.connect(caught_up, autocommit=True) as other:
+        other.execute(
+            "insert into trueup.check_runs (kind, version, backend_started_at) "
+            "select 'full', '0', a.backend_start from pg_stat_activity as a where a.pid = pg_backend_pid()"
+        )
+        sql(caught_up, "select factory.call(1, direction => null)")
+        changed(caught_up)
+        assert alerts(caught_up, "call_direction_missing") == ["1"]
+        assert value(caught_up, "select count(*) from trueup.changes") == 1
+    changed(caught_up)
+    assert value(caught_up, "select count(*) from trueup.changes") == 0
+
+
+def test_one_pass_at_a_time(caught_up: str) -> None:
+    with psycopg.connect(caught_up, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(%s)", [changes.PASS_LOCK])
+        with pytest.raises(trueup.errors.DatabaseError, match=r"another pass .* is running \(pid \d+"):
+            trueup.check_changed(database=caught_up, wait=0.3)
+    changed(caught_up)
+
+
+def test_a_pass_that_is_killed_loses_nothing(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(1, direction => null)")
+    with psycopg.connect(caught_up) as person:
+        # it hangs where it files
+        person.execute("lock table trueup.data_consistency_alerts in share mode")
+        passing = launch("check", "--changed", url=caught_up)
+        eventually(
+            lambda: value(
+                caught_up,
+                "select exists (select 1 from pg_stat_activity where application_name = 'trueup check --changed' "
+                "and wait_event_type = 'Lock')",
+            )
+        )
+        passing.kill()
+        passing.communicate(timeout=60)
+    eventually(
+        lambda: (
+            not value(
+                caught_up,
+                "select exists (select 1 from pg_stat_activity where application_name = 'trueup check --changed')",
+            )
+        )
+    )
+    assert alerts(caught_up, "call_direction_missing") == []
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+
+
+def test_names_and_changes_do_not_go_together(database: str) -> None:
+    done = run("check", "call_direction_missing", "--changed", url=database)
+    assert done.returncode == 2
+    assert "--changed judges all checks" in done.stderr
+
+
+def test_the_tables_that_checks_rest_on_are_named_or_change_seldom(database: str) -> None:
+    """Whatever a view reads and its header does not name costs a full evaluation at every change."""
+    named = {(check.name, source.table) for check in packs.load().checks for source in check.sources}
+    unnamed = set(sql(database, "select check_name, table_name from trueup.check_tables")) - named
+    seldom = {"trueup.settings", "trueup.vocabularies", "trueup.unusable_names"}
+    assert {pair for pair in unnamed if pair[1] not in seldom} == {
+        ("tenant_mismatch", "public.companies"),
+        ("call_unknown_number", "public.phone_numbers"),
+    }

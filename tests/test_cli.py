@@ -27,6 +27,7 @@ def test_every_command_that_lists_prints_json(database: str) -> None:
         ["repair"],
         ["repair", "--list"],
         ["enforce", "--dry-run"],
+        ["explain", "call_duplicate"],
         ["catalog"],
         ["status"],
         ["verify"],

@@ -18,18 +18,18 @@ LAYERS = (
     {"migration"},
     {"evaluation"},
     {"changes"},
-    {"alerts", "contracts", "guards", "inspection", "retention", "review", "scaffold"},
+    {"alerts", "contracts", "explaining", "guards", "inspection", "retention", "review", "scaffold"},
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},
     {"cli_options"},
-    {"cli_review"},
+    {"cli_explain", "cli_review"},
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
     "psycopg": {"store"},
     "alembic": {"migration"},
     "sqlalchemy": {"migration"},
-    "click": {"cli", "cli_options", "cli_review"},
+    "click": {"cli", "cli_explain", "cli_options", "cli_review"},
 }
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trueup.demonstration import demo
     from trueup.enforcement import enforce
     from trueup.evaluation import check
+    from trueup.explaining import explain
     from trueup.inspection import catalog, status, verify
     from trueup.migration import migrate, rollback
     from trueup.repairing import journal, repair, undo
@@ -32,6 +33,7 @@ _FUNCTIONS = {
     "check_changed": "changes",
     "demo": "demonstration",
     "enforce": "enforcement",
+    "explain": "explaining",
     "init": "scaffold",
     "journal": "repairing",
     "migrate": "migration",
@@ -53,6 +55,7 @@ __all__ = [
     "demo",
     "enforce",
     "errors",
+    "explain",
     "init",
     "journal",
     "migrate",

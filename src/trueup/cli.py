@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trueup import __version__
+from trueup.cli_explain import explain
 from trueup.cli_options import (
+    check_names,
     database_option,
     format_option,
     pack_option,
@@ -62,8 +64,8 @@ def cli(debug: bool) -> None:
     """
 
 
-for group in (review, alerts, guard, contract):
-    cli.add_command(group)
+for command in (explain, review, alerts, guard, contract):
+    cli.add_command(command)
 
 
 @cli.command(
@@ -140,7 +142,7 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     epilog="\b\nExamples:\n  trueup check\n  trueup check call_backlink_missing --format json\n"
     "  trueup check --fail-on warning --format junit > trueup.xml\n" + EXIT_CODES
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=lambda *a: _names(*a))
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=check_names)
 @database_option
 @pack_option
 @click.option(
@@ -226,7 +228,7 @@ def check(
     epilog="\b\nExamples:\n  trueup repair\n  trueup repair call_direction_missing --apply\n"
     "  trueup repair --list\n  trueup repair --undo 17\n" + EXIT_CODES
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=lambda *a: _names(*a))
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=check_names)
 @database_option
 @pack_option
 @click.option("--apply", is_flag=True, help="Do it. Without it, every repair is tried and rolled back.")
@@ -606,17 +608,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             text = f"a fault of trueup's own, {type(error).__name__}: {error}; --debug shows where"
         click.echo(f"trueup: {text}", err=True)
         sys.exit(3)
-
-
-def _names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    from trueup import packs
-
-    try:
-        return [
-            c.name for c in packs.load(context.params.get("pack")).checks if c.name.startswith(incomplete)
-        ]
-    except TrueupError:
-        return []
 
 
 def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnings: Sequence[str]) -> None:

@@ -54,6 +54,19 @@ def format_option(*more: str) -> Callable[[F], F]:
     return decorate
 
 
+def check_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a check."""
+    from trueup import packs
+    from trueup.errors import TrueupError
+
+    try:
+        return [
+            c.name for c in packs.load(context.params.get("pack")).checks if c.name.startswith(incomplete)
+        ]
+    except TrueupError:
+        return []
+
+
 def print_json(value: Any) -> None:
     """Print any result as JSON."""
     from trueup.rendering import as_json

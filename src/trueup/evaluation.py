@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from trueup import __version__, packs
@@ -61,6 +62,12 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class _Planned:
+    name: str
+    planned_cost: Decimal | None
+
+
+@dataclass(frozen=True)
 class _EntityTable:
     entity_type: str
     table_name: str
@@ -93,7 +100,9 @@ def check(
     with session(database, "check") as connection:
         require(connection, loaded)
         with recorded(connection, kind, len(selected)) as run_id:
+            costs = planned(connection, selected)
             snapshot, results = evaluate(connection, selected, timeout=timeout, progress=progress)
+            results = [replace(result, planned_cost=costs.get(result.name)) for result in results]
             return file(
                 connection,
                 run_id,
@@ -134,6 +143,15 @@ def recorded(connection: Session, kind: str, checks: int) -> Iterator[int]:
         with suppress(ServerSaid):
             connection.run("fail_run", run_id=run_id, error=str(error) or type(error).__name__)
         raise
+
+
+def planned(connection: Session, checks: list[Check]) -> dict[str, Decimal | None]:
+    """Return what the planner expects each view to cost, and keep it where check_cost_high looks.
+
+    Before the snapshot is taken, so that the run which would suffer is the one that reports it.
+    """
+    names = [item.name for item in checks]
+    return {item.name: item.planned_cost for item in connection.rows("plan_checks", _Planned, names=names)}
 
 
 def evaluate(
@@ -365,6 +383,7 @@ def record_result(connection: Session, run_id: int, snapshot: Snapshot, result: 
                 "missed",
                 "sqlstate",
                 "error",
+                "planned_cost",
             )
         },
     )

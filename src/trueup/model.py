@@ -91,7 +91,7 @@ class Result:
     it). `missed` of what was opened, reopened or resolved no recorded change explains;
     None where nobody can tell. `accepted` of the `violations` are known and accepted by a
     person. rows_tested is the population; None for a check on the layer itself.
-    Durations are milliseconds.
+    Durations are milliseconds; planned_cost is the planner's, None when nothing was planned.
     """
 
     name: str
@@ -109,6 +109,7 @@ class Result:
     missed: int | None = None
     sqlstate: str | None = None
     error: str | None = None
+    planned_cost: Decimal | None = None
     examples: tuple[Violation, ...] = ()
 
     @property

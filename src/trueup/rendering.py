@@ -154,6 +154,16 @@ def run_as_prometheus(run: Run) -> str:
         "check_duration_seconds", "gauge", "Time the evaluation of a check took.", each("duration_ms", 0.001)
     )
     metric(
+        "check_planned_cost",
+        "gauge",
+        "What the planner expected the evaluation of a check to cost, in its own units.",
+        [
+            ({"check": result.name, "severity": result.severity}, float(result.planned_cost))
+            for result in run.results
+            if result.planned_cost is not None
+        ],
+    )
+    metric(
         "check_up",
         "gauge",
         "1 when the last evaluation of a check was complete.",

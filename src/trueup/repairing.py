@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trueup import packs
@@ -23,6 +23,7 @@ from trueup.evaluation import (
     Progress,
     evaluate,
     file,
+    planned,
     recorded,
     require,
     silent,
@@ -86,7 +87,9 @@ def repair(
         )
         # every check is evaluated: the budget is a share of all entities, and the run files all alerts
         with recorded(connection, "repair", len(loaded.checks)) as run_id:
+            costs = planned(connection, list(loaded.checks))
             snapshot, results = evaluate(connection, list(loaded.checks), timeout=timeout, progress=progress)
+            results = [replace(result, planned_cost=costs.get(result.name)) for result in results]
             _keep_budget(connection, run_id, chosen, loaded.repairs, max_changes, apply)
             run = file(
                 connection,

@@ -203,7 +203,7 @@ begin
             and l.status = 'resolved'
             and al.status = 'resolved'
             and (not flooded or s.entity_type = 'check')
-        returning al.entity_type, al.entity_id
+        returning al.id, al.entity_type, al.entity_id
     ),
 
     fresh as (
@@ -284,8 +284,13 @@ begin
         insert into trueup.changes (table_name, keys)
         select cp.table_name, array_agg(cp.key_column || '=' || l.entity_id)
         from latest as l
+        left join seen as s on l.entity_type = s.entity_type and l.entity_id = s.entity_id
         inner join trueup.check_populations as cp on cp.check_name = p_check and l.entity_type = cp.entity_type
-        where not l.is_ours
+        where
+            (l.status <> 'resolved' or (s.entity_id is not null and not flooded))
+            and not exists (select 1 from known as k where k.id = l.id)
+            and not exists (select 1 from back as b where b.id = l.id)
+            and not exists (select 1 from gone as g where g.id = l.id)
         group by cp.table_name
     )
 
