@@ -148,11 +148,24 @@ declare
     v_new text[];
     v_touched jsonb;
     v_is_proven boolean := false;
+    v_distant text;
 begin
     select ch.* into strict v_check from trueup.checks as ch where ch.name = p_check;
     select cp.* into v_key
     from trueup.check_populations as cp
     where cp.check_name = p_check and cp.entity_type = p_entity_type;
+    if p_correct then
+        select d.reason into v_distant
+        from trueup.distant_tables as d
+        where d.table_id = to_regclass(v_key.table_name);
+        if v_distant is not null then
+            raise exception '% % cannot be repaired here', p_entity_type, p_entity_id
+                using
+                    errcode = 'TU003',
+                    detail = v_distant || '.',
+                    hint = 'Repair it in the database that holds the row.';
+        end if;
+    end if;
 
     begin
         if p_correct and v_key.table_name is not null then
@@ -970,6 +983,73 @@ begin
 end;
 $_$;
 
+CREATE FUNCTION trueup.constraint_obstacle(p_kind text, p_table text, p_definition text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_referenced text := substring(p_definition from '\mreferences\s+([^\s(]+)');
+    v_keyed regclass := to_regclass(p_table); -- the table whose columns must be unique
+    v_list text := p_definition;
+    v_shorter text;
+    v_columns text[];
+    v_reason text;
+    v_key text;
+begin
+    select d.reason into v_reason
+    from trueup.distant_tables as d
+    where d.table_id in (to_regclass(p_table), to_regclass(v_referenced))
+    order by d.table_id <> to_regclass(p_table)
+    limit 1;
+    if v_reason is not null or p_kind not in ('unique index', 'exclude', 'foreign key') then
+        return v_reason;
+    end if;
+
+    if p_kind = 'foreign key' then
+        v_keyed := to_regclass(v_referenced);
+        v_list := split_part(p_definition, v_referenced, 2);
+    end if;
+    if not exists (
+        select 1 from pg_catalog.pg_class as c where c.oid = v_keyed and c.relkind = 'p'
+    ) then
+        return null;
+    end if;
+    if p_kind = 'exclude' and current_setting('server_version_num')::integer < 170000 then
+        return format('%s is partitioned: an exclusion constraint there needs PostgreSQL 17', v_keyed);
+    end if;
+
+    -- the first parentheses, without what stands in parentheses inside them
+    v_list := substr(v_list, strpos(v_list, '(') + 1);
+    loop
+        v_shorter := regexp_replace(v_list, '\([^()]*\)', '', 'g');
+        exit when v_shorter = v_list;
+        v_list := v_shorter;
+    end loop;
+    select array_agg(split_part(btrim(e.element), ' ', 1)) into v_columns
+    from regexp_split_to_table(split_part(v_list, ')', 1), ',') as e (element)
+    where p_kind <> 'exclude' or e.element ~ '\mwith\s+=\s*$';
+
+    select pg_catalog.pg_get_partkeydef(pt.partrelid) into v_key
+    from pg_catalog.pg_partition_tree(v_keyed) as part
+    inner join pg_catalog.pg_partitioned_table as pt on part.relid = pt.partrelid
+    cross join lateral unnest(pt.partattrs::smallint[]) as k (attnum)
+    left join pg_catalog.pg_attribute as att on pt.partrelid = att.attrelid and att.attnum = k.attnum and k.attnum > 0
+    where coalesce(quote_ident(att.attname) <> all(v_columns), true)
+    limit 1;
+    if v_key is null then
+        return null;
+    end if;
+    return format(
+        case p_kind
+            when 'foreign key' then '%s is partitioned by %s: what it refers to cannot be a unique key there'
+            else '%s is partitioned by %s: what is unique there must hold these columns'
+        end,
+        v_keyed,
+        v_key
+    );
+end;
+$_$;
+
 CREATE FUNCTION trueup.contract_error(p_statement text, p_search_path text) RETURNS TABLE(sqlstate text, message text)
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1640,7 +1720,7 @@ CREATE FUNCTION trueup.guard_call_backlink_broken() RETURNS trigger
 declare
     v_call_id bigint;
 begin
-    if tg_table_name = 'calls' then
+    if tg_argv[0] = 'calls' then -- tg_table_name may be that of a partition
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
         return null; -- nothing was taken from the call
@@ -1678,7 +1758,7 @@ CREATE FUNCTION trueup.guard_call_booked_without_appointment() RETURNS trigger
 declare
     v_call_id bigint;
 begin
-    if tg_table_name = 'calls' then
+    if tg_argv[0] = 'calls' then -- tg_table_name may be that of a partition
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
         return null; -- nothing was taken from the call
@@ -1716,7 +1796,7 @@ CREATE FUNCTION trueup.guard_call_made_without_appointment() RETURNS trigger
 declare
     v_call_id bigint;
 begin
-    if tg_table_name = 'calls' then
+    if tg_argv[0] = 'calls' then -- tg_table_name may be that of a partition
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
         return null; -- nothing was taken from the call
@@ -1754,7 +1834,7 @@ CREATE FUNCTION trueup.guard_call_outcome_without_appointment() RETURNS trigger
 declare
     v_call_id bigint;
 begin
-    if tg_table_name = 'calls' then
+    if tg_argv[0] = 'calls' then -- tg_table_name may be that of a partition
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
         return null; -- nothing was taken from the call
@@ -1995,7 +2075,12 @@ begin
             (repair_id, table_name, key_column, key_value, operation, before, after)
         select
             r.id,
-            format('%I.%I', tg_table_schema, tg_table_name),
+            (
+                select format('%I.%I', n.nspname, c.relname)
+                from pg_catalog.pg_class as c
+                inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+                where c.oid = coalesce(pg_partition_root(tg_relid), tg_relid)
+            ),
             tg_argv[0],
             coalesce(v_after, v_before) ->> tg_argv[0],
             lower(tg_op),
@@ -2129,7 +2214,7 @@ begin
 
     if p_away then
         execute format('alter table %s drop constraint %I', v_constraint.table_name, p_name);
-    else
+    elsif not (select cs.must_be_built from trueup.constraint_states as cs where cs.name = p_name) then
         execute format(
             'alter table %s add constraint %I %s %s not valid',
             v_constraint.table_name, p_name, v_constraint.kind, v_constraint.definition
@@ -2487,8 +2572,9 @@ begin
         return (
             select string_agg(pg_catalog.pg_get_functiondef(p.oid), E'\n' order by p.oid::regprocedure::text)
             from pg_catalog.pg_proc as p
-            inner join pg_catalog.pg_namespace as n on p.pronamespace = n.oid
-            where n.nspname || '.' || p.proname = p_identity
+            where
+                p.proname = split_part(p_identity, '.', 2)
+                and p.pronamespace = pg_catalog.to_regnamespace(split_part(p_identity, '.', 1))
         );
     else
         return (
@@ -6245,13 +6331,17 @@ CREATE VIEW trueup.constraint_states AS
     ct.was_there,
     live.checksum AS live_checksum,
         CASE
+            WHEN ((live.checksum IS NULL) AND (obstacle.reason IS NOT NULL)) THEN 'left out'::text
             WHEN (live.checksum IS NULL) THEN 'missing'::text
-            WHEN ((((current_setting('server_version_num'::text))::integer / 10000) = ct.server_version) AND (COALESCE(ct.definition_checksum, ''::text) <> live.checksum)) THEN 'different'::text
+            WHEN same.is_different THEN 'different'::text
             WHEN live.is_valid THEN 'valid'::text
             WHEN (ct.kind = ANY (ARRAY['unique index'::text, 'index'::text])) THEN 'invalid'::text
             ELSE 'not valid'::text
-        END AS state
-   FROM (trueup.constraints ct
+        END AS state,
+    obstacle.reason AS left_out,
+    tbl.is_partitioned,
+    ((ct.kind = 'exclude'::text) OR ((ct.kind = 'foreign key'::text) AND tbl.is_partitioned AND ((current_setting('server_version_num'::text))::integer < 180000))) AS must_be_built
+   FROM ((((trueup.constraints ct
      LEFT JOIN LATERAL ( SELECT con.convalidated AS is_valid,
             md5(trueup.constraint_definition(con.oid)) AS checksum
            FROM pg_constraint con
@@ -6261,7 +6351,16 @@ CREATE VIEW trueup.constraint_states AS
             md5(trueup.index_definition(ind.indexrelid)) AS md5
            FROM (pg_index ind
              JOIN pg_class cls ON ((ind.indexrelid = cls.oid)))
-          WHERE ((ct.kind = ANY (ARRAY['unique index'::text, 'index'::text])) AND (cls.relname = ct.name) AND (ind.indrelid = (to_regclass(ct.table_name))::oid))) live ON (true));
+          WHERE ((ct.kind = ANY (ARRAY['unique index'::text, 'index'::text])) AND (cls.relname = ct.name) AND (ind.indrelid = (to_regclass(ct.table_name))::oid))) live ON (true))
+     CROSS JOIN LATERAL ( SELECT COALESCE(( SELECT (c.relkind = 'p'::"char")
+                   FROM pg_class c
+                  WHERE (c.oid = (to_regclass(ct.table_name))::oid)), false) AS is_partitioned) tbl)
+     CROSS JOIN LATERAL ( SELECT ((((current_setting('server_version_num'::text))::integer / 10000) = ct.server_version) AND (COALESCE(ct.definition_checksum, ''::text) <> live.checksum)) AS is_different) same)
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN ((live.checksum IS NULL) OR same.is_different) THEN trueup.constraint_obstacle(ct.kind, ct.table_name, ct.definition)
+                    ELSE NULL::text
+                END AS reason) obstacle);
 
 ALTER TABLE trueup.constraints ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.constraints_id_seq
@@ -6399,6 +6498,22 @@ ALTER TABLE trueup.data_consistency_alerts ALTER COLUMN id ADD GENERATED ALWAYS 
     CACHE 1
 );
 
+CREATE VIEW trueup.distant_tables AS
+ SELECT (c.oid)::regclass AS table_id,
+    format('%I.%I'::text, n.nspname, c.relname) AS table_name,
+    format(
+        CASE
+            WHEN (c.relkind = 'f'::"char") THEN '%I.%I is a foreign table: its rows are in another database'::text
+            WHEN (c.relkind = 'p'::"char") THEN '%I.%I has a foreign table as partition: its rows are in another database'::text
+            ELSE '%I.%I is a view: its rows are elsewhere'::text
+        END, n.nspname, c.relname) AS reason
+   FROM (pg_class c
+     JOIN pg_namespace n ON ((c.relnamespace = n.oid)))
+  WHERE ((n.nspname <> ALL (ARRAY['trueup'::name, 'pg_catalog'::name, 'information_schema'::name])) AND ((c.relkind = ANY (ARRAY['f'::"char", 'v'::"char", 'm'::"char"])) OR ((c.relkind = 'p'::"char") AND (EXISTS ( SELECT 1
+           FROM (pg_partition_tree((c.oid)::regclass) part(relid, parentrelid, isleaf, level)
+             JOIN pg_class pc ON (((part.relid)::oid = pc.oid)))
+          WHERE (pc.relkind = 'f'::"char"))))));
+
 CREATE TABLE trueup.objects (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -6422,7 +6537,10 @@ CREATE VIEW trueup.object_states AS
             WHEN ((md5(live.definition) <> o.definition_checksum) AND (o.server_version = ((current_setting('server_version_num'::text))::integer / 10000))) THEN 'different'::text
             WHEN ((o.kind = 'trigger'::text) AND (EXISTS ( SELECT 1
                FROM pg_trigger t
-              WHERE ((t.tgrelid = (to_regclass(split_part(o.identity, ' on '::text, 2)))::oid) AND (t.tgname = split_part(o.identity, ' on '::text, 1)) AND (t.tgenabled = ANY (ARRAY['D'::"char", 'R'::"char"])))))) THEN 'disabled'::text
+              WHERE ((t.tgrelid IN ( SELECT to_regclass(split_part(o.identity, ' on '::text, 2)) AS to_regclass
+                    UNION ALL
+                     SELECT part.relid
+                       FROM pg_partition_tree(to_regclass(split_part(o.identity, ' on '::text, 2))) part(relid, parentrelid, isleaf, level))) AND (t.tgname = split_part(o.identity, ' on '::text, 1)) AND (t.tgenabled = ANY (ARRAY['D'::"char", 'R'::"char"])))))) THEN 'disabled'::text
             ELSE 'deployed'::text
         END AS state,
     (o.server_version = ((current_setting('server_version_num'::text))::integer / 10000)) AS is_current_release
@@ -6457,8 +6575,8 @@ UNION ALL
      JOIN trueup.constraints ct ON ((cs.name = ct.name)))
      LEFT JOIN LATERAL ( SELECT true AS is_awaited
            FROM trueup.constraint_states first
-          WHERE ((first.name = cs.waits_for) AND (first.state <> 'valid'::text))) aw ON (true))
-     CROSS JOIN LATERAL ( SELECT ((cs.state = 'not valid'::text) OR ((cs.state = 'missing'::text) AND (cs.kind = ANY (ARRAY['exclude'::text, 'unique index'::text])) AND (cs.check_name IS NOT NULL)) OR ((cs.state = 'missing'::text) AND COALESCE(aw.is_awaited, false))) AS may_wait) wait)
+          WHERE ((first.name = cs.waits_for) AND (first.state <> ALL (ARRAY['valid'::text, 'left out'::text])))) aw ON (true))
+     CROSS JOIN LATERAL ( SELECT ((cs.state = 'not valid'::text) OR ((cs.state = 'missing'::text) AND ((cs.kind = 'unique index'::text) OR cs.must_be_built) AND (cs.check_name IS NOT NULL)) OR ((cs.state = 'missing'::text) AND COALESCE(aw.is_awaited, false))) AS may_wait) wait)
      CROSS JOIN LATERAL ( SELECT (wait.may_wait AND COALESCE(( SELECT (r.violations = 0)
                    FROM trueup.check_results r
                   WHERE ((r.check_name = cs.check_name) AND (r.outcome = 'complete'::text))
@@ -6474,7 +6592,7 @@ UNION ALL
                  LIMIT 1)) < (now() - ( SELECT (st.value)::interval AS value
                    FROM trueup.settings st
                   WHERE (st.name = 'constraint_grace'::text)))) AND (NOT COALESCE(aw.is_awaited, false))) AS is_ripe) ripe)
-  WHERE ((cs.state <> 'valid'::text) AND ((NOT wait.may_wait) OR ripe.is_ripe))
+  WHERE ((cs.state <> ALL (ARRAY['valid'::text, 'left out'::text])) AND ((NOT wait.may_wait) OR ripe.is_ripe))
 UNION ALL
  SELECT NULL::text AS company_id,
     'layer_table'::text AS entity_type,
@@ -7166,19 +7284,19 @@ CREATE TRIGGER appointments_sync_calls_update AFTER UPDATE ON public.appointment
 
 CREATE CONSTRAINT TRIGGER call_backlink_broken AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_backlink_broken();
 
-CREATE CONSTRAINT TRIGGER call_backlink_broken AFTER INSERT OR UPDATE OF appointment_id, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.appointment_id IS NOT NULL) AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_backlink_broken();
+CREATE CONSTRAINT TRIGGER call_backlink_broken AFTER INSERT OR UPDATE OF appointment_id, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.appointment_id IS NOT NULL) AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_backlink_broken('calls');
 
 CREATE CONSTRAINT TRIGGER call_booked_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_booked_without_appointment();
 
-CREATE CONSTRAINT TRIGGER call_booked_without_appointment AFTER INSERT OR UPDATE OF booking_confirmed, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.booking_confirmed) EXECUTE FUNCTION trueup.guard_call_booked_without_appointment();
+CREATE CONSTRAINT TRIGGER call_booked_without_appointment AFTER INSERT OR UPDATE OF booking_confirmed, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.booking_confirmed) EXECUTE FUNCTION trueup.guard_call_booked_without_appointment('calls');
 
 CREATE CONSTRAINT TRIGGER call_made_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_made_without_appointment();
 
-CREATE CONSTRAINT TRIGGER call_made_without_appointment AFTER INSERT OR UPDATE OF appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.appointment_made AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_made_without_appointment();
+CREATE CONSTRAINT TRIGGER call_made_without_appointment AFTER INSERT OR UPDATE OF appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.appointment_made AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_made_without_appointment('calls');
 
 CREATE CONSTRAINT TRIGGER call_outcome_without_appointment AFTER DELETE OR UPDATE OF call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.call_id IS NOT NULL) AND (old.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_call_outcome_without_appointment();
 
-CREATE CONSTRAINT TRIGGER call_outcome_without_appointment AFTER INSERT OR UPDATE OF session_outcome, appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.session_outcome = 'appointment_booked'::text) AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_outcome_without_appointment();
+CREATE CONSTRAINT TRIGGER call_outcome_without_appointment AFTER INSERT OR UPDATE OF session_outcome, appointment_made, deleted_at ON public.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.session_outcome = 'appointment_booked'::text) AND (((current_setting('trueup.syncing'::text, true) = (pg_trigger_depth())::text) AND has_table_privilege(('public.calls'::regclass)::oid, 'trigger'::text)) IS NOT TRUE))) EXECUTE FUNCTION trueup.guard_call_outcome_without_appointment('calls');
 
 CREATE TRIGGER calls_fill_appointment BEFORE INSERT OR UPDATE OF appointment_made, appointment_id, appointment_link_status, appointment_linked_at ON public.calls FOR EACH ROW WHEN (((NOT new.appointment_made) OR (new.appointment_id IS NULL) OR (new.appointment_link_status <> 'linked'::text) OR (new.appointment_linked_at IS NULL))) EXECUTE FUNCTION trueup.calls_fill_appointment();
 

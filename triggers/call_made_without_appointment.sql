@@ -25,7 +25,7 @@ as $$
 declare
     v_call_id bigint;
 begin
-    if tg_table_name = 'calls' then
+    if tg_argv[0] = 'calls' then -- tg_table_name may be that of a partition
         v_call_id := new.id;
     elsif tg_op = 'UPDATE' and new.call_id = old.call_id and new.deleted_at is null then
         return null; -- nothing was taken from the call
@@ -68,7 +68,7 @@ create constraint trigger call_made_without_appointment
             and has_table_privilege('public.calls'::regclass, 'trigger')
         ) is not true
     )
-    execute function trueup.guard_call_made_without_appointment();
+    execute function trueup.guard_call_made_without_appointment('calls');
 
 drop trigger if exists call_made_without_appointment on public.appointments;
 create constraint trigger call_made_without_appointment

@@ -14,6 +14,7 @@ from trueup import packs
 from trueup.errors import DatabaseError, UsageError
 from trueup.migration import (
     WAIT,
+    expected_tables,
     first_revision,
     host_sql,
     host_tables,
@@ -38,11 +39,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class Adoption:
-    """The comparison, and, when applied, what the migration did."""
+    """The comparison, and, when applied, what the migration did.
+
+    `notes` say of partitioned tables, foreign tables and views what cannot stand on them.
+    """
 
     tables: tuple[str, ...]
     problems: tuple[Problem, ...]
     adopted_before: bool
+    notes: tuple[str, ...] = ()
     migration: Migration | None = None
 
 
@@ -61,7 +66,9 @@ class _Column:
     live_not_null: bool
     expected_not_null: bool
     is_boolean: bool
+    expected_is_key: bool
     is_key: bool
+    is_distant: bool
 
 
 def adopt(
@@ -90,16 +97,17 @@ def adopt(
             raise DatabaseError("the database is read only; connect to the primary")
         before = is_adopted(connection, loaded)
         problems = compare(connection, text, tables)
+        notes = tuple(connection.values("table_shapes", names=tables))
         if apply and problems:
             raise DatabaseError(explain(problems))
         if apply and not before:
             connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
             connection.script(f"create schema if not exists {SCHEMA}")
     if not apply:
-        return Adoption(tuple(tables), tuple(problems), before)
+        return Adoption(tuple(tables), tuple(problems), before, notes)
     if not before:
         stamp(database, loaded, revision)
-    return Adoption(tuple(tables), (), before, migrate(database=database, pack=pack, wait=wait))
+    return Adoption(tuple(tables), (), before, notes, migrate(database=database, pack=pack, wait=wait))
 
 
 def explain(problems: list[Problem]) -> str:
@@ -111,10 +119,7 @@ def explain(problems: list[Problem]) -> str:
 
 def compare(connection: Session, text: str, tables: list[str]) -> list[Problem]:
     """Return what is missing from the application's tables or has another type."""
-    with connection.transaction(rollback=True):
-        connection.set_local("search_path", "pg_temp")
-        connection.script(text)
-        connection.set_local("search_path", "pg_catalog")
+    with expected_tables(connection, text):
         columns = connection.rows("compare_tables", _Column, names=tables)
     problems = []
     absent = set()
@@ -168,13 +173,16 @@ def _problem(column: _Column) -> Problem | None:
                 f"alter table {table} alter column {name} type {column.expected_type} "
                 f"using {name}::{column.expected_type};",
             )
+    if column.is_distant:
+        # what a row must have is declared where the rows are
+        return None
     if column.is_boolean and column.expected_not_null and not column.live_not_null:
         return found(
             f"column {where} may be NULL, which is neither true nor false",
             f"update {table} set {name} = false where {name} is null; "
             f"alter table {table} alter column {name} set default false, alter column {name} set not null;",
         )
-    if column.column_name == "id" and not column.is_key:
+    if column.expected_is_key and not column.is_key:
         return found(
             f"column {where} is not the primary key", f"alter table {table} add primary key ({name});"
         )

@@ -125,6 +125,8 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     click.echo(
         f"{len(done.tables)} tables compared: {', '.join(done.tables)}: everything the pack needs is there"
     )
+    for note in done.notes:
+        click.echo(f"note         {note}")
     if done.migration:
         _print_migration(done.migration.revisions, done.migration.changes, done.migration.warnings)
         click.echo("next: trueup check, trueup repair, then trueup enforce")
@@ -472,6 +474,7 @@ def status(database: str | None, pack: Path | None, form: str) -> None:
         f"open alerts  {', '.join(f'{n} {severity}' for severity, n in now.open_alerts.items()) or 'none'}"
     )
     click.echo(f"open reviews {now.open_reviews}")
+    _print_left_out(now.left_out)
     if now.guards:
         print_table(["guard", "mode"], [(g.name, g.mode) for g in now.guards])
     if now.runs:
@@ -653,12 +656,23 @@ def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnin
     if added:
         click.echo(f"added     {len(added)} constraints and indexes, {loose} of them NOT VALID")
     for change in changes:
-        if change.action not in ("deploy", "add"):
+        if change.action not in ("deploy", "add", "left out"):
             click.echo(f"{change.action:<9} {change.what}: {change.detail}")
+    _print_left_out([change for change in changes if change.action == "left out"])
     for warning in warnings:
         click.echo(f"warning   {warning}", err=True)
-    if not revisions and not changes:
+    if not revisions and all(change.action == "left out" for change in changes):
         click.echo("nothing to do: the database is at head")
+
+
+def _print_left_out(changes: Sequence[Change]) -> None:
+    """Print what cannot be there, one line for each reason; `trueup verify` lists every name."""
+    by_reason: dict[str, list[str]] = {}
+    for change in changes:
+        by_reason.setdefault(change.detail, []).append(change.what)
+    for reason, names in by_reason.items():
+        shown = names if len(names) < 6 else [*names[:3], f"and {len(names) - 3} more"]
+        click.echo(f"left out     {reason}: {', '.join(shown)}")
 
 
 def _print_run(run: Run) -> None:

@@ -7,8 +7,9 @@ that an interrupted run is simply run again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from trueup import tracking
 from trueup.errors import CatalogError, MigrationError
@@ -42,13 +43,34 @@ class Named:
     name: str
 
 
+@dataclass(frozen=True)
+class DistantTable:
+    """A table whose rows are not in this database, and how one knows."""
+
+    table_name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Partition:
+    schema_name: str
+    name: str
+    parent_schema: str
+    parent_name: str
+    is_direct: bool
+    is_partitioned: bool
+
+
 def pending_files(session: Session, pack: Pack) -> list[tuple[SqlFile, str]]:
     """Return the files that a deployment would run, each with the reason."""
     states = object_states(session)
+    distant = distant_tables(session, pack.objects)
     found = []
     for file in pack.files:
         reasons = [
-            _outdated(item, file.checksum, states.get((item.kind, item.identity))) for item in file.objects
+            _outdated(item, file.checksum, states.get((item.kind, item.identity)))
+            for item in file.objects
+            if item.table not in distant
         ]
         if reason := next((text for text in reasons if text), ""):
             found.append((file, reason))
@@ -62,8 +84,43 @@ def object_states(session: Session) -> dict[tuple[str, str], ObjectState]:
     return {(state.kind, state.identity): state for state in session.rows("object_states", ObjectState)}
 
 
-def deploy(session: Session, pack: Pack) -> list[Change]:
+def distant_tables(session: Session, triggers: Iterable[SqlObject]) -> dict[str, str]:
+    """Return the tables of the triggers whose rows are not in this database, with the reasons.
+
+    No trigger of ours can stand there; see the view trueup.distant_tables.
+    """
+    if not session.value("has_distant_tables"):
+        return {}
+    names = sorted({item.table for item in triggers if item.table})
+    found = session.rows("distant_tables", DistantTable, names=names)
+    return {table.table_name: table.reason for table in found}
+
+
+def left_out(session: Session, pack: Pack) -> list[Change]:
+    """Return the triggers and constraints that cannot be in this database, each with the reason."""
+    triggers = list(pack.objects)
+    for table in tracking.watched(session, pack.checks):
+        if not table.is_trackable:
+            triggers += tracking.objects(table.table_name)
+    distant = distant_tables(session, triggers)
+    return [
+        Change("left out", f"trigger {item.identity}", distant[item.table])
+        for item in triggers
+        if item.table in distant
+    ] + [
+        Change("left out", f"{state.kind} {state.name}", state.left_out)
+        for state in session.rows("constraint_states", ConstraintState)
+        if state.state == "left out" and state.left_out
+    ]
+
+
+def deploy(
+    session: Session, pack: Pack, declared_keys: Mapping[str, str] = MappingProxyType({})
+) -> list[Change]:
     """Deploy the pack's files and register its checks, guards and entities; return what was done.
+
+    `declared_keys` are the key columns that the host revision gives its tables, by qualified
+    name, for those whose key the catalogue cannot tell.
 
     One transaction; the caller retries it when a lock is not granted. Triggers come last,
     because from the first of them to the commit the writers of a table wait.
@@ -94,20 +151,23 @@ def deploy(session: Session, pack: Pack) -> list[Change]:
             ]
             for file in quiet:
                 _run(session, file)
-        _record_files(session, quiet)
-        changes += _drop_retired(session, pack, states)
-        _register(session, pack)
+        distant = distant_tables(session, pack.objects)
+        _record_files(session, quiet, distant)
+        changes += _drop_retired(session, pack, states, distant)
+        _register(session, pack, declared_keys, distant)
         for file in loud:
-            _run(session, file)
-        _record_files(session, loud)
-        changes += _generate(session, pack)
+            _run(session, file, distant)
+        _record_files(session, loud, distant)
+        # first those that call a function which is about to go
         changes += _drop_strays(session)
+        changes += _generate(session, pack)
     return changes
 
 
-def _run(session: Session, file: SqlFile) -> None:
+def _run(session: Session, file: SqlFile, distant: Mapping[str, str] = MappingProxyType({})) -> None:
+    leaves_out = any(item.table in distant for item in file.objects)
     try:
-        session.script(file.text)
+        session.script(file.without_triggers(distant) if leaves_out else file.text)
     except ServerSaid as error:
         if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith(
             ("55P", "40", "57", "42501")
@@ -143,10 +203,11 @@ def _drop(session: Session, kind: str, identity: str) -> None:
         session.script(f"drop {'view' if kind == 'view' else 'routine'} if exists {identity}")
 
 
-def _record_files(session: Session, files: list[SqlFile]) -> None:
+def _record_files(session: Session, files: list[SqlFile], distant: Mapping[str, str]) -> None:
     for file in files:
         for item in file.objects:
-            _record(session, item, file.name, file.checksum)
+            if item.table not in distant:
+                _record(session, item, file.name, file.checksum)
 
 
 def _record(session: Session, item: SqlObject, file: str, checksum: str) -> None:
@@ -154,14 +215,15 @@ def _record(session: Session, item: SqlObject, file: str, checksum: str) -> None
 
 
 def _drop_retired(
-    session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]
+    session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState], distant: Mapping[str, str]
 ) -> Iterator[Change]:
-    known = {(item.kind, item.identity) for file in pack.files for item in file.objects}
+    known = {(item.kind, item.identity) for item in pack.objects if item.table not in distant}
     retired = [state for key, state in states.items() if key not in known and state.file != GENERATED]
     for state in sorted(retired, key=lambda state: ("trigger", "view", "function").index(state.kind)):
         _drop(session, state.kind, state.identity)
         session.run("forget_object", kind=state.kind, identity=state.identity)
-        yield Change("drop", state.identity, f"{state.file} is gone")
+        table = SqlObject(state.kind, state.identity).table
+        yield Change("drop", state.identity, distant.get(table or "") or f"{state.file} is gone")
 
 
 def _drop_strays(session: Session) -> Iterator[Change]:
@@ -173,7 +235,9 @@ def _drop_strays(session: Session) -> Iterator[Change]:
         )
 
 
-def _register(session: Session, pack: Pack) -> None:
+def _register(
+    session: Session, pack: Pack, declared_keys: Mapping[str, str], distant: Mapping[str, str]
+) -> None:
     for check in pack.checks:
         fields = ("name", "invariant", "severity", "entity", "changes", "population", "prevented", "repair")
         session.run(
@@ -190,11 +254,13 @@ def _register(session: Session, pack: Pack) -> None:
                 entity_type=population.entity,
                 table_name=population.table,
                 predicate=population.predicate,
+                declared_key=declared_keys.get(population.table),
             )
             if not found:
                 raise CatalogError(
-                    f"{check.file}: population names {population.table}, which is no table with a "
-                    "primary key of one column"
+                    f"{check.file}: population names {population.table}, and no column is known to be its "
+                    "key: it must be the primary key, or on a partitioned table all of it but the "
+                    "partition key; for a foreign table or a view the pack's host revision (0001) must say so"
                 )
     session.run("register_check_tables", names=[check.name for check in tracking.driven(pack.checks)])
     session.run("retire_checks", names=[check.name for check in pack.checks])
@@ -202,8 +268,19 @@ def _register(session: Session, pack: Pack) -> None:
         "forget_populations",
         known=[f"{check.name} {p.entity}" for check in pack.checks for p in check.populations],
     )
-    session.run("register_guards", names=list(pack.guards))
+    session.run("register_guards", names=placed_guards(pack, distant))
     session.run("register_tables")
+
+
+def placed_guards(pack: Pack, distant: Mapping[str, str]) -> list[str]:
+    """Return the guards that have a trigger in this database."""
+    placed = {
+        file.stem
+        for file in pack.files
+        for item in file.objects
+        if item.kind == "trigger" and item.table not in distant
+    }
+    return [name for name in pack.guards if name in placed]
 
 
 def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]:
@@ -322,11 +399,11 @@ def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> 
         return Change(
             "pending",
             state.name,
-            "an exclusion constraint is built by `trueup enforce` once its check is clean",
+            "cannot be added NOT VALID; `trueup enforce` builds it once its check is clean",
         )
     try:
         for statement in wanted:
-            if statement.startswith("create"):
+            if " index concurrently " in statement and statement.startswith("create"):
                 # waits for old transactions, and makes nobody wait
                 patiently(session, statement, [state.table_name], lock_timeout=INDEX_LOCK_TIMEOUT, attempts=1)
             else:
@@ -334,10 +411,13 @@ def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> 
     except MigrationError as error:
         if _is_index(state):
             # an interrupted concurrent build leaves an index that bears the name and is none
-            patiently(session, _drop_index(state), [state.table_name])
-        if sqlstate(error.__cause__ or error) not in ("23505", "23P01"):
+            for statement in _drop_index(session, state):
+                patiently(session, statement, [state.table_name])
+        if sqlstate(error.__cause__ or error) not in ("23503", "23505", "23P01"):
             raise
         return Change("pending", state.name, f"rows disagree, see check {state.check_name}")
+    if state.left_out:
+        return Change("drop", state.name, state.left_out)
     session.run("record_constraint", name=state.name)
     return Change("add", state.name, "not valid" if wanted[-1].endswith(" not valid") else "")
 
@@ -348,17 +428,22 @@ def statements(session: Session, state: ConstraintState, *, build: bool) -> list
     A leftover of the same name goes first: a constraint that differs, or what an
     interrupted concurrent build left, which bears the name and is no index.
     """
-    if state.state in ("valid", "not valid"):
-        return []
-    empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
-    if not empty and not build and (state.kind == "exclude" or _awaits(session, state)):
+    if state.state in ("valid", "not valid", "left out"):
         return []
     if state.state == "missing":
-        return [definition(state, valid=empty)]
+        drop = []
+    elif _is_index(state):
+        drop = _drop_index(session, state)
+    else:
+        drop = [f"alter table {state.table_name} drop constraint {quoted(state.name)}"]
+    if state.left_out:
+        return drop
+    empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
+    if not empty and not build and (state.must_be_built or _awaits(session, state)):
+        return []
     if _is_index(state):
-        return [_drop_index(state), definition(state, valid=empty)]
-    drop = f"alter table {state.table_name} drop constraint {quoted(state.name)}"
-    return [drop, definition(state, valid=empty)]
+        return [*drop, *_create_index(session, state, empty)]
+    return [*drop, definition(state, valid=empty)]
 
 
 def _awaits(session: Session, state: ConstraintState) -> bool:
@@ -375,19 +460,63 @@ def _is_index(state: ConstraintState) -> bool:
     return state.kind.endswith("index")
 
 
-def _drop_index(state: ConstraintState) -> str:
-    return f"drop index concurrently if exists {state.table_name.split('.')[0]}.{quoted(state.name)}"
+def _drop_index(session: Session, state: ConstraintState) -> list[str]:
+    if not state.is_partitioned:
+        return [f"drop index concurrently if exists {_index_of(state)}"]
+    statements = [f"drop index if exists {_index_of(state)}"]
+    # those that were not attached yet
+    for part in session.rows("partitions", _Partition, table=state.table_name):
+        concurrently = "" if part.is_partitioned else "concurrently "
+        statements.append(
+            f"drop index {concurrently}if exists {_index_of(state, part.schema_name, part.name)}"
+        )
+    return statements
+
+
+def _create_index(session: Session, state: ConstraintState, empty: bool) -> list[str]:
+    """Return what builds an index so that no writer waits for the build.
+
+    No index of a partitioned table is built concurrently: it is made on the parent alone,
+    on each partition concurrently, and attached. Partitions that come later get theirs
+    from the server.
+    """
+    unique = "unique " if state.kind.startswith("unique") else ""
+
+    def create(name: str, on: str, how: str = "") -> str:
+        return f"create {unique}index {how}if not exists {quoted(name)} on {on} {state.definition}"
+
+    if not state.is_partitioned:
+        return [create(state.name, state.table_name, "concurrently ")]
+    if empty:
+        return [create(state.name, state.table_name)]
+    statements = [create(state.name, f"only {state.table_name}")]
+    for part in session.rows("partitions", _Partition, table=state.table_name):
+        name, table = _index_name(state, part.name), quoted(part.schema_name, part.name)
+        if part.is_partitioned:
+            statements.append(create(name, f"only {table}"))
+        else:
+            statements.append(create(name, table, "concurrently "))
+        above = _index_of(state) if part.is_direct else _index_of(state, part.parent_schema, part.parent_name)
+        own = _index_of(state, part.schema_name, part.name)
+        statements.append(f"alter index {above} attach partition {own}")
+    return statements
+
+
+def _index_of(state: ConstraintState, schema: str = "", partition: str = "") -> str:
+    """Return the qualified name of an index, or of its part on a partition."""
+    if not partition:
+        return f"{state.table_name.split('.')[0]}.{quoted(state.name)}"
+    return quoted(schema, _index_name(state, partition))
+
+
+def _index_name(state: ConstraintState, partition: str) -> str:
+    name = f"{partition}_{state.name}"
+    return name if len(name.encode()) < 64 else f"{partition[:24]}_{state.name[:24]}_{checksum(name)[:8]}"
 
 
 def definition(state: ConstraintState, *, valid: bool) -> str:
-    """Return the statement that adds the constraint or index."""
-    if _is_index(state):
-        unique = "unique " if state.kind.startswith("unique") else ""
-        return (
-            f"create {unique}index concurrently if not exists {quoted(state.name)} "
-            f"on {state.table_name} {state.definition}"
-        )
-    suffix = "" if valid or state.kind == "exclude" else " not valid"
+    """Return the statement that adds the constraint."""
+    suffix = "" if valid or state.must_be_built else " not valid"
     return (
         f"alter table {state.table_name} add constraint {quoted(state.name)} {state.kind} "
         f"{state.definition}{suffix}"

@@ -72,6 +72,12 @@ def enforce(
             for constraint in constraints:
                 if not wanted or {constraint.name, constraint.check_name} & wanted:
                     changes.append(_constraint(connection, constraint, counts, dry_run))
+            placed = {guard.name for guard in guards}
+            changes += [
+                Change("leave", name, "guard; the rows it would watch are not in this database")
+                for name in loaded.guards
+                if name not in placed and (not wanted or name in wanted)
+            ]
             for guard in guards:
                 if not wanted or guard.name in wanted:
                     changes.append(_guard(connection, guard, counts, dry_run))
@@ -85,6 +91,8 @@ def _now(connection: Session) -> tuple[list[ConstraintState], list[_Guard]]:
 def _constraint(connection: Session, state: ConstraintState, counts: dict[str, int], dry_run: bool) -> Change:
     if state.state == "valid":
         return Change("keep", state.name, "valid")
+    if state.left_out:
+        return Change("leave", state.name, state.left_out)
     if state.check_name and (wrong := _violations(connection, state.check_name, counts)):
         return Change("leave", state.name, f"{wrong} violations of {state.check_name}")
     action = "validate" if state.state == "not valid" else "build"

@@ -565,8 +565,10 @@ def _failed(result: Result, error: ServerSaid | TrueupError | OSError, limit: st
 
 def _is_lost(error: BaseException) -> bool:
     """Say whether the connection is gone, and not only the statement."""
-    state = sqlstate(error)
-    return isinstance(error, ServerSaid) and (state is None or state.startswith(("57P", "08")))
+    # another server's error, through a foreign table, may bear an SQLSTATE of lost connections
+    return isinstance(error, ServerSaid) and (
+        sqlstate(error) is None or error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+    )
 
 
 def _reason(name: str, error: ServerSaid) -> str:

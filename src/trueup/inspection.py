@@ -70,7 +70,10 @@ class GuardMode:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of the layer in one database."""
+    """The state of the layer in one database.
+
+    `left_out` are triggers and constraints that cannot be there, with the reasons.
+    """
 
     server: str
     database: str
@@ -82,6 +85,7 @@ class Status:
     runs: tuple[LastRun, ...]
     open_alerts: dict[str, int]
     open_reviews: int
+    left_out: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
             tuple(connection.rows("last_runs", LastRun)),
             facts.open_alerts,
             facts.open_reviews,
+            tuple(deploy.left_out(connection, loaded)),
         )
 
 
@@ -165,8 +170,8 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
             for items, _, why in deploy.pending_generated(connection, loaded)
         ]
         problems += _constraints(connection, problem=True)
-        notes = _constraints(connection, problem=False)
-        ours = [item for file in loaded.files for item in file.objects]
+        notes = _constraints(connection, problem=False) + deploy.left_out(connection, loaded)
+        ours = list(loaded.objects)
         ours += [item for items, _ in deploy.generated(connection, loaded) for item in items]
         problems += [
             Change(
@@ -200,11 +205,11 @@ def _constraints(connection: Session, *, problem: bool) -> list[Change]:
         waits = state.state == "not valid" or (
             state.state == "missing"
             and (
-                (state.check_name is not None and state.kind in ("exclude", "unique index"))
+                (state.check_name is not None and (state.kind == "unique index" or state.must_be_built))
                 or (state.waits_for is not None and state.waits_for not in valid)
             )
         )
-        if state.state != "valid" and waits != problem:
+        if state.state not in ("valid", "left out") and waits != problem:
             found.append(
                 Change(
                     state.state, f"{state.kind} {state.name} on {state.table_name}", state.check_name or ""

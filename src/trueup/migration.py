@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,16 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
+
 VERSION_TABLE = "alembic_version"
 WAIT = 60.0
 _REVISION = re.compile(r"""^revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
+
+
+@dataclass(frozen=True)
+class _DeclaredKey:
+    name: str
+    key_column: str
 
 
 def migrate(
@@ -48,10 +56,12 @@ def migrate(
                 return _dry_run(connection, loaded)
         with one_at_a_time(database, wait):
             revisions = _upgrade(connection, database, loaded)
+            keys = declared_keys(connection, loaded)
             changes = retried(
-                lambda: deploy.deploy(connection, loaded), lambda: "while deploying views and triggers"
+                lambda: deploy.deploy(connection, loaded, keys), lambda: "while deploying views and triggers"
             )
             changes += deploy.add_constraints(connection)
+            changes += deploy.left_out(connection, loaded)
             for text in _role_files(loaded):
                 connection.script(text)
         return Migration(tuple(revisions), tuple(changes), warnings=tuple(connection.warnings))
@@ -109,6 +119,29 @@ def refuse_unadopted(connection: Session, pack: Pack) -> None:
 def host_tables(text: str) -> list[str]:
     """Return the names of the tables that the host revision creates."""
     return re.findall(r"^create table (\w+)", text, re.M)
+
+
+def declared_keys(connection: Session, pack: Pack) -> dict[str, str]:
+    """Return the key columns of the host revision's tables, when the catalogue may not tell them.
+
+    Partitioned tables have more columns in their primary key, foreign tables and views have none.
+    """
+    text = host_sql(pack)
+    if not text or not connection.value("has_unusual_tables", names=host_tables(text)):
+        return {}
+    with expected_tables(connection, text):
+        found = connection.rows("declared_keys", _DeclaredKey)
+    return {f"public.{key.name}": key.key_column for key in found}
+
+
+@contextmanager
+def expected_tables(connection: Session, text: str) -> Iterator[None]:
+    """Have the tables of the host revision in pg_temp, inside the block."""
+    with connection.transaction(rollback=True):
+        connection.set_local("search_path", "pg_temp")
+        connection.script(text)
+        connection.set_local("search_path", "pg_catalog")
+        yield
 
 
 def is_adopted(connection: Session, pack: Pack) -> bool:
@@ -292,6 +325,7 @@ def _dry_run(connection: Session, pack: Pack) -> Migration:
     text = [f"set lock_timeout = '{LOCK_TIMEOUT}'"]
     changes: list[Change] = []
     revisions = StringIO()
+    keys = declared_keys(connection, pack)
     if missing:
         revisions.write(f"create schema if not exists {SCHEMA};\n\n")
         command.upgrade(
@@ -302,7 +336,7 @@ def _dry_run(connection: Session, pack: Pack) -> Migration:
         # Alembic writes a transaction around each revision; here there is one around all
         connection.script(re.sub(r"^(BEGIN|COMMIT);$", "", revisions.getvalue(), flags=re.M))
         with connection.recording() as sent:
-            changes += deploy.deploy(connection, pack)
+            changes += deploy.deploy(connection, pack, keys)
         if changes:
             text += ["begin", *sent, "commit"]
         for state in connection.rows("constraint_states", ConstraintState):

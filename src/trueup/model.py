@@ -39,7 +39,9 @@ class ObjectState:
 class ConstraintState:
     """A constraint or index of ours on an application's table.
 
-    state is valid, not valid, missing, different or invalid (an unfinished index).
+    state is valid, not valid, missing, different, invalid (an unfinished index), or left
+    out, because it cannot be there; `left_out` is the reason. One that must be built
+    cannot be added NOT VALID.
     """
 
     name: str
@@ -49,6 +51,9 @@ class ConstraintState:
     check_name: str | None
     waits_for: str | None
     state: str
+    left_out: str | None
+    is_partitioned: bool
+    must_be_built: bool
 
 
 @dataclass(frozen=True)

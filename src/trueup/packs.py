@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -36,6 +36,7 @@ _CREATE = re.compile(
     r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?(?P<kind>view|function|trigger)\s+(?P<name>[\w.]+)",
     re.I,
 )
+_TRIGGER = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?trigger\b[^;]*;", re.I)
 _TRIGGER_TABLE = re.compile(r'\bon\s+(?P<table>(?:\w+|"[^"]+")\.(?:\w+|"[^"]+"))', re.I)
 _REFERENCE = re.compile(r"\btrueup\.(\w+)")
 _SOURCE = re.compile(
@@ -151,6 +152,11 @@ class SqlObject:
     kind: str
     identity: str
 
+    @property
+    def table(self) -> str | None:
+        """The table of a trigger."""
+        return self.identity.partition(" on ")[2] if self.kind == "trigger" else None
+
 
 @dataclass(frozen=True)
 class SqlFile:
@@ -164,6 +170,21 @@ class SqlFile:
     objects: tuple[SqlObject, ...]
     references: frozenset[str]
 
+    def without_triggers(self, tables: Container[str]) -> str:
+        """Return the text without the statements that create triggers on `tables`."""
+        bodies: list[str] = []
+
+        def set_aside(match: re.Match[str]) -> str:
+            bodies.append(match[0])
+            return f"\0{len(bodies) - 1}\0"
+
+        def kept(match: re.Match[str]) -> str:
+            table = _TRIGGER_TABLE.search(match[0])
+            return "" if table and table["table"] in tables else match[0]
+
+        bare = _COMMENT.sub("", _BODY.sub(set_aside, self.text))
+        return re.sub(r"\0(\d+)\0", lambda match: bodies[int(match[1])], _TRIGGER.sub(kept, bare))
+
 
 @dataclass(frozen=True)
 class Pack:
@@ -172,6 +193,11 @@ class Pack:
     root: Path
     checks: tuple[Check, ...]
     files: tuple[SqlFile, ...]
+
+    @cached_property
+    def objects(self) -> tuple[SqlObject, ...]:
+        """What all the files create."""
+        return tuple(item for file in self.files for item in file.objects)
 
     @cached_property
     def guards(self) -> tuple[str, ...]:

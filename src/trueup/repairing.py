@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trueup import packs
+from trueup.deploy import DistantTable
 from trueup.errors import RefusedError
 from trueup.evaluation import (
     EXAMPLES,
@@ -62,13 +63,20 @@ def repair(
     trueup.manual_review_queue. Entities whose alert a person has accepted are left alone.
 
     `max_changes` is the budget (default: 1,000, or 5 per cent of all entities if that is
-    more). Raises RefusedError when more entities than that would be repaired: nothing is
-    applied, and one alert says so.
+    more). Raises RefusedError when more entities than that would be repaired (nothing is
+    applied, and one alert says so), and where rows of an entity are in another database.
     """
     loaded = packs.load(pack)
     selected = loaded.select(names)
     with session(database, "repair") as connection:
         require(connection, loaded)
+        if distant := connection.rows("distant_entities", DistantTable):
+            raise RefusedError(
+                "nothing is repaired here:\n"
+                + "".join(f"  {table.reason}\n" for table in distant)
+                + "a repair needs its journal, which is a trigger on those rows; run `trueup repair` in the "
+                "database that holds them"
+            )
         connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
         order = {
             name: place

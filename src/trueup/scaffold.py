@@ -47,7 +47,10 @@ def init(directory: Path, *, table: str, column: str | None = None, database: st
     if found is None:
         raise UsageError(f"no table is called {table} in this database; write it as schema.table")
     if found.key_column is None:
-        raise UsageError(f"{table} has no primary key of one column: a check names rows by such a key")
+        raise UsageError(
+            f"{table} has no primary key of one column (the partition key aside): "
+            "a check names rows by such a key"
+        )
     if any(character in name for name in (found.table_name, column or "") for character in ";'\\\n"):
         raise UsageError(f"{table}: the header of a check cannot hold a name with ; ' \\ or a line break")
     if column is not None and column not in found.columns:

@@ -29,6 +29,7 @@ class Watched:
 
     table_name: str
     is_trackable: bool
+    is_partitioned: bool
     compares: bool
     columns: list[str]
 
@@ -64,7 +65,9 @@ def tracker(table: Watched, keys: list[str]) -> str:
 
     INSERT and DELETE append one row per statement, because that is what a bulk load can
     bear; UPDATE one per row, because a transition table is filled by every update of the
-    table, and a column list keeps those out that concern no check.
+    table, and a column list keeps those out that concern no check. On a partitioned table all
+    of them note each row: triggers of rows fire for a statement that names a partition, too,
+    and a row that an update moves to another partition is deleted and inserted to them.
     """
     name, function = table.table_name, function_name(table.table_name)
 
@@ -80,6 +83,13 @@ def tracker(table: Watched, keys: list[str]) -> str:
             f"        having count(*) > 0;\n"
         )
 
+    def one(row: str) -> str:
+        values = ", ".join(tagged(row, column) for column in keys)
+        return (
+            f"        insert into trueup.changes (table_name, keys)\n"
+            f"        values ({literal(name)}, array[{values}]);\n"
+        )
+
     events = [f"drop trigger if exists trueup_changes_{event} on {name};" for event in TRIGGERS]
     whole = f"        insert into trueup.changes (table_name) values ({literal(name)});\n"
     compared = ""
@@ -90,6 +100,7 @@ def tracker(table: Watched, keys: list[str]) -> str:
         compared = f"        if ({old}) is not distinct from ({new}) then\n"
         compared += "            return null;\n        end if;\n"
     columns = "" if table.compares else " of " + ", ".join(quoted(column) for column in table.columns)
+    by_row = table.is_partitioned
     if keys:
         moved = [
             f"case when old.{quoted(column)} is distinct from new.{quoted(column)} then "
@@ -103,14 +114,18 @@ def tracker(table: Watched, keys: list[str]) -> str:
         )
         body = (
             f"    if tg_op = 'UPDATE' then\n{compared}{update}"
-            f"    elsif tg_op = 'INSERT' then\n{listed('n', 'new_rows')}"
-            f"    elsif tg_op = 'DELETE' then\n{listed('o', 'old_rows')}"
+            f"    elsif tg_op = 'INSERT' then\n{one('new') if by_row else listed('n', 'new_rows')}"
+            f"    elsif tg_op = 'DELETE' then\n{one('old') if by_row else listed('o', 'old_rows')}"
             f"    else\n{whole}    end if;\n"
         )
+        inserted, deleted = (
+            "for each row" if by_row else f"referencing {rows} for each statement"
+            for rows in ("new table as new_rows", "old table as old_rows")
+        )
         events += [
-            _trigger("insert", name, "after insert", "referencing new table as new_rows for each statement"),
+            _trigger("insert", name, "after insert", inserted),
             _trigger("update", name, f"after update{columns}", "for each row"),
-            _trigger("delete", name, "after delete", "referencing old table as old_rows for each statement"),
+            _trigger("delete", name, "after delete", deleted),
         ]
     else:
         body = whole.replace("        insert", "    insert", 1)

@@ -1,4 +1,43 @@
--- key and company column as the catalogue knows them, so that no name is guessed
+-- key and company column as the catalogue knows them, so that no name is guessed. A
+-- partitioned table has its partition key in the primary key, too: then the key is what the
+-- host revision declares, else the one column that is left. A foreign table or a view has
+-- no primary key: there the host revision alone can say.
+with target as (
+    select
+        c.oid,
+        c.relkind,
+        array(
+            select att.attname::text
+            from pg_catalog.pg_index as ind
+            inner join pg_catalog.pg_attribute as att
+                on ind.indrelid = att.attrelid and att.attnum = any(ind.indkey[:ind.indnkeyatts - 1])
+            where ind.indrelid = c.oid and ind.indisprimary
+        ) as primary_key,
+        array(
+            select att.attname::text
+            from pg_catalog.pg_partitioned_table as pt
+            inner join pg_catalog.pg_attribute as att
+                on pt.partrelid = att.attrelid and att.attnum = any(pt.partattrs)
+            where pt.partrelid = c.oid
+        ) as partition_key
+    from pg_catalog.pg_class as c
+    where c.oid = to_regclass(%(table_name)s)
+),
+
+candidate as (
+    select
+        t.oid,
+        case
+            when cardinality(t.primary_key) = 1 then t.primary_key
+            when t.relkind = 'r' then '{}'
+            when t.primary_key = '{}' or %(declared_key)s::text = any(t.primary_key) then array[%(declared_key)s::text]
+            when t.relkind = 'p'
+                then array(select k.name from unnest(t.primary_key) as k (name) where k.name <> all(t.partition_key))
+            else '{}'
+        end as columns
+    from target as t
+)
+
 insert into trueup.check_populations as cp
     (check_name, entity_type, table_name, key_column, key_type, company_column, predicate)
 select
@@ -10,13 +49,13 @@ select
     (
         select co.attname
         from pg_catalog.pg_attribute as co
-        where co.attrelid = ind.indrelid and co.attname = 'company_id' and not co.attisdropped
+        where co.attrelid = att.attrelid and co.attname = 'company_id' and not co.attisdropped
     ),
     %(predicate)s
-from pg_catalog.pg_index as ind
+from candidate as cd
 inner join pg_catalog.pg_attribute as att
-    on ind.indrelid = att.attrelid and att.attnum = ind.indkey[0]
-where ind.indrelid = to_regclass(%(table_name)s) and ind.indisprimary and ind.indnkeyatts = 1
+    on cd.oid = att.attrelid and att.attname = cd.columns[1] and not att.attisdropped
+where cardinality(cd.columns) = 1
 on conflict (check_name, entity_type) do update set
     table_name = excluded.table_name,
     key_column = excluded.key_column,

@@ -11,6 +11,7 @@ select
         where pc.relkind = 'f'
     )
     and w.relkind <> 'f' as is_trackable,
+    w.relkind = 'p' as is_partitioned,
     bt.is_unlisted as compares,
     array(
         select a.attname::text

@@ -21,7 +21,8 @@
 -- constraint_grace: by then somebody should have run `trueup enforce`. Without a check
 -- of its own a constraint may stay NOT VALID, and one that waits for another may be
 -- missing or NOT VALID until that one is valid. A guard in mode off
--- is a decision.
+-- is a decision. What PostgreSQL cannot have on a partitioned or foreign table is left
+-- out, which `trueup status` tells with the reason.
 
 create or replace view trueup.guard_disarmed as
 select
@@ -51,12 +52,16 @@ inner join trueup.constraints as ct on cs.name = ct.name
 left join lateral (
     select true as is_awaited
     from trueup.constraint_states as first
-    where first.name = cs.waits_for and first.state <> 'valid'
+    where first.name = cs.waits_for and first.state not in ('valid', 'left out')
 ) as aw on true
 cross join lateral (
     select
         cs.state = 'not valid'
-        or (cs.state = 'missing' and cs.kind in ('exclude', 'unique index') and cs.check_name is not null)
+        or (
+            cs.state = 'missing'
+            and (cs.kind = 'unique index' or cs.must_be_built)
+            and cs.check_name is not null
+        )
         or (cs.state = 'missing' and coalesce(aw.is_awaited, false)) as may_wait
 ) as wait
 cross join lateral (
@@ -92,7 +97,7 @@ cross join lateral (
         as is_ripe
 ) as ripe
 where
-    cs.state <> 'valid'
+    cs.state not in ('valid', 'left out')
     and (not wait.may_wait or ripe.is_ripe)
 union all
 select

@@ -40,11 +40,24 @@ declare
     v_new text[];
     v_touched jsonb;
     v_is_proven boolean := false;
+    v_distant text;
 begin
     select ch.* into strict v_check from trueup.checks as ch where ch.name = p_check;
     select cp.* into v_key
     from trueup.check_populations as cp
     where cp.check_name = p_check and cp.entity_type = p_entity_type;
+    if p_correct then
+        select d.reason into v_distant
+        from trueup.distant_tables as d
+        where d.table_id = to_regclass(v_key.table_name);
+        if v_distant is not null then
+            raise exception '% % cannot be repaired here', p_entity_type, p_entity_id
+                using
+                    errcode = 'TU003',
+                    detail = v_distant || '.',
+                    hint = 'Repair it in the database that holds the row.';
+        end if;
+    end if;
 
     begin
         if p_correct and v_key.table_name is not null then

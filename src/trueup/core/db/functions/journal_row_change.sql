@@ -4,7 +4,9 @@
 -- off. Fires only while a repair is being applied (trueup.repair_id is set), and then
 -- the images are complete, whoever wrote the row.
 --
--- Images are written in one form, whatever the session's: undo_repair compares them.
+-- Images are written in one form, whatever the session's: undo_repair compares them. A row
+-- of a partition is a row of the partitioned table: an undo may have to put it back into
+-- another partition.
 
 create or replace function trueup.journal_row_change()
     returns trigger
@@ -27,7 +29,12 @@ begin
             (repair_id, table_name, key_column, key_value, operation, before, after)
         select
             r.id,
-            format('%I.%I', tg_table_schema, tg_table_name),
+            (
+                select format('%I.%I', n.nspname, c.relname)
+                from pg_catalog.pg_class as c
+                inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+                where c.oid = coalesce(pg_partition_root(tg_relid), tg_relid)
+            ),
             tg_argv[0],
             coalesce(v_after, v_before) ->> tg_argv[0],
             lower(tg_op),

@@ -2,6 +2,8 @@
 --
 -- For undo_repair, whose caller need not own the table. Knows only constraints that the
 -- revisions registered; on a table it takes ACCESS EXCLUSIVE until the transaction ends.
+-- A foreign key that cannot be NOT VALID (trueup.constraint_states.must_be_built) stays
+-- away, and `trueup enforce` builds it once its check is clean.
 
 create or replace function trueup.loosen_constraint(p_name text, p_away boolean)
     returns void
@@ -22,7 +24,7 @@ begin
 
     if p_away then
         execute format('alter table %s drop constraint %I', v_constraint.table_name, p_name);
-    else
+    elsif not (select cs.must_be_built from trueup.constraint_states as cs where cs.name = p_name) then
         execute format(
             'alter table %s add constraint %I %s %s not valid',
             v_constraint.table_name, p_name, v_constraint.kind, v_constraint.definition

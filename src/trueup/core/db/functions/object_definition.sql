@@ -17,8 +17,9 @@ begin
         return (
             select string_agg(pg_catalog.pg_get_functiondef(p.oid), E'\n' order by p.oid::regprocedure::text)
             from pg_catalog.pg_proc as p
-            inner join pg_catalog.pg_namespace as n on p.pronamespace = n.oid
-            where n.nspname || '.' || p.proname = p_identity
+            where
+                p.proname = split_part(p_identity, '.', 2)
+                and p.pronamespace = pg_catalog.to_regnamespace(split_part(p_identity, '.', 1))
         );
     else
         return (

@@ -7,6 +7,10 @@
 --     invalid    an index whose concurrent build did not finish
 --     different  something else bears the name
 --     missing    not there
+--     left out   not there, because it cannot be; left_out says why
+-- must_be_built: it cannot be added NOT VALID, so that on a table with rows it is built
+-- whole, under a lock, by `trueup enforce`.
+--
 -- Definitions are compared by checksum, and only on the server version that wrote it:
 -- another version may print the same constraint in other words.
 
@@ -24,15 +28,22 @@ select
     ct.was_there,
     live.checksum as live_checksum,
     case
+        when live.checksum is null and obstacle.reason is not null then 'left out'
         when live.checksum is null then 'missing'
-        when
-            current_setting('server_version_num')::integer / 10000 = ct.server_version
-            and coalesce(ct.definition_checksum, '') <> live.checksum
-            then 'different'
+        when same.is_different then 'different'
         when live.is_valid then 'valid'
         when ct.kind in ('unique index', 'index') then 'invalid'
         else 'not valid'
-    end as state
+    end as state,
+    obstacle.reason as left_out,
+    tbl.is_partitioned,
+    ct.kind = 'exclude'
+    or (
+        -- before 18 a partitioned table takes no foreign key that is NOT VALID
+        ct.kind = 'foreign key'
+        and tbl.is_partitioned
+        and current_setting('server_version_num')::integer < 180000
+    ) as must_be_built
 from trueup.constraints as ct
 left join lateral (
     select
@@ -53,4 +64,23 @@ left join lateral (
         ct.kind in ('unique index', 'index')
         and cls.relname = ct.name
         and ind.indrelid = pg_catalog.to_regclass(ct.table_name)
-) as live on true;
+) as live on true
+cross join lateral (
+    select
+        coalesce(
+            (select c.relkind = 'p' from pg_catalog.pg_class as c where c.oid = pg_catalog.to_regclass(ct.table_name)),
+            false
+        ) as is_partitioned
+) as tbl
+cross join lateral (
+    select
+        current_setting('server_version_num')::integer / 10000 = ct.server_version
+        and coalesce(ct.definition_checksum, '') <> live.checksum as is_different
+) as same
+cross join lateral (
+    select
+        case
+            when live.checksum is null or same.is_different
+                then trueup.constraint_obstacle(ct.kind, ct.table_name, ct.definition)
+        end as reason
+) as obstacle;

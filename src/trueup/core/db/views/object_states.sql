@@ -2,7 +2,7 @@
 --
 -- Every view, function and trigger of ours as deployed, beside what the catalogue
 -- holds now: deployed, missing, different, or disabled (a trigger that does not fire
--- for ordinary sessions). Checksums are compared only on the server version that made
+-- for ordinary sessions, of a partitioned table or of one of its partitions). Checksums are compared only on the server version that made
 -- them: another version may print the same object in other words.
 
 create or replace view trueup.object_states as
@@ -24,7 +24,15 @@ select
                 select 1
                 from pg_catalog.pg_trigger as t
                 where
-                    t.tgrelid = pg_catalog.to_regclass(split_part(o.identity, ' on ', 2))
+                    t.tgrelid in (
+                        -- a table that has no partitions has no tree either
+                        select pg_catalog.to_regclass(split_part(o.identity, ' on ', 2))
+                        union all
+                        select part.relid
+                        from pg_catalog.pg_partition_tree(
+                            pg_catalog.to_regclass(split_part(o.identity, ' on ', 2))
+                        ) as part
+                    )
                     and t.tgname = split_part(o.identity, ' on ', 1)
                     and t.tgenabled in ('D', 'R')
             )

@@ -1,0 +1,1 @@
+select to_regclass('trueup.distant_tables') is not null;
