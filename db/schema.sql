@@ -420,6 +420,10 @@ begin
         return new;
     end if;
 
+    if tg_op = 'UPDATE' then -- whatever the statement names
+        perform trueup.note_row('public.appointments', 'id=' || new.id);
+    end if;
+
     new.idempotency_key := trueup.unused_idempotency_key(
         new.company_id, new.service_id, new.staff_id, new.customer_id, new.call_id, new.starts_at
     );
@@ -436,6 +440,10 @@ declare
 begin
     if trueup.undoing() then
         return new;
+    end if;
+
+    if tg_nargs > 0 then -- whatever the statement names
+        perform trueup.note_row('public.appointments', 'id=' || new.id);
     end if;
 
     new.status := coalesce(trueup.vocabulary_value('appointment_status', new.status), new.status);
@@ -621,6 +629,10 @@ begin
         return new;
     end if;
 
+    if tg_nargs > 0 then -- whatever the statement names
+        perform trueup.note_row('public.calls', 'id=' || new.id);
+    end if;
+
     if new.customer_name is not null and not trueup.usable_name(new.company_id, new.customer_name) then
         new.customer_name := null;
     end if;
@@ -713,6 +725,10 @@ begin
         return new;
     end if;
 
+    if tg_nargs > 0 then -- whatever the statement names
+        perform trueup.note_row('public.calls', 'id=' || new.id);
+    end if;
+
     if
         nullif(new.direction, '') is not null
         and old.metadata @> '{"direction_defaulted": true}'
@@ -752,6 +768,7 @@ begin
         and new.ended_at < new.started_at + interval '24 days'
         and abs(extract(epoch from new.ended_at - new.started_at) * 1000 - new.duration_ms) > 1000
     then
+        perform trueup.note_row('public.calls', 'id=' || new.id); -- whatever the statement names
         new.duration_ms := round(extract(epoch from new.ended_at - new.started_at) * 1000);
     end if;
     return new;
@@ -790,6 +807,10 @@ begin
 
     if trueup.undoing() then
         return new;
+    end if;
+
+    if tg_nargs > 0 then -- whatever the statement names
+        perform trueup.note_row('public.calls', 'id=' || new.id);
     end if;
 
     new.status := coalesce(trueup.vocabulary_value('call_status', new.status), new.status);
@@ -2263,9 +2284,6 @@ CREATE FUNCTION trueup.note_appointments() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
-        if (old."id", old."company_id", old."branch_id", old."customer_id", old."service_id", old."staff_id", old."call_id", old."starts_at", old."ends_at", old."status", old."source", old."sync_origin", old."calcom_booking_id", old."calcom_booking_uid", old."calcom_sync_status", old."idempotency_key", old."cancelled_at", old."metadata", old."deleted_at", old."created_at") is not distinct from (new."id", new."company_id", new."branch_id", new."customer_id", new."service_id", new."staff_id", new."call_id", new."starts_at", new."ends_at", new."status", new."source", new."sync_origin", new."calcom_booking_id", new."calcom_booking_uid", new."calcom_sync_status", new."idempotency_key", new."cancelled_at", new."metadata", new."deleted_at", new."created_at") then
-            return null;
-        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.appointments', array[
             'call_id=' || new."call_id",
@@ -2326,9 +2344,6 @@ CREATE FUNCTION trueup.note_calls() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
-        if (old."id", old."company_id", old."branch_id", old."phone_number_id", old."retell_call_id", old."from_number", old."to_number", old."direction", old."call_type", old."status", old."started_at", old."ended_at", old."duration_ms", old."customer_id", old."customer_name", old."customer_link_status", old."customer_link_method", old."customer_link_confidence", old."customer_linked_at", old."session_outcome", old."appointment_made", old."appointment_id", old."appointment_link_status", old."appointment_linked_at", old."booking_confirmed", old."booking_id", old."booking_details", old."booking_failed", old."requires_manual_processing", old."metadata", old."deleted_at", old."created_at") is not distinct from (new."id", new."company_id", new."branch_id", new."phone_number_id", new."retell_call_id", new."from_number", new."to_number", new."direction", new."call_type", new."status", new."started_at", new."ended_at", new."duration_ms", new."customer_id", new."customer_name", new."customer_link_status", new."customer_link_method", new."customer_link_confidence", new."customer_linked_at", new."session_outcome", new."appointment_made", new."appointment_id", new."appointment_link_status", new."appointment_linked_at", new."booking_confirmed", new."booking_id", new."booking_details", new."booking_failed", new."requires_manual_processing", new."metadata", new."deleted_at", new."created_at") then
-            return null;
-        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.calls', array[
             'customer_id=' || new."customer_id",
@@ -2417,6 +2432,13 @@ begin
     end if;
     return null;
 end;
+$$;
+
+CREATE FUNCTION trueup.note_row(p_table text, p_key text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+insert into trueup.changes (table_name, keys) values (p_table, array[p_key]);
 $$;
 
 CREATE FUNCTION trueup.note_services() RETURNS trigger
@@ -7274,7 +7296,7 @@ CREATE TRIGGER appointments_fill_status BEFORE INSERT ON public.appointments FOR
 
 CREATE TRIGGER appointments_fill_status_on_update BEFORE UPDATE OF status, cancelled_at ON public.appointments FOR EACH ROW WHEN (((new.status <> old.status) AND (new.cancelled_at = old.cancelled_at))) EXECUTE FUNCTION trueup.appointments_fill_status();
 
-CREATE TRIGGER appointments_fill_status_on_update_legacy BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status();
+CREATE TRIGGER appointments_fill_status_on_update_legacy BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status('any update');
 
 CREATE TRIGGER appointments_sync_calls_delete AFTER DELETE ON public.appointments REFERENCING OLD TABLE AS old_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_sync_calls();
 
@@ -7304,11 +7326,11 @@ CREATE TRIGGER calls_fill_customer_link_insert BEFORE INSERT ON public.calls FOR
 
 CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE OF company_id, customer_id, customer_name, from_number, customer_link_status, customer_link_method, customer_link_confidence, customer_linked_at ON public.calls FOR EACH ROW WHEN (((old.company_id IS DISTINCT FROM new.company_id) OR (old.customer_id IS DISTINCT FROM new.customer_id) OR (old.customer_name IS DISTINCT FROM new.customer_name) OR (old.from_number IS DISTINCT FROM new.from_number) OR (old.customer_link_status IS DISTINCT FROM new.customer_link_status) OR (old.customer_link_method IS DISTINCT FROM new.customer_link_method) OR (old.customer_link_confidence IS DISTINCT FROM new.customer_link_confidence) OR (old.customer_linked_at IS DISTINCT FROM new.customer_linked_at))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
 
-CREATE TRIGGER calls_fill_customer_link_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL)))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
+CREATE TRIGGER calls_fill_customer_link_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL)))) EXECUTE FUNCTION trueup.calls_fill_customer_link('any update');
 
 CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE OF company_id, from_number, to_number, direction, metadata ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
 
-CREATE TRIGGER calls_fill_direction_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text))) EXECUTE FUNCTION trueup.calls_fill_direction();
+CREATE TRIGGER calls_fill_direction_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text))) EXECUTE FUNCTION trueup.calls_fill_direction('any update');
 
 CREATE TRIGGER calls_fill_duration BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.ended_at - new.started_at) <> ((new.duration_ms)::double precision * '00:00:00.001'::interval))) EXECUTE FUNCTION trueup.calls_fill_duration();
 
@@ -7318,7 +7340,7 @@ CREATE TRIGGER calls_fill_status BEFORE INSERT ON public.calls FOR EACH ROW WHEN
 
 CREATE TRIGGER calls_fill_status_on_update BEFORE UPDATE OF status ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.calls_fill_status();
 
-CREATE TRIGGER calls_fill_status_on_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))) EXECUTE FUNCTION trueup.calls_fill_status();
+CREATE TRIGGER calls_fill_status_on_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))) EXECUTE FUNCTION trueup.calls_fill_status('any update');
 
 CREATE TRIGGER calls_fill_type BEFORE INSERT OR UPDATE OF call_type, metadata ON public.calls FOR EACH ROW WHEN (((new.call_type IS NULL) AND (new.metadata ? 'retell'::text))) EXECUTE FUNCTION trueup.calls_fill_type();
 
@@ -7386,11 +7408,11 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON public.staff FOR EACH S
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, appointment_id, call_id, kind, old_starts_at, new_starts_at, created_at ON public.appointment_modifications FOR EACH ROW EXECUTE FUNCTION trueup.note_appointment_modifications();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE ON public.appointments FOR EACH ROW EXECUTE FUNCTION trueup.note_appointments();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, customer_id, service_id, staff_id, call_id, starts_at, ends_at, status, source, sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, idempotency_key, cancelled_at, metadata, deleted_at, created_at ON public.appointments FOR EACH ROW EXECUTE FUNCTION trueup.note_appointments();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id ON public.branches FOR EACH ROW EXECUTE FUNCTION trueup.note_branches();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.note_calls();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, phone_number_id, retell_call_id, from_number, to_number, direction, call_type, status, started_at, ended_at, duration_ms, customer_id, customer_name, customer_link_status, customer_link_method, customer_link_confidence, customer_linked_at, session_outcome, appointment_made, appointment_id, appointment_link_status, appointment_linked_at, booking_confirmed, booking_id, booking_details, booking_failed, requires_manual_processing, metadata, deleted_at, created_at ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.note_calls();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id ON public.companies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_companies();
 

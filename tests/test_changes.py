@@ -21,9 +21,18 @@ from trueup.store import Session, session
 
 HISTORIES = int(os.environ.get("TRUEUP_HISTORIES", "60"))
 
-# what stands in no way of planting faults: our own triggers, but for those that note changes, are
-# switched off, and our constraints are gone
-BARE = """
+# what stands in no way of planting faults: our constraints are gone ...
+LEGACY = """
+select factory.legacy(variadic array(
+    select ct.name
+    from trueup.constraints as ct
+    where ct.kind <> 'index' and not (ct.kind = 'unique index' and ct.check_name is null)
+    order by ct.kind = 'unique index'
+));
+"""
+# ... and our own triggers, but for those that note changes, are switched off
+BARE = (
+    """
 do $$
 declare
     r record;
@@ -39,15 +48,11 @@ begin
     loop
         execute format('alter table %s disable trigger %I', r.table_name, r.tgname);
     end loop;
-    perform factory.legacy(variadic array(
-        select ct.name from trueup.constraints as ct where ct.kind <> 'index' and not (
-            ct.kind = 'unique index' and ct.check_name is null
-        )
-        order by ct.kind = 'unique index'
-    ));
 end;
 $$;
 """
+    + LEGACY
+)
 
 PAST = ["now() - interval '40 days'", "now() - interval '3 days'", "now() - interval '1 hour'"]
 AHEAD = ["now() + interval '1 day'", "now() + interval '3 days'", "now() + interval '500 days'"]
@@ -233,11 +238,11 @@ def wanted_function(names: list[str]) -> str:
 class History:
     """One database in which histories are played, one after the other."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prepare: str) -> None:
         self.url = url
         self.pack = packs.load()
         self.names = [check.name for check in self.pack.checks if check.sources or check.time]
-        sql(url, BARE)
+        sql(url, prepare)
         self.writers = [psycopg.connect(url) for _ in range(2)]
         for writer in self.writers:
             writer.execute("set lock_timeout = '20ms'")
@@ -293,9 +298,9 @@ class History:
         assert not found, found
 
 
-@pytest.fixture
-def history(database: str) -> Iterator[History]:
-    played = History(database)
+@pytest.fixture(params=[BARE, LEGACY], ids=["bare", "with fills, sync and guards"])
+def history(database: str, request: pytest.FixtureRequest) -> Iterator[History]:
+    played = History(database, request.param)
     yield played
     played.close()
 
@@ -690,6 +695,25 @@ def test_a_pass_that_is_killed_loses_nothing(caught_up: str) -> None:
     assert alerts(caught_up, "call_direction_missing") == []
     changed(caught_up)
     assert alerts(caught_up, "call_direction_missing") == ["1"]
+
+
+def test_a_fill_that_any_update_may_fire_notes_the_row_itself(caught_up: str) -> None:
+    bodies = sql(
+        caught_up,
+        "select p.proname, p.prosrc from pg_trigger as t inner join pg_proc as p on t.tgfoid = p.oid "
+        "where p.pronamespace = 'trueup'::regnamespace and t.tgtype & 19 = 19 and t.tgattr::text = '' "
+        "and t.tgrelid::regclass::text not like 'trueup.%'",
+    )
+    assert bodies
+    assert [name for name, body in bodies if "note_row" not in body] == []
+    # and what it writes is found: the direction of a legacy call, filled by an update of something else
+    sql(caught_up, LEGACY)
+    plant(caught_up, "select factory.call(1, direction => null)")
+    run("check", "call_direction_missing", url=caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+    sql(caught_up, "update calls set disconnection_reason = 'hangup'")
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == []
 
 
 def test_names_and_changes_do_not_go_together(database: str) -> None:

@@ -19,6 +19,10 @@ begin
         return new;
     end if;
 
+    if tg_op = 'UPDATE' then -- whatever the statement names
+        perform trueup.note_row('public.appointments', 'id=' || new.id);
+    end if;
+
     new.idempotency_key := trueup.unused_idempotency_key(
         new.company_id, new.service_id, new.staff_id, new.customer_id, new.call_id, new.starts_at
     );

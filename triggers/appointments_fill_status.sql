@@ -24,6 +24,10 @@ begin
         return new;
     end if;
 
+    if tg_nargs > 0 then -- whatever the statement names
+        perform trueup.note_row('public.appointments', 'id=' || new.id);
+    end if;
+
     new.status := coalesce(trueup.vocabulary_value('appointment_status', new.status), new.status);
     if tg_op = 'UPDATE' then
         v_was_cancelled := coalesce(
@@ -67,4 +71,4 @@ create or replace trigger appointments_fill_status_on_update_legacy
         new.status not in ('pending', 'confirmed', 'completed', 'no_show', 'cancelled')
         or (new.status = 'cancelled' and new.cancelled_at is null)
     )
-    execute function trueup.appointments_fill_status();
+    execute function trueup.appointments_fill_status('any update');

@@ -39,6 +39,10 @@ begin
         return new;
     end if;
 
+    if tg_nargs > 0 then -- whatever the statement names
+        perform trueup.note_row('public.calls', 'id=' || new.id);
+    end if;
+
     if new.customer_name is not null and not trueup.usable_name(new.company_id, new.customer_name) then
         new.customer_name := null;
     end if;
@@ -154,4 +158,4 @@ create or replace trigger calls_fill_customer_link_update_legacy
             or new.customer_linked_at is null
         )
     )
-    execute function trueup.calls_fill_customer_link();
+    execute function trueup.calls_fill_customer_link('any update');

@@ -28,6 +28,10 @@ begin
         return new;
     end if;
 
+    if tg_nargs > 0 then -- whatever the statement names
+        perform trueup.note_row('public.calls', 'id=' || new.id);
+    end if;
+
     if
         nullif(new.direction, '') is not null
         and old.metadata @> '{"direction_defaulted": true}'
@@ -66,4 +70,4 @@ create or replace trigger calls_fill_direction_legacy
     before update on public.calls
     for each row
     when (new.direction is null or new.direction = '')
-    execute function trueup.calls_fill_direction();
+    execute function trueup.calls_fill_direction('any update');

@@ -24,6 +24,7 @@ begin
         and new.ended_at < new.started_at + interval '24 days'
         and abs(extract(epoch from new.ended_at - new.started_at) * 1000 - new.duration_ms) > 1000
     then
+        perform trueup.note_row('public.calls', 'id=' || new.id); -- whatever the statement names
         new.duration_ms := round(extract(epoch from new.ended_at - new.started_at) * 1000);
     end if;
     return new;

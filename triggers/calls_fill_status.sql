@@ -32,6 +32,10 @@ begin
         return new;
     end if;
 
+    if tg_nargs > 0 then -- whatever the statement names
+        perform trueup.note_row('public.calls', 'id=' || new.id);
+    end if;
+
     new.status := coalesce(trueup.vocabulary_value('call_status', new.status), new.status);
 
     if tg_op = 'UPDATE' then
@@ -70,4 +74,4 @@ create or replace trigger calls_fill_status_on_update_legacy
     before update on public.calls
     for each row
     when (new.status not in ('registered', 'ongoing', 'ended', 'analyzed', 'failed'))
-    execute function trueup.calls_fill_status();
+    execute function trueup.calls_fill_status('any update');

@@ -1,5 +1,5 @@
 -- the tables that each check rests on, and whether what happens to them is noted: all four triggers fire,
--- and no BEFORE trigger may write a column that the list of the one for updates leaves out
+-- and no BEFORE trigger of others may write a column that the list of the one for updates leaves out
 select
     ct.check_name,
     ct.table_name,
@@ -24,11 +24,13 @@ inner join (
                     or not exists (
                         select 1
                         from pg_catalog.pg_trigger as b
+                        inner join pg_catalog.pg_proc as p on b.tgfoid = p.oid
                         where
                             b.tgrelid = t.relid
                             and not b.tgisinternal
                             and b.tgtype & 19 = 19
                             and cardinality(b.tgattr::smallint[]) = 0
+                            and p.pronamespace <> 'trueup'::regnamespace
                     )
                 )
         ) as is_armed

@@ -1,6 +1,7 @@
 -- tables that the checks named rest on, with the columns whose update can change a verdict.
 -- A BEFORE trigger may write a column that the statement does not name: what fires such a
--- trigger counts as well, and one without a column list makes every update count.
+-- trigger counts as well, and one without a column list makes every update count. Ours notes
+-- the row itself (trueup.note_row).
 select
     w.table_name,
     -- a statement trigger with transition tables refuses to see rows of foreign tables
@@ -36,9 +37,12 @@ from (
 ) as w
 cross join lateral (
     select
-        coalesce(bool_or(cardinality(t.tgattr::smallint[]) = 0), false) as is_unlisted,
+        coalesce(
+            bool_or(cardinality(t.tgattr::smallint[]) = 0 and p.pronamespace <> 'trueup'::regnamespace), false
+        ) as is_unlisted,
         array_agg(a.attnum) as columns
     from pg_catalog.pg_trigger as t
+    inner join pg_catalog.pg_proc as p on t.tgfoid = p.oid
     left join lateral unnest(t.tgattr::smallint[]) as a (attnum) on true
     where
         t.tgrelid = w.relid
