@@ -6,7 +6,7 @@ When a size is done its figures become results/<calls>.json; page.py makes docs/
 of all of them.
 
 A variant is a module here with one function, measure(place), which returns its figures:
-{"seconds": {what: [each repetition]}, "facts": {...}}. It raises NotHere when it cannot be
+{"seconds": {what: [each repetition]}, "facts": {...}}. It raises NotHereError when it cannot be
 measured, and says why.
 """
 
@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import importlib
 import json
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import generator
 import harness
-from harness import NotHere, Place
+from harness import NotHereError, Place
 
 from trueup import server
 
@@ -35,24 +37,46 @@ RESULTS = Path(__file__).with_name("results")
 CACHE = ROOT / ".cache" / "benchmarks"
 
 # In the order in which they run: the last ones write.
-VARIANTS = ("comparison", "references", "checks", "startup", "filing", "changed")
+VARIANTS = ("comparison", "plain", "checks", "startup", "filing", "repair", "changed")
 SIZES = (200_000,)
+# figures of other code are not continued, and a database of other rows is made again
+CODE = ("src", "checks", "db", "triggers", "migrations", "benchmarks")
+ROWS = ("benchmarks/data", "migrations/versions/0001_host_tables.up.sql")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, nargs="+", default=list(SIZES), metavar="N", help="sizes (%(default)s)")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME",
-                        help=f"measure only these and leave the other results: {', '.join(VARIANTS)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--calls", type=int, nargs="+", default=list(SIZES), metavar="N", help="sizes (%(default)s)"
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        default=list(VARIANTS),
+        metavar="NAME",
+        help=f"measure only these and leave the other results: {', '.join(VARIANTS)}",
+    )
     parser.add_argument("--repetitions", type=int, default=5, metavar="N")
-    parser.add_argument("--postgres", type=int, metavar="RELEASE", help="of the server (default: the first found)")
-    parser.add_argument("--data", type=Path, default=CACHE, metavar="DIR", help="where databases are made (%(default)s)")
+    parser.add_argument(
+        "--postgres", type=int, metavar="RELEASE", help="of the server (default: the first found)"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=CACHE, metavar="DIR", help="where databases are made (%(default)s)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the database for the next run")
     options = parser.parse_args(arguments)
     failed = False
     for calls in options.calls:
         failed |= not measure_size(
-            calls, options.variants, options.repetitions, options.postgres, options.data.resolve(), keep=options.keep
+            calls,
+            options.variants,
+            options.repetitions,
+            options.postgres,
+            options.data.resolve(),
+            keep=options.keep,
         )
     return 1 if failed else 0
 
@@ -61,12 +85,13 @@ def measure_size(
     calls: int, variants: Sequence[str], repetitions: int, release: int | None, data: Path, *, keep: bool
 ) -> bool:
     """Run the variants at one size and merge them into its results; False when one of them failed."""
-    directory = data / str(calls)
+    binaries = server.find_binaries(release)
+    directory = data / f"{calls}-calls-on-{binaries.version}"
     directory.mkdir(parents=True, exist_ok=True)
-    began = directory / "figures.json"
-    figures: dict[str, Any] = json.loads(began.read_text()) if began.exists() else {}
+    interrupted = directory / "figures.json"
+    figures = _begun(interrupted)
     whole = True
-    with _place(calls, repetitions, release, directory) as (place, loaded):
+    with _place(calls, repetitions, binaries, directory) as (place, loaded):
         generator.bring_to_head(place)
         facts = {
             "machine": harness.machine(),
@@ -83,7 +108,7 @@ def measure_size(
             start = time.monotonic()
             try:
                 figures[name] = importlib.import_module(name).measure(place)
-            except NotHere as reason:
+            except NotHereError as reason:
                 figures[name] = {"left_out": str(reason)}
                 place.say(f"{name}: left out, {reason}")
             except Exception as error:  # one variant that fails must not cost the rest of the night
@@ -91,10 +116,10 @@ def measure_size(
                 place.say(f"{name}: FAILED, {type(error).__name__}: {error}")
                 continue
             figures[name]["took_s"] = round(time.monotonic() - start, 1)
-            began.write_text(json.dumps(figures))
+            interrupted.write_text(json.dumps({"code": _fingerprint(CODE), "variants": figures}))
     if whole:
         _merge(calls, {**facts, "variants": figures})
-        began.unlink(missing_ok=True)
+        interrupted.unlink(missing_ok=True)
         if not keep:
             shutil.rmtree(directory)
     return whole
@@ -113,28 +138,48 @@ def measuring() -> dict[str, str]:
     }
 
 
+def _begun(path: Path) -> dict[str, Any]:
+    """Return what a run of the same code measured before it was interrupted."""
+    begun: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"code": ""}
+    return dict(begun["variants"]) if begun["code"] == _fingerprint(CODE) else {}
+
+
+def _fingerprint(places: Sequence[str]) -> str:
+    """Return a checksum of the files under some directories of the checkout."""
+    found = hashlib.sha256()
+    for path in sorted(
+        path
+        for place in places
+        for path in [ROOT / place, *(ROOT / place).rglob("*")]
+        if path.suffix in (".py", ".sql")
+    ):
+        found.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return found.hexdigest()
+
+
 @contextlib.contextmanager
 def _place(
-    calls: int, repetitions: int, release: int | None, directory: Path
+    calls: int, repetitions: int, binaries: server.Binaries, directory: Path
 ) -> Iterator[tuple[Place, dict[str, float]]]:
     """Give the database of this size, made and filled unless an earlier run left it."""
     data, load = directory / "server", directory / "load.json"
-    binaries = server.find_binaries(release)
     work = directory / "work"
     work.mkdir(exist_ok=True)
-    if not load.exists():
+    rows = _fingerprint(ROWS)
+    if not load.exists() or json.loads(load.read_text())["rows"] != rows:
+        load.unlink(missing_ok=True)
         if data.exists():
             with contextlib.suppress(Exception):
                 server.stop(data, "immediate")
             shutil.rmtree(data)
         with _running(data, binaries, generator.LOADING) as running:
-            with_database = Place(calls, running, "bookings", work, repetitions)
-            Place(calls, running, "postgres", work, repetitions).say("loading ...")
-            with Place(calls, running, "postgres", work, repetitions).connected() as connection:
+            place = Place(calls, running, "bookings", work, repetitions)
+            place.say("loading ...")
+            with replace(place, database="postgres").connected() as connection:
                 connection.execute("create database bookings")
-            load.write_text(json.dumps(generator.load(with_database)))
+            load.write_text(json.dumps({"rows": rows, "seconds": generator.load(place)}))
     with _running(data, binaries, {**server.THROWAWAY, **measuring()}) as running:
-        yield Place(calls, running, "bookings", work, repetitions), generator.read(load)
+        yield Place(calls, running, "bookings", work, repetitions), json.loads(load.read_text())["seconds"]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ companies of 10,000 calls. One call in 1,001 is at fault, in one of twelve ways.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +42,7 @@ def load(place: Place) -> dict[str, float]:
     with ThreadPoolExecutor() as pool:
         began = time.monotonic()
         calls = pool.submit(_fill, place, "calls")
-        others = pool.submit(lambda: [_fill(place, name) for name in ("companies", "appointments")])
+        others = pool.submit(_fill, place, "companies", "appointments")
         calls.result()
         others.result()
         seconds["fill"] = round(time.monotonic() - began, 1)
@@ -73,17 +72,17 @@ def rows(place: Place) -> dict[str, int]:
     return dict(zip(("calls", "appointments", "customers", "megabytes"), row, strict=True))
 
 
-def _fill(place: Place, name: str) -> None:
+def _fill(place: Place, *names: str) -> None:
+    """Run files of data/ in turn, each in one transaction."""
     companies = place.calls // CALLS_OF_A_COMPANY
-    settings = [part for key, value in (("calls", place.calls), ("companies", companies)) for part in ("-v", f"{key}={value}")]
-    done = subprocess.run(
-        [*place.server.psql_command(place.database), "-qX1", "-v", "ON_ERROR_STOP=1", *settings, "-f", DATA / f"{name}.sql"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{name}.sql: {done.stderr}")
+    settings = ("-v", "ON_ERROR_STOP=1", "-v", f"calls={place.calls}", "-v", f"companies={companies}")
+    psql = [*place.server.psql_command(place.database), "-qX1", *settings]
+    for name in names:
+        done = subprocess.run(
+            [*psql, "-f", DATA / f"{name}.sql"], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{name}.sql: {done.stderr}")
 
 
 def _statement(place: Place, text: str, seconds: dict[str, float], name: str) -> None:
@@ -91,8 +90,3 @@ def _statement(place: Place, text: str, seconds: dict[str, float], name: str) ->
     with place.connected() as connection:
         connection.execute(text.encode())
     seconds[name] = round(time.monotonic() - began, 1)
-
-
-def read(path: Path) -> dict[str, float]:
-    """Return what `load` once returned, kept in a file."""
-    return dict(json.loads(path.read_text()))

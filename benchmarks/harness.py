@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ Figures = dict[str, Any]
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-class NotHere(Exception):
+class NotHereError(Exception):
     """Raised by a variant that cannot be measured here; the message says why."""
 
 
@@ -55,6 +55,18 @@ class Place:
         """Open a connection and close it."""
         with psycopg.connect(self.url, autocommit=autocommit) as connection:
             yield connection
+
+    @contextmanager
+    def copy(self, name: str) -> Iterator[Place]:
+        """Make a copy of the database, for what may not be done to it, and drop the copy."""
+        admin = replace(self, database="postgres")
+        with admin.connected() as connection:
+            connection.execute(f"drop database if exists {name} with (force)".encode())
+            connection.execute(f"create database {name} template {self.database} strategy file_copy".encode())
+            try:
+                yield replace(self, database=name)
+            finally:
+                connection.execute(f"drop database {name} with (force)".encode())
 
     def say(self, what: str) -> None:
         """Tell, with the time, what is being done: a run is long and often unattended."""
@@ -99,15 +111,18 @@ def run(
         seconds = time.monotonic() - began
         if process.returncode not in accept:
             said.seek(0)
-            raise RuntimeError(
-                f"{' '.join(map(str, command))} ended with {process.returncode}:\n{(output + said.read())[-4000:]}"
-            )
+            tail = (output + said.read())[-4000:]
+            raise RuntimeError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{tail}")
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024
     return Ran(seconds, round(used.ru_maxrss / unit, 1), process.returncode, output)
 
 
 def interleaved(
-    place: Place, measured: Mapping[str, Callable[[], float]], *, repetitions: int | None = None
+    place: Place,
+    measured: Mapping[str, Callable[[], float]],
+    *,
+    repetitions: int | None = None,
+    quietly: bool = False,
 ) -> dict[str, list[float]]:
     """Measure each in turn, and all again, so that a slow minute of the machine hits all alike.
 
@@ -119,7 +134,8 @@ def interleaved(
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             found[name].append(round(measured[name](), 6))
-        place.say("  ".join(f"{name} {found[name][-1]:.3f} s" for name in names))
+        if not quietly:
+            place.say("  ".join(f"{name} {found[name][-1]:.3f} s" for name in names))
     return found
 
 

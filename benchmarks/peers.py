@@ -65,7 +65,8 @@ class Trueup:
     def check(self, place: Place) -> Answered:
         """Run the command; it files alerts, as it does every night."""
         ran = run(
-            [TRUEUP, "check", *CHECKS, *self.options, "--database", place.url, "--format", "json"], accept=(0, 1)
+            [TRUEUP, "check", *CHECKS, *self.options, "--database", place.url, "--format", "json"],
+            accept=(0, 1),
         )
         results = json.loads(ran.output)["results"]
         wrong = [result["name"] for result in results if result["outcome"] != "complete"]
@@ -87,7 +88,7 @@ class Dbt:
         project = _project(place, self.name)
         shutil.copytree(HERE / "dbt", project)
         (project / "tests").mkdir()
-        for check, query in _queries().items():
+        for check, query in queries().items():
             text = re.sub(r"\bpublic\.(\w+)", r"{{ source('public', '\1') }}", query)
             (project / "tests" / f"{check}.sql").write_text(text)
 
@@ -124,9 +125,11 @@ class Soda:
         shutil.copy(HERE / "soda" / "configuration.yml", project)
         # Soda Core reads whether to send statistics from the home directory only
         (project / ".soda").mkdir()
-        (project / ".soda" / "config.yml").write_text("send_anonymous_usage_stats: false\nuser_cookie_id: none\n")
+        (project / ".soda" / "config.yml").write_text(
+            "send_anonymous_usage_stats: false\nuser_cookie_id: none\n"
+        )
         lines = ["checks:"]
-        for check, query in _queries().items():
+        for check, query in queries().items():
             lines += ["  - failed rows:", f"      name: {check}", "      fail query: |"]
             lines += [f"        {line}" for line in query.splitlines()]
         (project / "checks.yml").write_text("\n".join(lines) + "\n")
@@ -136,12 +139,25 @@ class Soda:
         project = place.directory / self.name
         results = project / "results.json"
         ran = run(
-            [_program("soda", "soda"), "scan", "-d", "bookings", "-c", "configuration.yml", "-srf", results, "checks.yml"],
+            [
+                _program("soda", "soda"),
+                "scan",
+                "-d",
+                "bookings",
+                "-c",
+                "configuration.yml",
+                "-srf",
+                results,
+                "checks.yml",
+            ],
             directory=project,
             environment={**_where(place), "HOME": str(project)},
             accept=(0, 2),
         )
-        return Answered(ran, {c["name"]: int(c["diagnostics"]["value"]) for c in json.loads(results.read_text())["checks"]})
+        return Answered(
+            ran,
+            {c["name"]: int(c["diagnostics"]["value"]) for c in json.loads(results.read_text())["checks"]},
+        )
 
 
 @dataclass(frozen=True)
@@ -155,7 +171,7 @@ class GreatExpectations:
         _install(self.name)
         project = _project(place, self.name)
         project.mkdir()
-        for check, query in _queries().items():
+        for check, query in queries().items():
             (project / f"{check}.sql").write_text(query)
 
     def check(self, place: Place) -> Answered:
@@ -172,14 +188,17 @@ class GreatExpectations:
         return Answered(ran, json.loads(ran.output.strip().splitlines()[-1]))
 
 
+def queries() -> dict[str, str]:
+    """Return the plain query of each check."""
+    return {check: (HERE / "checks" / f"{check}.sql").read_text() for check in CHECKS}
+
+
 def releases() -> dict[str, str]:
     """Return the releases that the requirements name."""
-    lines = [line for path in sorted(HERE.glob("*/requirements.txt")) for line in path.read_text().splitlines()]
-    return dict(line.split("==") for line in lines if not line.startswith("#"))  # type: ignore[misc]
-
-
-def _queries() -> dict[str, str]:
-    return {check: (HERE / "checks" / f"{check}.sql").read_text() for check in CHECKS}
+    lines = [
+        line for path in sorted(HERE.glob("*/requirements.txt")) for line in path.read_text().splitlines()
+    ]
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
 
 
 def _project(place: Place, name: str) -> Path:
@@ -213,6 +232,7 @@ def _install(name: str) -> None:
     print(f"installing {name} into {ENVIRONMENTS / name} ...", file=sys.stderr, flush=True)
     venv.create(ENVIRONMENTS / name, clear=True, with_pip=True)
     subprocess.run(
-        [_program(name, "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", requirements], check=True
+        [_program(name, "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", requirements],
+        check=True,
     )
     marker.write_text(wanted)
