@@ -3,7 +3,7 @@
 -- invariant:   one undeleted appointment of a company stands for one provider booking
 -- severity:    critical
 -- entity:      appointment
--- changes:     appointments.id, appointments.calcom_booking_uid via calcom_booking_uid
+-- changes:     appointments.id with sharing_ids
 -- population:  appointments where calcom_booking_uid is not null and deleted_at is null
 -- prevented:   constraint appointments_booking_uid_key
 -- repair:      review

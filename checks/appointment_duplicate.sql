@@ -3,7 +3,7 @@
 -- invariant:   a customer has one live appointment for a service at a time
 -- severity:    warning
 -- entity:      appointment
--- changes:     appointments.id, appointments.customer_id via customer_id
+-- changes:     appointments.id with duplicate_ids
 -- population:  appointments where customer_id is not null and deleted_at is null and status <> 'cancelled'
 -- prevented:   none: two bookings that differ by minutes have different idempotency keys, and both may
 --              be meant

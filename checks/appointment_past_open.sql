@@ -3,7 +3,7 @@
 -- invariant:   an appointment that is long over is completed, no_show or cancelled
 -- severity:    info
 -- entity:      appointment
--- changes:     appointments.id
+-- changes:     appointments.id, time
 -- population:  appointments where status not in ('completed', 'no_show', 'cancelled') and deleted_at is null
 --              and source is distinct from 'backfill'
 -- prevented:   none: time passes without a write

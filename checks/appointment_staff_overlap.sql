@@ -3,7 +3,7 @@
 -- invariant:   two live appointments of one member of staff never overlap
 -- severity:    critical
 -- entity:      appointment
--- changes:     appointments.id, appointments.staff_id via staff_id
+-- changes:     appointments.id with overlapping_ids
 -- population:  appointments where staff_id is not null and deleted_at is null and status <> 'cancelled'
 -- prevented:   constraint appointments_staff_id_excl
 -- repair:      review

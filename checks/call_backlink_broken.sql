@@ -3,7 +3,7 @@
 -- invariant:   the appointment that a call names in appointment_id is undeleted and points back at this call
 -- severity:    critical
 -- entity:      call
--- changes:     calls.id, appointments.call_id
+-- changes:     calls.id, appointments.call_id, appointments.id via appointment_id
 -- population:  calls where appointment_id is not null
 -- prevented:   guard; sync appointments_sync_calls
 -- repair:      evidence

@@ -3,7 +3,7 @@
 -- invariant:   a call whose appointment could not be created has been handed to a person
 -- severity:    critical
 -- entity:      call
--- changes:     calls.id, appointments.call_id, manual_review_queue.entity_id
+-- changes:     calls.id, appointments.call_id, trueup.manual_review_queue.entity_id
 -- population:  calls where booking_details is not null
 -- prevented:   none: a failure at the provider happens outside the database
 -- repair:      automatic

@@ -3,7 +3,7 @@
 -- invariant:   no call waits for its appointment to be created longer than pending_creation_limit
 -- severity:    warning
 -- entity:      call
--- changes:     calls.id, appointments.call_id
+-- changes:     calls.id, appointments.call_id, time
 -- population:  calls where appointment_link_status = 'pending_creation'
 -- prevented:   none: only the passing of time makes it wrong
 -- repair:      review

@@ -3,7 +3,7 @@
 -- invariant:   no two undeleted calls of a company, one under a temporary id, are one and the same call
 -- severity:    warning
 -- entity:      call
--- changes:     calls.id, calls.from_number via from_number
+-- changes:     calls.id with other_call_ids
 -- population:  calls where deleted_at is null
 -- prevented:   none: two calls between two numbers within seconds may both be real
 -- repair:      review

@@ -3,7 +3,7 @@
 -- invariant:   a call does not stay registered or ongoing for longer than a call can last
 -- severity:    warning
 -- entity:      call
--- changes:     calls.id
+-- changes:     calls.id, time
 -- population:  calls where deleted_at is null
 -- prevented:   none: the event that ends a call was lost, and no write tells so
 -- repair:      evidence

@@ -3,7 +3,7 @@
 -- invariant:   a call that has ended says what kind of call it was
 -- severity:    info
 -- entity:      call
--- changes:     calls.id
+-- changes:     calls.id, trueup.webhook_events.object_id via retell_call_id
 -- population:  calls where deleted_at is null
 -- prevented:   fill calls_fill_type
 -- repair:      evidence

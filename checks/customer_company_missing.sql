@@ -3,7 +3,7 @@
 -- invariant:   every customer belongs to a company
 -- severity:    critical
 -- entity:      customer
--- changes:     customers.id
+-- changes:     customers.id, calls.customer_id, appointments.customer_id
 -- population:  customers
 -- prevented:   constraint customers_company_known
 -- repair:      evidence

@@ -3,7 +3,7 @@
 -- invariant:   a deleted customer has no live appointment ahead
 -- severity:    warning
 -- entity:      customer
--- changes:     customers.id, appointments.customer_id
+-- changes:     customers.id, appointments.customer_id, time ends
 -- population:  customers where deleted_at is not null
 -- prevented:   none: a person may have to be forgotten at once, whatever is booked
 -- repair:      review

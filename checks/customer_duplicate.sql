@@ -3,7 +3,7 @@
 -- invariant:   no two undeleted customers of a company have one phone number or one e-mail address
 -- severity:    warning
 -- entity:      customer
--- changes:     customers.id, customers.phone_normalized, customers.email
+-- changes:     customers.id with same_phone_ids and same_email_ids
 -- population:  customers where deleted_at is null
 -- prevented:   none: a family may share a number, so a second customer cannot be refused
 -- repair:      review

@@ -3,7 +3,7 @@
 -- invariant:   a customer with a live appointment ahead has a usable phone number or e-mail address
 -- severity:    warning
 -- entity:      customer
--- changes:     customers.id, appointments.customer_id
+-- changes:     customers.id, appointments.customer_id, time ends
 -- population:  customers where deleted_at is null
 -- prevented:   none: somebody who withholds every contact may still book
 -- repair:      review

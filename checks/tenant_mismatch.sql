@@ -4,7 +4,14 @@
 -- severity:    critical
 -- entity:      call, appointment, modification, staff, phone_number, branch, service, customer
 -- changes:     calls.id, appointments.id, appointment_modifications.id, staff.id, phone_numbers.id,
---              branches.id, services.id, customers.id
+--              branches.id, services.id, customers.id, calls.id via appointments.call_id,
+--              calls.id via appointment_modifications.call_id, appointments.id via calls.appointment_id,
+--              appointments.id via appointment_modifications.appointment_id,
+--              customers.id via calls.customer_id, customers.id via appointments.customer_id,
+--              phone_numbers.id via calls.phone_number_id, services.id via appointments.service_id,
+--              staff.id via appointments.staff_id, branches.id via calls.branch_id,
+--              branches.id via appointments.branch_id, branches.id via staff.branch_id,
+--              branches.id via phone_numbers.branch_id
 -- population:  calls; appointments; appointment_modifications; staff; phone_numbers; branches; services;
 --              customers
 -- prevented:   constraint calls_company_exists; constraint calls_company_known;

@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from trueup import errors
     from trueup.adoption import adopt
+    from trueup.changes import check_changed
     from trueup.demonstration import demo
     from trueup.enforcement import enforce
     from trueup.evaluation import check
@@ -27,6 +28,7 @@ _FUNCTIONS = {
     "adopt": "adoption",
     "catalog": "inspection",
     "check": "evaluation",
+    "check_changed": "changes",
     "demo": "demonstration",
     "enforce": "enforcement",
     "init": "scaffold",
@@ -45,6 +47,7 @@ __all__ = [
     "adopt",
     "catalog",
     "check",
+    "check_changed",
     "demo",
     "enforce",
     "errors",

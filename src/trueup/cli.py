@@ -155,6 +155,11 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     "--timeout", default="5min", show_default=True, help="Time for each check, as PostgreSQL writes it."
 )
 @click.option("--examples", default=3, show_default=True, help="Violations of each check to show.")
+@click.option(
+    "--changed",
+    is_flag=True,
+    help="Judge only what has changed since the last run; cost follows the changes.",
+)
 @format_option("junit", "sarif", "prometheus")
 def check(
     names: tuple[str, ...],
@@ -164,26 +169,44 @@ def check(
     max_alerts: int,
     timeout: str,
     examples: int,
+    changed: bool,
     form: str,
 ) -> None:
     """Evaluate the checks on one snapshot and file alerts for what they list.
 
     A check is a view of the rows that violate one invariant. New violations open an
     alert, known ones are counted, gone ones resolved, returned ones reopened.
+
+    With --changed only the entities that changes since the last run concern are judged:
+    triggers note the keys of changed rows. The alerts are then those of a full run, which
+    remains the net, once a night, and counts what the passes had missed.
     """
     from trueup import packs, rendering
+    from trueup.changes import check_changed
     from trueup.evaluation import check as run
 
+    if changed and names:
+        raise click.UsageError("--changed judges all checks; leave the names out")
     with shown_progress("checking") as progress:
-        done = run(
-            names,
-            database=database,
-            pack=pack,
-            max_alerts=max_alerts,
-            timeout=timeout,
-            examples=examples,
-            progress=progress,
-        )
+        if changed:
+            done = check_changed(
+                database=database,
+                pack=pack,
+                max_alerts=max_alerts,
+                timeout=timeout,
+                examples=examples,
+                progress=progress,
+            )
+        else:
+            done = run(
+                names,
+                database=database,
+                pack=pack,
+                max_alerts=max_alerts,
+                timeout=timeout,
+                examples=examples,
+                progress=progress,
+            )
     if form == "json":
         click.echo(rendering.run_as_json(done, fail_on))
     elif form == "junit":
@@ -575,17 +598,19 @@ def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnin
 
 
 def _print_run(run: Run) -> None:
-    shown = [r for r in run.results if r.violations or r.resolved or r.outcome != "complete"]
+    changed = run.kind == "changed"
+    quiet = ("complete", "changed", "unjudged")
+    shown = [r for r in run.results if r.violations or r.resolved or r.outcome not in quiet]
     if shown:
         order = {"critical": 0, "warning": 1, "info": 2}
         print_table(
-            ["check", "severity", "violations", "of", "new", "again", "gone", ""],
+            ["check", "severity", "violations", "judged" if changed else "of", "new", "again", "gone", ""],
             [
                 (
                     r.name,
                     r.severity,
                     r.violations,
-                    r.rows_tested,
+                    (r.rows_tested or None) if changed else r.rows_tested,
                     r.opened or None,
                     r.reopened or None,
                     r.resolved or None,
@@ -593,7 +618,7 @@ def _print_run(run: Run) -> None:
                 )
                 for r in sorted(shown, key=lambda r: (order[r.severity], r.name))
             ],
-            right=["violations", "of", "new", "again", "gone"],
+            right=["violations", "judged" if changed else "of", "new", "again", "gone"],
         )
         for result in shown:
             for item in result.examples:
@@ -601,9 +626,17 @@ def _print_run(run: Run) -> None:
     failed = sum(r.outcome in ("error", "timeout") for r in run.results)
     seconds = (run.finished_at - run.started_at).total_seconds()
     rate = f", {run.rate} % consistent" if run.rate is not None else ""
+    if changed:
+        judged = sum(
+            r.rows_tested is None or r.rows_tested > 0 for r in run.results if r.outcome != "unjudged"
+        )
+        what = f"{judged} checks had changes to judge, {seconds:.2f} s, {run.violations:,} violations open"
+    else:
+        what = f"{len(run.results)} checks in {seconds:.1f} s, {run.violations:,} violations{rate}"
     click.echo(
-        f"run {run.id}: {len(run.results)} checks in {seconds:.1f} s, {run.violations:,} violations{rate}"
+        f"run {run.id}: {what}"
         + (f", {failed} checks could not run" if failed else "")
+        + (f", {run.missed:,} alerts that passes over the changes had missed" if run.missed else "")
     )
 
 
@@ -613,6 +646,8 @@ def _remark(result: Any) -> str:
     remarks = []
     if result.outcome == "superseded":
         remarks.append("a newer run had filed it")
+    if result.outcome == "unjudged":
+        remarks.append("only a full run judges it")
     if result.accepted:
         remarks.append(f"{result.accepted} accepted")
     if result.flooded:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trueup import tracking
 from trueup.errors import CatalogError, MigrationError
 from trueup.locks import patiently
 from trueup.model import Change, ConstraintState, ObjectState
@@ -46,7 +47,9 @@ def pending_files(session: Session, pack: Pack) -> list[tuple[SqlFile, str]]:
     states = object_states(session)
     found = []
     for file in pack.files:
-        reasons = [_reason(file, item, states.get((item.kind, item.identity))) for item in file.objects]
+        reasons = [
+            _outdated(item, file.checksum, states.get((item.kind, item.identity))) for item in file.objects
+        ]
         if reason := next((text for text in reasons if text), ""):
             found.append((file, reason))
     return found
@@ -94,22 +97,12 @@ def deploy(session: Session, pack: Pack) -> list[Change]:
         _record_files(session, quiet)
         changes += _drop_retired(session, pack, states)
         _register(session, pack)
-        changes += _generate(session)
         for file in loud:
             _run(session, file)
         _record_files(session, loud)
-        changes += _drop_strays(session, pack)
+        changes += _generate(session, pack)
+        changes += _drop_strays(session)
     return changes
-
-
-def _reason(file: SqlFile, item: SqlObject, state: ObjectState | None) -> str:
-    if state is None:
-        return "new"
-    if state.state != "deployed":
-        return f"{item.kind} {item.identity} is {state.state}"
-    if state.file_checksum != file.checksum:
-        return "changed"
-    return "" if state.is_current_release else "deployed on another release of PostgreSQL"
 
 
 def _run(session: Session, file: SqlFile) -> None:
@@ -171,8 +164,8 @@ def _drop_retired(
         yield Change("drop", state.identity, f"{state.file} is gone")
 
 
-def _drop_strays(session: Session, pack: Pack) -> Iterator[Change]:
-    known = [item.identity for file in pack.files for item in file.objects if item.kind == "trigger"]
+def _drop_strays(session: Session) -> Iterator[Change]:
+    known = [identity for kind, identity in object_states(session) if kind == "trigger"]
     for stray in session.rows("stray_triggers", Named, known=known):
         session.script(f"drop trigger {quoted(stray.name)} on {stray.table_name}")
         yield Change(
@@ -203,6 +196,7 @@ def _register(session: Session, pack: Pack) -> None:
                     f"{check.file}: population names {population.table}, which is no table with a "
                     "primary key of one column"
                 )
+    session.run("register_check_tables", names=[check.name for check in tracking.driven(pack.checks)])
     session.run("retire_checks", names=[check.name for check in pack.checks])
     session.run(
         "forget_populations",
@@ -212,47 +206,90 @@ def _register(session: Session, pack: Pack) -> None:
     session.run("register_tables")
 
 
-def _generate(session: Session) -> Iterator[Change]:
-    """Write one function per entity type that lists what every check says of some entities."""
+def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]:
+    """Return what follows from the headers, each as what it creates and its SQL.
+
+    Per entity type, what lists the violations of some entities; per table that checks rest
+    on, what notes its changes.
+    """
+    partners = {check.name: check.partners for check in pack.checks}
+    entities = [
+        (
+            [SqlObject("function", f"trueup.violations_of_{entity.entity_type}")],
+            f"drop routine if exists trueup.violations_of_{entity.entity_type};\n"
+            + violations_function(entity, partners),
+        )
+        for entity in session.rows("entities", Entity)
+    ]
+    tables = [
+        (
+            tracking.objects(table.table_name),
+            tracking.tracker(table, tracking.key_columns(table.table_name, pack.checks)),
+        )
+        for table in tracking.watched(session, pack.checks)
+        if table.is_trackable
+    ]
+    return entities + tables
+
+
+def pending_generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str, str]]:
+    """Return what of it a deployment would write, each with its SQL and the reason."""
     states = object_states(session)
-    wanted = set()
-    for entity in session.rows("entities", Entity):
-        name = f"trueup.violations_of_{entity.entity_type}"
-        item = SqlObject("function", name)
-        wanted.add((item.kind, item.identity))
-        text = violations_function(entity)
+    found = []
+    for items, text in generated(session, pack):
         digest = checksum(text)
-        state = states.get((item.kind, item.identity))
-        if state and not _differs(state, digest):
-            continue
-        session.script(f"drop routine if exists {name}; {text}")
-        _record(session, item, GENERATED, digest)
-        yield Change("deploy", name, "generated")
-    for key, state in states.items():
-        if state.file == GENERATED and key not in wanted:
-            _drop(session, state.kind, state.identity)
-            session.run("forget_object", kind=state.kind, identity=state.identity)
-            yield Change("drop", state.identity, "no check judges this entity any more")
+        reasons = [_outdated(item, digest, states.get((item.kind, item.identity))) for item in items]
+        if reason := next((reason for reason in reasons if reason), ""):
+            found.append((items, text, reason))
+    return found
 
 
-def _differs(state: ObjectState, digest: str) -> bool:
-    return state.state != "deployed" or state.file_checksum != digest or not state.is_current_release
+def _generate(session: Session, pack: Pack) -> Iterator[Change]:
+    states = object_states(session)
+    for items, text, reason in pending_generated(session, pack):
+        session.script(text)
+        for item in items:
+            _record(session, item, GENERATED, checksum(text))
+        yield Change("deploy", items[0].identity, f"generated: {reason}")
+    known = {(item.kind, item.identity) for items, _ in generated(session, pack) for item in items}
+    retired = [state for key, state in states.items() if state.file == GENERATED and key not in known]
+    for state in sorted(retired, key=lambda state: state.kind != "trigger"):
+        _drop(session, state.kind, state.identity)
+        session.run("forget_object", kind=state.kind, identity=state.identity)
+        yield Change("drop", state.identity, "no check needs it any more")
 
 
-def violations_function(entity: Entity) -> str:
-    """Return the SQL of trueup.violations_of_<entity>(keys): what every check says of these entities."""
+def _outdated(item: SqlObject, digest: str, state: ObjectState | None) -> str:
+    if state is None:
+        return "new"
+    if state.state != "deployed":
+        return f"{item.kind} {item.identity} is {state.state}"
+    if state.file_checksum != digest:
+        return "changed"
+    return "" if state.is_current_release else "deployed on another release of PostgreSQL"
+
+
+def violations_function(entity: Entity, partners: dict[str, tuple[str, ...]]) -> str:
+    """Return the SQL of trueup.violations_of_<entity>(keys, checks): what checks say of these entities.
+
+    One statement whose plan is kept, because planning the views anew costs more than
+    looking at a few rows; a branch for a check that is not asked for is never run.
+    """
     branches = "\n    union all\n".join(
-        f"    select {literal(check)}::text, v.entity_id::text\n"
+        f"    select {literal(check)}::text, v.company_id::text, v.entity_id::text, v.description, "
+        f"v.evidence, {tracking.related(partners.get(check, ()))}\n"
         f"    from {quoted('trueup', check)} as v\n"
-        f"    where v.entity_id = any(p_ids) and v.entity_type = {literal(entity.entity_type)}"
+        f"    where v.entity_id = any(p_ids) and v.entity_type = {literal(entity.entity_type)}\n"
+        f"        and (p_checks is null or {literal(check)} = any(p_checks))"
         for check in entity.checks
     )
     return (
         f"create or replace function {quoted('trueup', 'violations_of_' + entity.entity_type)}"
-        f"(p_ids {entity.key_type}[])\n"
-        "    returns table (check_name text, entity_id text)\n"
+        f"(p_ids {entity.key_type}[], p_checks text[] default null)\n"
+        "    returns table (check_name text, company_id text, entity_id text, description text, "
+        "evidence jsonb, related text[])\n"
         "    language plpgsql\n    stable\n    set search_path = ''\n"
-        "    set plan_cache_mode = force_generic_plan\n"
+        "    set plan_cache_mode = force_generic_plan\n    set jit = off\n"
         f"as $$\nbegin\n    return query\n{branches};\nend;\n$$;\n"
     )
 

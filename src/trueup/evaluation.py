@@ -7,7 +7,7 @@ read-only repeatable-read transaction, and filed from there in one transaction m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +18,7 @@ from trueup.errors import DatabaseError, TrueupError
 from trueup.model import Rate, Result, Run, Violation
 from trueup.packs import Check, Pack
 from trueup.store import ServerSaid, Session, literal, quoted, session, sqlstate, statement
+from trueup.tracking import Pending, related
 
 MAX_ALERTS = 10_000
 TIMEOUT = "5min"
@@ -33,23 +34,24 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Snapshot:
+class Snapshot:
     snapshot: str
     taken_at: datetime
 
 
 @dataclass(frozen=True)
-class _Filed:
+class Filed:
     superseded: bool
     flooded: bool
     violations: int
     opened: int
     reopened: int
     resolved: int
+    missed: int | None
 
 
 @dataclass(frozen=True)
-class _Finished:
+class Finished:
     id: int
     kind: str
     status: str
@@ -92,7 +94,16 @@ def check(
         require(connection, loaded)
         with recorded(connection, kind, len(selected)) as run_id:
             snapshot, results = evaluate(connection, selected, timeout=timeout, progress=progress)
-            return file(connection, run_id, kind, snapshot, results, max_alerts=max_alerts, examples=examples)
+            return file(
+                connection,
+                run_id,
+                kind,
+                selected,
+                snapshot,
+                results,
+                max_alerts=max_alerts,
+                examples=examples,
+            )
 
 
 def require(connection: Session, pack: Pack) -> None:
@@ -127,14 +138,14 @@ def recorded(connection: Session, kind: str, checks: int) -> Iterator[int]:
 
 def evaluate(
     connection: Session, checks: list[Check], *, timeout: str, progress: Progress
-) -> tuple[_Snapshot, list[Result]]:
+) -> tuple[Snapshot, list[Result]]:
     """Read every view on one snapshot into pg_temp.trueup_violations; return the results, unfiled."""
     connection.script("set client_min_messages = warning")
     connection.script(statement("begin_evaluation").decode())
     results = []
     tested: dict[tuple[str, str], int] = {}
     with connection.transaction(snapshot=True):
-        snapshot = connection.row("snapshot", _Snapshot)
+        snapshot = connection.row("snapshot", Snapshot)
         assert snapshot is not None
         for done, item in enumerate(checks):
             progress(item.name, done, len(checks))
@@ -156,31 +167,44 @@ def file(
     connection: Session,
     run_id: int,
     kind: str,
-    snapshot: _Snapshot,
+    checks: list[Check],
+    snapshot: Snapshot,
     results: list[Result],
     *,
     max_alerts: int,
     examples: int,
 ) -> Run:
-    """File the evaluated results in one transaction and return the finished run."""
+    """File the evaluated results in one transaction and return the finished run.
+
+    A run of all checks has judged every change that its snapshot could see: those are
+    forgotten, and what it files without one of them to explain it is counted as missed.
+    """
     with connection.transaction():
         connection.run("set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at)
-        filed = [_file(connection, run_id, snapshot, result, max_alerts, examples) for result in results]
-        failed = [result for result in filed if result.outcome in ("error", "timeout")]
+        pending = Pending(connection)
+        expected = {check.name: _expected(connection, check, pending) for check in checks}
+        filed = [
+            file_result(connection, run_id, snapshot, result, max_alerts, examples, expected[result.name])
+            for result in results
+        ]
+        settle(connection, checks, pending, snapshot, filed)
+        if kind != "selected":
+            connection.run("forget_changes", run_id=run_id)
+        broken = [result for result in filed if result.outcome in ("error", "timeout")]
         rates = (
-            connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not failed else []
+            connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not broken else []
         )
         finished = connection.row(
             "finish_run",
-            _Finished,
+            Finished,
             run_id=run_id,
-            status="partial" if failed else "complete",
-            failed=len(failed),
+            status="partial" if broken else "complete",
+            failed=len(broken),
             violations=sum(result.violations for result in filed),
             opened=sum(result.opened for result in filed),
             resolved=sum(result.resolved for result in filed),
             reopened=sum(result.reopened for result in filed),
-            error="; ".join(f"{result.name}: {result.error}" for result in failed) or None,
+            error="; ".join(f"{result.name}: {result.error}" for result in broken) or None,
         )
     assert finished is not None
     return Run(
@@ -195,17 +219,50 @@ def file(
     )
 
 
+def settle(
+    connection: Session, checks: list[Check], pending: Pending, snapshot: Snapshot, filed: list[Result]
+) -> None:
+    """Record which of the checks owe a full evaluation after these results, and why."""
+    by_name = {check.name: check for check in checks}
+    reasons: dict[str, str | None] = {}
+    for result in filed:
+        if result.outcome in ("error", "timeout"):
+            reasons[result.name] = "its last evaluation failed"
+        elif result.flooded:
+            reasons[result.name] = "it had more new violations than are listed one by one"
+        elif result.outcome == "complete":
+            reasons[result.name] = pending.unnoted(by_name[result.name])
+    connection.run(
+        "settle_checks", names=list(reasons), reasons=list(reasons.values()), taken_at=snapshot.taken_at
+    )
+
+
+def partners(connection: Session, check: Check, entity: str, ids: Collection[str]) -> set[str]:
+    """Return the entities whose verdict follows from these: named by their violations, or naming them."""
+    if not check.partners:
+        return set()
+    asked = {"name": check.name, "entity_type": entity, "ids": list(ids)}
+    return {*connection.values("found_partners", **asked), *connection.values("alerts_naming", **asked)}
+
+
+def _expected(connection: Session, check: Check, pending: Pending) -> list[str] | None:
+    """Return '<entity type> <key>' of what changes concern; None when that cannot tell what was missed."""
+    if check.time or not check.sources or pending.full_reason(check):
+        return None
+    return [
+        f"{entity} {key}"
+        for entity, ids in pending.concerned(check).items()
+        for key in ids | partners(connection, check, entity, ids)
+    ]
+
+
 def _evaluate(connection: Session, item: Check, timeout: str, tested: dict[tuple[str, str], int]) -> Result:
     started = time.monotonic()
     result = Result(item.name, item.severity, "complete", 0.0, invariant=item.invariant)
     try:
         with connection.transaction():
             connection.set_local("statement_timeout", timeout)
-            violations = connection.count(
-                "insert into pg_temp.trueup_violations "
-                f"select {literal(item.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
-                f"v.description, v.evidence from {quoted('trueup', item.name)} as v"
-            )
+            violations = read_view(connection, item)
             for population in item.populations:
                 key = (population.table, population.predicate)
                 if key not in tested:
@@ -215,14 +272,27 @@ def _evaluate(connection: Session, item: Check, timeout: str, tested: dict[tuple
             )
             result = replace(result, violations=violations, rows_tested=rows_tested)
     except ServerSaid as error:
-        state = sqlstate(error)
-        if state is None or state.startswith(("57P", "08")):
-            raise
-        outcome, message = "error", _reason(item, error)
-        if state == TIMED_OUT:
-            outcome, message = "timeout", f"did not finish within {timeout}"
-        result = replace(result, outcome=outcome, sqlstate=state, error=message)
+        result = failed(result, item, error, timeout)
     return replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
+
+
+def read_view(connection: Session, item: Check) -> int:
+    """Read the whole view of a check into pg_temp.trueup_violations; return the number of its rows."""
+    return connection.count(
+        "insert into pg_temp.trueup_violations "
+        f"select {literal(item.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
+        f"v.description, v.evidence, {related(item.partners)} from {quoted('trueup', item.name)} as v"
+    )
+
+
+def failed(result: Result, item: Check, error: ServerSaid, timeout: str) -> Result:
+    """Return the result of a check that the server ended; raise the error when the connection is gone."""
+    state = sqlstate(error)
+    if state is None or state.startswith(("57P", "08")):
+        raise error
+    if state == TIMED_OUT:
+        return replace(result, outcome="timeout", sqlstate=state, error=f"did not finish within {timeout}")
+    return replace(result, outcome="error", sqlstate=state, error=_reason(item, error))
 
 
 def _reason(item: Check, error: ServerSaid) -> str:
@@ -234,11 +304,27 @@ def _reason(item: Check, error: ServerSaid) -> str:
     return message
 
 
-def _file(
-    connection: Session, run_id: int, snapshot: _Snapshot, result: Result, max_alerts: int, examples: int
+def file_result(
+    connection: Session,
+    run_id: int,
+    snapshot: Snapshot,
+    result: Result,
+    max_alerts: int,
+    examples: int,
+    expected: list[str] | None,
 ) -> Result:
+    """File what a whole view listed, record the result, and return it with what was filed."""
     if result.outcome == "complete":
-        filed = connection.row("file_check", _Filed, run_id=run_id, name=result.name, most=max_alerts)
+        filed = connection.row(
+            "file_check",
+            Filed,
+            run_id=run_id,
+            name=result.name,
+            most=max_alerts,
+            entity_type=None,
+            entity_ids=None,
+            expected=expected,
+        )
         assert filed is not None
         result = replace(
             result,
@@ -247,11 +333,18 @@ def _file(
             reopened=filed.reopened,
             resolved=filed.resolved,
             flooded=filed.flooded,
+            missed=filed.missed,
             accepted=connection.value("accepted", name=result.name) if result.violations else 0,
             examples=tuple(connection.rows("examples", Violation, name=result.name, most=examples))
             if result.violations
             else (),
         )
+    record_result(connection, run_id, snapshot, result)
+    return result
+
+
+def record_result(connection: Session, run_id: int, snapshot: Snapshot, result: Result) -> None:
+    """Keep a result with its run."""
     connection.run(
         "record_result",
         run_id=run_id,
@@ -268,9 +361,9 @@ def _file(
                 "resolved",
                 "reopened",
                 "flooded",
+                "missed",
                 "sqlstate",
                 "error",
             )
         },
     )
-    return result

@@ -160,26 +160,29 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
         problems += [
             Change("differs", file.name, why) for file, why in deploy.pending_files(connection, loaded)
         ]
-        problems += _generated(connection)
+        problems += [
+            Change("differs", items[0].identity, why)
+            for items, _, why in deploy.pending_generated(connection, loaded)
+        ]
         problems += _constraints(connection, problem=True)
         notes = _constraints(connection, problem=False)
-        known_triggers = [o.identity for f in loaded.files for o in f.objects if o.kind == "trigger"]
+        ours = [item for file in loaded.files for item in file.objects]
+        ours += [item for items, _ in deploy.generated(connection, loaded) for item in items]
         problems += [
             Change(
                 "unknown",
                 f"trigger {stray.name} on {stray.table_name}",
                 "calls a function of ours, stands in no file",
             )
-            for stray in connection.rows("stray_triggers", deploy.Named, known=known_triggers)
-        ]
-        known = [f"{o.kind} {o.identity}" for f in loaded.files for o in f.objects]
-        known += [
-            f"function trueup.violations_of_{e.entity_type}"
-            for e in connection.rows("entities", deploy.Entity)
+            for stray in connection.rows(
+                "stray_triggers", deploy.Named, known=[o.identity for o in ours if o.kind == "trigger"]
+            )
         ]
         notes += [
             Change("unknown", f"{stray.kind} {stray.identity}", "in schema trueup, but stands in no file")
-            for stray in connection.rows("stray_objects", _Stray, known=known)
+            for stray in connection.rows(
+                "stray_objects", _Stray, known=[f"{o.kind} {o.identity}" for o in ours]
+            )
         ]
         notes += [
             Change("off", f"guard {guard.name}")
@@ -187,14 +190,6 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
             if guard.mode == "off"
         ]
     return Verification(tuple(problems), tuple(notes))
-
-
-def _generated(connection: Session) -> list[Change]:
-    return [
-        Change("differs", identity, state.state)
-        for (_, identity), state in deploy.object_states(connection).items()
-        if state.file == deploy.GENERATED and state.state != "deployed"
-    ]
 
 
 def _constraints(connection: Session, *, problem: bool) -> list[Change]:

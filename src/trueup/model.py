@@ -81,7 +81,10 @@ class Result:
     """What one check found in one run.
 
     outcome is complete, error, timeout or superseded (a run with a newer snapshot had
-    already filed it). `accepted` of the `violations` are known and accepted by a
+    already filed it); in a pass over changes also changed (judged where something had
+    changed, and `violations` are all that are open) or unjudged (only a full run judges
+    it). `missed` of what was opened, reopened or resolved no recorded change explains;
+    None where nobody can tell. `accepted` of the `violations` are known and accepted by a
     person. rows_tested is the population; None for a check on the layer itself.
     Durations are milliseconds.
     """
@@ -98,6 +101,7 @@ class Result:
     reopened: int = 0
     resolved: int = 0
     flooded: bool = False
+    missed: int | None = None
     sqlstate: str | None = None
     error: str | None = None
     examples: tuple[Violation, ...] = ()
@@ -135,6 +139,11 @@ class Run:
     def violations(self) -> int:
         """Violations of all checks, accepted ones included."""
         return sum(result.violations for result in self.results)
+
+    @property
+    def missed(self) -> int:
+        """Alerts that passes over the changes should have opened or resolved, and had not."""
+        return sum(result.missed or 0 for result in self.results)
 
     @property
     def rate(self) -> Decimal | None:

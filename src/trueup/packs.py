@@ -38,6 +38,11 @@ _CREATE = re.compile(
 )
 _TRIGGER_TABLE = re.compile(r'\bon\s+(?P<table>(?:\w+|"[^"]+")\.(?:\w+|"[^"]+"))', re.I)
 _REFERENCE = re.compile(r"\btrueup\.(\w+)")
+_SOURCE = re.compile(
+    r"(?P<table>(?:[a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*)\.(?P<column>[a-z_][a-z0-9_]*)"
+    r"(?: via (?:(?P<of>(?:[a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*)\.)?(?P<via>[a-z_][a-z0-9_]*))?"
+    r"(?: with (?P<partners>[a-z_][a-z0-9_]*(?: and [a-z_][a-z0-9_]*)*))?"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,22 @@ class Population:
     entity: str
     table: str
     predicate: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A column whose old and new values say which entities of a check must be judged again.
+
+    The value is the key of the entity, or, with `via`, what that column of the entity's
+    own table holds. `partners` are keys of the evidence that name other entities of the
+    same relation: what one of them says changes when the other does.
+    """
+
+    table: str
+    column: str
+    entity: str
+    via: str | None = None
+    partners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,11 +98,50 @@ class Check:
         found = []
         for entity, part in zip(entities, parts, strict=True):
             table, _, predicate = part.partition(" where ")
-            table = table.strip()
-            found.append(
-                Population(entity, table if "." in table else f"public.{table}", predicate.strip() or "true")
-            )
+            found.append(Population(entity, _qualified(table.strip()), predicate.strip() or "true"))
         return found
+
+    @cached_property
+    def time(self) -> str | None:
+        """How passing time alone changes the verdict: it begins a violation, only ends one, or None."""
+        items = _items(self.changes)
+        return "begins" if "time" in items else "ends" if "time ends" in items else None
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """The columns whose change concerns the check; none when only a full run judges it.
+
+        Raises CatalogError for an item that is not of the form of the contract.
+        """
+        return tuple(
+            self._source(item) for item in _items(self.changes) if item not in ("none", "time", "time ends")
+        )
+
+    @property
+    def partners(self) -> tuple[str, ...]:
+        """Keys of the evidence that name other entities of the same relation."""
+        return tuple(dict.fromkeys(key for source in self.sources for key in source.partners))
+
+    def _source(self, item: str) -> Source:
+        match = _SOURCE.fullmatch(item)
+        if match is None:
+            raise CatalogError(
+                f"{self.file}: changes: '{item}' is not 'table.column', 'table.column via [table.]column', "
+                "'table.column with key [and key]', 'time', 'time ends' or 'none'"
+            )
+        table = _qualified(match["table"])
+        of = _qualified(match["of"]) if match["of"] else None
+        populations = self.populations
+        if of or len(populations) > 1:
+            home = of or table
+            populations = [population for population in populations if population.table == home]
+        if len(populations) != 1:
+            raise CatalogError(
+                f"{self.file}: changes: '{item}' does not say which entity it concerns; "
+                f"name its table, as in '{match['table']}.{match['column']} via table.column'"
+            )
+        partners = tuple(match["partners"].split(" and ")) if match["partners"] else ()
+        return Source(table, match["column"], populations[0].entity, match["via"], partners)
 
 
 @dataclass(frozen=True)
@@ -227,6 +287,8 @@ def parse(name: str, text: str, file: str, *, is_core: bool = False) -> Check:
         is_core=is_core,
         **values,
     )
+    if check.sources and not check.populations:
+        raise wrong(_line_of(lines, "changes"), "without a population only 'none' or 'time' can be meant")
     if not re.search(rf"create\s+or\s+replace\s+view\s+trueup\.{name}\s+as\b", _COMMENT.sub("", text), re.I):
         raise CatalogError(f"{file}: no 'create or replace view trueup.{name} as' in this file")
     return check
@@ -323,6 +385,14 @@ def _refuse_missing_repairs(pack: Pack) -> None:
             )
     if orphans := sorted(pack.repairs - {check.name for check in pack.checks}):
         raise CatalogError(f"db/repairs/{orphans[0]}.sql: no check is called {orphans[0]}")
+
+
+def _items(changes: str) -> list[str]:
+    return [" ".join(item.split()) for item in changes.split(",")]
+
+
+def _qualified(table: str) -> str:
+    return table if "." in table else f"public.{table}"
 
 
 def _line_of(lines: list[str], key: str) -> int:

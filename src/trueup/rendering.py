@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from trueup.model import Run
+from trueup.model import Result, Run
 from trueup.packs import Pack
 
 # SARIF and JUnit know fewer levels than we do
@@ -45,15 +45,20 @@ def run_as_json(run: Run, fail_on: str) -> str:
         "reopened": sum(result.reopened for result in run.results),
         "resolved": sum(result.resolved for result in run.results),
         "failed": [result.name for result in run.results if result.outcome in ("error", "timeout")],
+        "missed": run.missed,
         "consistency_rate": run.rate,
         "exit_code": run.exit_code(fail_on),
     }
     return as_json({**asdict(run), **totals})
 
 
+def _is_judged(result: Result) -> bool:
+    return result.outcome not in ("error", "timeout", "superseded")
+
+
 def run_as_junit(run: Run) -> str:
     """Return a run as JUnit XML: a check is a test case, a violation a failure."""
-    failures = sum(result.failing > 0 for result in run.results if result.outcome == "complete")
+    failures = sum(result.failing > 0 for result in run.results if _is_judged(result))
     errors = sum(result.outcome in ("error", "timeout") for result in run.results)
     seconds = sum(result.duration_ms for result in run.results) / 1000
     lines = [

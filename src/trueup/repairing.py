@@ -81,7 +81,14 @@ def repair(
             snapshot, results = evaluate(connection, list(loaded.checks), timeout=timeout, progress=progress)
             _keep_budget(connection, run_id, chosen, loaded.repairs, max_changes, apply)
             run = file(
-                connection, run_id, "repair", snapshot, results, max_alerts=max_alerts, examples=EXAMPLES
+                connection,
+                run_id,
+                "repair",
+                list(loaded.checks),
+                snapshot,
+                results,
+                max_alerts=max_alerts,
+                examples=EXAMPLES,
             )
             try:
                 done = _repair_all(connection, run, chosen, loaded.repairs, actor, apply, progress)

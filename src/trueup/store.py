@@ -87,15 +87,20 @@ class Session:
             cursor.execute(text.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    def texts(self, text: str, /, **parameters: Any) -> list[str]:
+        """Run one statement of SQL text with a column of text; return the column."""
+        with self.connection.cursor(row_factory=scalar_row) as cursor:
+            return cursor.execute(text.encode(), parameters).fetchall()
+
     def script(self, text: str) -> None:
         """Run the statements of a file of a pack, without parameters."""
         if self._recorded is not None:
             self._recorded.append(text)
         self.connection.execute(text.encode(), prepare=False)
 
-    def count(self, text: str) -> int:
+    def count(self, text: str, /, **parameters: Any) -> int:
         """Run one statement of SQL text; return the number of rows it touched."""
-        return self.connection.execute(text.encode()).rowcount
+        return self.connection.execute(text.encode(), parameters or None).rowcount
 
     def counted(self, table: str, predicate: str) -> int:
         """Return how many rows of a table a pack's predicate selects."""

@@ -5,7 +5,8 @@ create temporary table if not exists trueup_violations (
     entity_type text not null,
     entity_id text not null,
     description text not null,
-    evidence jsonb
+    evidence jsonb,
+    related text[]
 ) on commit preserve rows;
 
 create temporary table if not exists trueup_populations (

@@ -23,6 +23,10 @@ on conflict (name) do update set
     definition_changed_at = case
         when ch.checksum = excluded.checksum and ch.is_active then ch.definition_changed_at
         else clock_timestamp()
+    end,
+    owes_full = case
+        when ch.checksum = excluded.checksum and ch.is_active then ch.owes_full
+        else 'its definition has changed'
     end
 where
     (ch.checksum, ch.file, ch.is_active) is distinct from (excluded.checksum, excluded.file, true);

@@ -13,7 +13,8 @@
 -- A check that is not evaluated finds nothing, which looks like a clean database. A
 -- check registered less than twice setting check_interval ago has time; one failure is
 -- forgiven (setting check_failures_tolerated), because a timeout may be bad luck. A
--- superseded result says nothing either way and is passed over. Look at the error: a
+-- superseded result says nothing either way and is passed over, and so is what a pass over
+-- changes found, which looked at a few entities only. Look at the error: a
 -- timeout wants an index or a longer statement_timeout, an error wants `trueup migrate`
 -- or a corrected file; nothing at all wants a look at the scheduler. After an outage
 -- the first run reports what the outage missed, the second resolves it.
@@ -70,7 +71,7 @@ cross join lateral (
             r.sqlstate,
             r.error
         from trueup.check_results as r
-        where r.check_name = ch.name and r.outcome <> 'superseded'
+        where r.check_name = ch.name and r.outcome not in ('superseded', 'changed')
         order by r.run_id desc
         limit may.enough
     ) as r

@@ -3,7 +3,7 @@
 -- invariant:   every statement that an application registered fits the schema as it is now
 -- severity:    critical
 -- entity:      contract
--- changes:     contracts.id
+-- changes:     none
 -- population:  none
 -- prevented:   none: a deployment may drop or rename a column without writing a row
 -- repair:      review

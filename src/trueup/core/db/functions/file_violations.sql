@@ -1,4 +1,4 @@
--- file_violations(run, check, most new alerts): the life of alerts, one check at a time
+-- file_violations(run, check, most new alerts, entity type, entities, expected): the life of alerts
 --
 -- Reads pg_temp.trueup_violations, which the run filled from the check's view on its
 -- snapshot, and files the difference in one statement:
@@ -8,26 +8,36 @@
 --     open, not seen      -> resolved
 -- An accepted alert comes back when its term has ended or its evidence has changed.
 --
+-- With p_entity_type and p_entity_ids only those entities were judged, and only their
+-- alerts are touched; the other violations of the check are as they were.
+--
 -- Left alone: an alert whose last writer the run's snapshot cannot see, decided by
--- transaction id (an id from the future belongs to another cluster, after a restore,
--- and is ignored); and everything, when a run with a newer snapshot has already filed
--- this check (superseded). More new violations than p_most are counted in one flood
--- alert instead.
+-- transaction id (a visible row with an id that this snapshot does not know yet belongs to
+-- another cluster, after a restore, and is ours); it is noted as a change, for the next pass.
+-- And everything, when a run with a newer snapshot has already filed this check
+-- (superseded). More new violations than p_most are counted in one flood alert instead.
+--
+-- missed counts what was opened, reopened or resolved and is not among p_expected
+-- ('<entity type> <key>'): what no recorded change explains. NULL when nobody can tell.
 --
 -- enable_nestloop: neither a CTE nor the caller's temporary table has statistics, and those
 -- of the alerts may be from before an incident. A nested loop over both costs their product:
--- minutes for ten thousand alerts.
+-- minutes for ten thousand alerts. For a few entities it is the right plan.
 
 create or replace function trueup.file_violations(
     p_run_id bigint,
     p_check text,
     p_most bigint,
+    p_entity_type text default null,
+    p_entity_ids text[] default null,
+    p_expected text[] default null,
     out superseded boolean,
     out flooded boolean,
     out violations bigint,
     out opened bigint,
     out reopened bigint,
-    out resolved bigint
+    out resolved bigint,
+    out missed bigint
 )
     returns record
     language plpgsql
@@ -43,6 +53,10 @@ declare
     v_check trueup.checks;
     v_new bigint;
 begin
+    if p_entity_type is not null then
+        perform set_config('enable_nestloop', 'on', true);
+    end if;
+
     select cr.* into v_run from trueup.check_runs as cr where cr.id = p_run_id;
     select ch.* into v_check from trueup.checks as ch where ch.name = p_check;
 
@@ -55,7 +69,9 @@ begin
         where r.check_name = p_check and r.outcome = 'complete' and r.snapshot_at > v_run.snapshot_at
     );
     flooded := false;
-    select count(*) into violations from pg_temp.trueup_violations as f where f.check_name = p_check;
+    select count(*) into violations
+    from pg_temp.trueup_violations as f
+    where f.check_name = p_check and f.entity_type = coalesce(p_entity_type, f.entity_type);
     opened := 0;
     reopened := 0;
     resolved := 0;
@@ -63,32 +79,35 @@ begin
         return;
     end if;
 
-    select count(*) into v_new
-    from pg_temp.trueup_violations as f
-    where
-        f.check_name = p_check
-        and not exists (
-            select 1
-            from trueup.data_consistency_alerts as al
-            where
-                al.alert_type = p_check
-                and al.entity_type = f.entity_type
-                and al.entity_id = f.entity_id
-                and al.status <> 'resolved'
-        );
-    flooded := v_new > p_most;
+    if p_entity_type is null then
+        select count(*) into v_new
+        from pg_temp.trueup_violations as f
+        where
+            f.check_name = p_check
+            and not exists (
+                select 1
+                from trueup.data_consistency_alerts as al
+                where
+                    al.alert_type = p_check
+                    and al.entity_type = f.entity_type
+                    and al.entity_id = f.entity_id
+                    and al.status <> 'resolved'
+            );
+        flooded := v_new > p_most;
+    end if;
 
     with seen as (
-        select f.company_id, f.entity_type, f.entity_id, f.description, f.evidence
+        select f.company_id, f.entity_type, f.entity_id, f.description, f.evidence, f.related
         from pg_temp.trueup_violations as f
-        where f.check_name = p_check
+        where f.check_name = p_check and f.entity_type = coalesce(p_entity_type, f.entity_type)
         union all
         select
             null,
             'check',
             v_check.id::text,
             format('%s new violations of %s at once: counted, not listed', v_new, p_check),
-            jsonb_build_object('new', v_new, 'most', p_most)
+            jsonb_build_object('new', v_new, 'most', p_most),
+            null
         where flooded
     ),
 
@@ -102,10 +121,12 @@ begin
             al.accepted_by,
             al.accepted_until,
             al.accepted_evidence,
-            al.touched_xid > pg_current_xact_id()
+            al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot) as is_ours
         from trueup.data_consistency_alerts as al
-        where al.alert_type = p_check
+        where
+            al.alert_type = p_check
+            and (p_entity_type is null or (al.entity_type = p_entity_type and al.entity_id = any(p_entity_ids)))
         order by al.entity_type, al.entity_id, al.status = 'resolved', al.id desc
     ),
 
@@ -116,6 +137,7 @@ begin
             severity = v_check.severity,
             description = s.description,
             metadata = s.evidence,
+            related = s.related,
             last_seen_at = clock_timestamp(),
             occurrences = al.occurrences + 1,
             last_run_id = p_run_id,
@@ -140,7 +162,7 @@ begin
             and l.is_ours
             and al.status <> 'resolved'
             and (
-                al.touched_xid > pg_current_xact_id()
+                al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
             )
         returning al.id
@@ -153,6 +175,7 @@ begin
             severity = v_check.severity,
             description = s.description,
             metadata = s.evidence,
+            related = s.related,
             last_seen_at = clock_timestamp(),
             occurrences = al.occurrences + 1,
             last_run_id = p_run_id,
@@ -180,16 +203,16 @@ begin
             and l.status = 'resolved'
             and al.status = 'resolved'
             and (not flooded or s.entity_type = 'check')
-        returning al.id
+        returning al.entity_type, al.entity_id
     ),
 
     fresh as (
         insert into trueup.data_consistency_alerts
-            (company_id, alert_type, severity, entity_type, entity_id, description, metadata,
+            (company_id, alert_type, severity, entity_type, entity_id, description, metadata, related,
              first_run_id, last_run_id)
         select
             s.company_id, p_check, v_check.severity, s.entity_type, s.entity_id, s.description, s.evidence,
-            p_run_id, p_run_id
+            s.related, p_run_id, p_run_id
         from seen as s
         where
             (not flooded or s.entity_type = 'check')
@@ -199,7 +222,7 @@ begin
                 where l.entity_type = s.entity_type and l.entity_id = s.entity_id
             )
         on conflict (alert_type, entity_type, entity_id) where status <> 'resolved' do nothing
-        returning id
+        returning entity_type, entity_id
     ),
 
     gone as (
@@ -216,8 +239,9 @@ begin
         where
             al.alert_type = p_check
             and al.status <> 'resolved'
+            and (p_entity_type is null or (al.entity_type = p_entity_type and al.entity_id = any(p_entity_ids)))
             and (
-                al.touched_xid > pg_current_xact_id()
+                al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
             )
             and not exists (
@@ -253,12 +277,36 @@ begin
         insert into trueup.manual_review_events (item_id, event, actor, details)
         select c.id, 'resolved', 'run ' || p_run_id, jsonb_build_object('notes', 'the violation is gone')
         from closed as c
+    ),
+
+    -- somebody wrote the alert after the snapshot: the next pass judges the entity again
+    deferred as (
+        insert into trueup.changes (table_name, keys)
+        select cp.table_name, array_agg(cp.key_column || '=' || l.entity_id)
+        from latest as l
+        inner join trueup.check_populations as cp on cp.check_name = p_check and l.entity_type = cp.entity_type
+        where not l.is_ours
+        group by cp.table_name
     )
 
     select
         (select count(*) from fresh),
         (select count(*) from back),
-        (select count(*) from gone)
-    into opened, reopened, resolved;
+        (select count(*) from gone),
+        case
+            when p_expected is not null and not flooded
+                then (
+                    select count(*)
+                    from (
+                        select f.entity_type, f.entity_id from fresh as f
+                        union all
+                        select b.entity_type, b.entity_id from back as b
+                        union all
+                        select g.entity_type, g.entity_id from gone as g
+                    ) as d
+                    where concat_ws(' ', d.entity_type, d.entity_id) <> all(p_expected)
+                )
+        end
+    into opened, reopened, resolved, missed;
 end;
 $$;

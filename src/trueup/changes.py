@@ -1,0 +1,401 @@
+"""Judge what has changed since the last pass: cost follows the changes, not the tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from trueup import packs
+from trueup.errors import DatabaseError
+from trueup.evaluation import (
+    EXAMPLES,
+    MAX_ALERTS,
+    TIMEOUT,
+    Filed,
+    Finished,
+    Progress,
+    Snapshot,
+    failed,
+    file_result,
+    partners,
+    read_view,
+    record_result,
+    recorded,
+    require,
+    settle,
+    silent,
+)
+from trueup.model import Result, Run, Violation
+from trueup.packs import Check, Pack
+from trueup.store import ServerSaid, Session, literal, quoted, session, statement
+from trueup.tracking import Pending
+
+WAIT = 60.0
+# 'changes' in ASCII: the key of the advisory lock that one pass at a time holds
+PASS_LOCK = 0x6368616E676573
+
+
+@dataclass(frozen=True)
+class _Open:
+    name: str
+    entity_type: str
+    entity_id: str
+
+
+@dataclass(frozen=True)
+class _Standing:
+    name: str
+    violations: int
+    accepted: int
+
+
+@dataclass
+class _Scope:
+    """What a pass judges of one check: some entities, by type, or (full) all of them."""
+
+    entities: dict[str, set[str]] = field(default_factory=dict)
+    full: str | None = None
+
+    def add(self, entity: str, ids: Collection[str]) -> None:
+        if ids:
+            self.entities.setdefault(entity, set()).update(ids)
+
+
+def check_changed(
+    *,
+    database: str | None = None,
+    pack: Path | None = None,
+    max_alerts: int = MAX_ALERTS,
+    timeout: str = TIMEOUT,
+    examples: int = EXAMPLES,
+    wait: float = WAIT,
+    progress: Progress = silent,
+) -> Run:
+    """Judge again the entities that changes since the last pass concern, file the alerts, return the run.
+
+    Afterwards the alerts are those that a full run would have left. In the result,
+    `violations` are all that are open, `examples` those found now. A check is evaluated in
+    full when its changes are not known one by one (trueup.checks.owes_full says why); one
+    whose verdict follows from no table is left to full runs.
+
+    One pass at a time: another one waits up to `wait` seconds. Raises DatabaseError when it
+    waits in vain, or the database cannot be reached, is read only, or has no trueup.
+    """
+    loaded = packs.load(pack)
+    with session(database, "check --changed") as connection:
+        require(connection, loaded)
+        return judge(
+            connection,
+            loaded,
+            max_alerts=max_alerts,
+            timeout=timeout,
+            examples=examples,
+            wait=wait,
+            progress=progress,
+        )
+
+
+def judge(
+    connection: Session,
+    pack: Pack,
+    *,
+    max_alerts: int = MAX_ALERTS,
+    timeout: str = TIMEOUT,
+    examples: int = EXAMPLES,
+    wait: float = WAIT,
+    progress: Progress = silent,
+) -> Run:
+    """Make one pass in a session that may stay open for the next one; the rest is as for `check_changed`."""
+    with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
+        connection.script("set client_min_messages = warning")
+        connection.script(statement("begin_evaluation").decode())
+        with connection.transaction(snapshot=True):
+            snapshot = connection.row("snapshot", Snapshot)
+            assert snapshot is not None
+            pending = Pending(connection)
+            work = _Pass(connection, pack, pending, timeout, max_alerts)
+            work.evaluate(progress)
+        with connection.transaction():
+            connection.run(
+                "set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at
+            )
+            filed = work.file(run_id, snapshot, examples)
+            settle(connection, [c for c in pack.checks if c.name in work.results], pending, snapshot, filed)
+            # a run that began earlier may still file what it saw then: the changes are judged again after it
+            if not connection.value("others_running", run_id=run_id):
+                connection.run("forget_changes", run_id=run_id)
+            return work.finish(run_id, filed)
+
+
+@contextmanager
+def _alone(connection: Session, wait: float) -> Iterator[None]:
+    deadline = time.monotonic() + wait
+    while not connection.value("try_lock", key=PASS_LOCK):
+        if time.monotonic() >= deadline:
+            holder = connection.value("lock_holder", key=PASS_LOCK) or "a session that has ended since"
+            raise DatabaseError(
+                f"another pass over the changes is running ({holder}); waited {wait:g} s, nothing was judged"
+            )
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        # a connection that is gone holds no lock
+        with suppress(ServerSaid):
+            connection.value("unlock", key=PASS_LOCK)
+
+
+class _Pass:
+    """One pass: what each check has to look at, what it found, and what is filed of it."""
+
+    def __init__(
+        self, connection: Session, pack: Pack, pending: Pending, timeout: str, max_alerts: int
+    ) -> None:
+        self.connection = connection
+        self.pack = pack
+        self.pending = pending
+        self.timeout = timeout
+        self.max_alerts = max_alerts
+        self.scopes: dict[str, _Scope] = {}
+        self.results: dict[str, Result] = {}
+
+    def evaluate(self, progress: Progress) -> None:
+        """Find the violations among what has changed, into pg_temp.trueup_violations."""
+        driven = [check for check in self.pack.checks if check.sources or check.time]
+        for check in driven:
+            full = self.pending.full_reason(check)
+            self.scopes[check.name] = _Scope({} if full else self.pending.concerned(check), full)
+        for ended in self.connection.rows("acceptances_ended", _Open):
+            if ended.name in self.scopes:
+                self.scopes[ended.name].add(ended.entity_type, {ended.entity_id})
+        asked = {check.name: self._asked(check) for check in driven}
+        self._judge([check for check in driven if asked[check.name]], asked)
+        more = {check.name: self._partners(check) for check in driven if check.partners}
+        self._judge([check for check in driven if more.get(check.name)], more)
+        for name, entities in more.items():
+            for entity, ids in entities.items():
+                self.scopes[name].add(entity, ids)
+        whole = self._whole(driven)
+        for done, check in enumerate(whole):
+            progress(check.name, done, len(whole))
+            self._evaluate_view(check)
+        for check in driven:
+            if check.time and not self.scopes[check.name].full:
+                self._narrow(check)
+
+    def _judge(self, checks: list[Check], scopes: dict[str, dict[str, set[str]]]) -> None:
+        """Ask the generated functions about some entities: one statement for checks that ask the same."""
+        together: dict[tuple[str, frozenset[str]], list[Check]] = {}
+        for check in checks:
+            for entity, ids in scopes[check.name].items():
+                together.setdefault((entity, frozenset(ids)), []).append(check)
+        for (entity, some), asking in together.items():
+            started = time.monotonic()
+            try:
+                self._ask(entity, some, asking)
+            except ServerSaid as error:
+                failed_alone = len(asking) == 1
+                for check in asking:
+                    if failed_alone:
+                        self._fail(check, error)
+                    else:
+                        self._judge([check], {check.name: {entity: set(some)}})
+                continue
+            took = (time.monotonic() - started) * 1000 / len(asking)
+            for check in asking:
+                self._note(check, took, len(some))
+
+    def _ask(self, entity: str, ids: Collection[str], checks: list[Check]) -> None:
+        key = self.pending.entities[entity]
+        with self.connection.transaction():
+            self.connection.set_local("statement_timeout", self.timeout)
+            self.connection.count(
+                "insert into pg_temp.trueup_violations "
+                f"select v.check_name, v.company_id, {literal(entity)}, v.entity_id, v.description, "
+                "v.evidence, v.related "
+                f"from {quoted('trueup', 'violations_of_' + entity)}"
+                f"(%(ids)s::text[]::{key.key_type}[], %(checks)s::text[]) as v",
+                ids=list(ids),
+                checks=[check.name for check in checks],
+            )
+
+    def _note(self, check: Check, took: float, judged: int) -> None:
+        before = self.results.get(check.name) or Result(
+            check.name, check.severity, "changed", 0.0, invariant=check.invariant, rows_tested=0
+        )
+        self.results[check.name] = replace(
+            before,
+            duration_ms=round(before.duration_ms + took, 1),
+            rows_tested=(before.rows_tested or 0) + judged,
+        )
+
+    def _fail(self, check: Check, error: ServerSaid) -> None:
+        self.connection.run("withdraw_violations", name=check.name)
+        self.results[check.name] = failed(
+            Result(check.name, check.severity, "changed", 0.0, invariant=check.invariant),
+            check,
+            error,
+            self.timeout,
+        )
+
+    def _partners(self, check: Check) -> dict[str, set[str]]:
+        scope = self.scopes[check.name]
+        if scope.full:
+            return {}
+        found = {
+            entity: partners(self.connection, check, entity, ids) - ids
+            for entity, ids in scope.entities.items()
+        }
+        return {entity: ids for entity, ids in found.items() if ids}
+
+    def _whole(self, checks: list[Check]) -> list[Check]:
+        """Return the checks to read whole: they owe it, time may have begun something, or they flood."""
+        for name in self.connection.values("flooding", most=self.max_alerts):
+            self.scopes[name].full = "it had more new violations than are listed one by one"
+        return [
+            check
+            for check in checks
+            if (self.scopes[check.name].full or check.time == "begins")
+            and (check.name not in self.results or self.results[check.name].outcome == "changed")
+        ]
+
+    def _evaluate_view(self, check: Check) -> None:
+        started = time.monotonic()
+        result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
+        self.connection.run("withdraw_violations", name=check.name)
+        try:
+            with self.connection.transaction():
+                self.connection.set_local("statement_timeout", self.timeout)
+                result = replace(result, violations=read_view(self.connection, check))
+        except ServerSaid as error:
+            result = failed(result, check, error, self.timeout)
+        self.results[check.name] = replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
+
+    def _asked(self, check: Check) -> dict[str, set[str]]:
+        """Return what to ask about: what changes concern, and what time may have ended."""
+        scope = self.scopes[check.name]
+        if scope.full or check.time == "begins":
+            return {}
+        asked = _Scope({entity: set(ids) for entity, ids in scope.entities.items()})
+        if check.time == "ends":
+            for standing in self.connection.rows("open_alerts_of", _Open, name=check.name):
+                asked.add(standing.entity_type, {standing.entity_id})
+        return asked.entities
+
+    def _narrow(self, check: Check) -> None:
+        """Keep of a check that time drives what is new, gone, or changed: the rest is as it was."""
+        result = self.results.get(check.name)
+        if result is None or result.outcome in ("error", "timeout"):
+            return
+        scope = self.scopes[check.name]
+        for turned in self.connection.rows("turned_by_time", _Open, name=check.name):
+            scope.add(turned.entity_type, {turned.entity_id})
+        keep = [f"{entity} {key}" for entity, ids in scope.entities.items() for key in ids]
+        self.connection.run("keep_violations", name=check.name, keep=keep)
+        self.results[check.name] = replace(result, outcome="changed", rows_tested=len(keep))
+
+    def file(self, run_id: int, snapshot: Snapshot, examples: int) -> list[Result]:
+        """File what was judged and return its results; a check with nothing to file costs nothing."""
+        touched = self._touched()
+        filed = []
+        for name, result in self.results.items():
+            scope = self.scopes[name]
+            if scope.full and result.outcome == "complete":
+                result = file_result(
+                    self.connection, run_id, snapshot, result, self.max_alerts, examples, expected=None
+                )
+            elif result.outcome == "changed":
+                for entity, ids in scope.entities.items():
+                    if (name, entity) in touched:
+                        result = self._file_some(run_id, result, entity, ids)
+                if result.violations:
+                    found = self.connection.rows("examples", Violation, name=name, most=examples)
+                    result = replace(result, examples=tuple(found))
+                if result.violations or result.opened or result.reopened or result.resolved:
+                    record_result(self.connection, run_id, snapshot, result)
+            else:
+                record_result(self.connection, run_id, snapshot, result)
+            filed.append(result)
+        return filed
+
+    def _touched(self) -> set[tuple[str, str]]:
+        """Return which checks have something to file, by entity type: violations, or open alerts."""
+        ids: dict[str, set[str]] = {}
+        for name in self.results:
+            for entity, some in self.scopes[name].entities.items():
+                ids.setdefault(entity, set()).update(some)
+        return {
+            (name, entity)
+            for entity, some in ids.items()
+            for name in self.connection.values("touched_checks", entity_type=entity, ids=list(some))
+        }
+
+    def _file_some(self, run_id: int, result: Result, entity: str, ids: set[str]) -> Result:
+        filed = self.connection.row(
+            "file_check",
+            Filed,
+            run_id=run_id,
+            name=result.name,
+            most=self.max_alerts,
+            entity_type=entity,
+            entity_ids=list(ids),
+            expected=None,
+        )
+        assert filed is not None
+        return replace(
+            result,
+            outcome="superseded" if filed.superseded else result.outcome,
+            violations=result.violations + filed.violations,
+            opened=result.opened + filed.opened,
+            reopened=result.reopened + filed.reopened,
+            resolved=result.resolved + filed.resolved,
+        )
+
+    def finish(self, run_id: int, filed: list[Result]) -> Run:
+        """Record the end of the pass; every check's result says what is open of it now."""
+        standing = {row.name: row for row in self.connection.rows("standing", _Standing)}
+        judged = {result.name: result for result in filed}
+        results = []
+        for check in self.pack.checks:
+            result = judged.get(check.name) or Result(
+                check.name,
+                check.severity,
+                "changed" if check.name in self.scopes else "unjudged",
+                0.0,
+                invariant=check.invariant,
+                rows_tested=0 if check.name in self.scopes else None,
+            )
+            now = standing.get(check.name)
+            if result.outcome not in ("complete", "error", "timeout"):
+                result = replace(
+                    result,
+                    violations=now.violations if now else 0,
+                    accepted=now.accepted if now else 0,
+                )
+            results.append(result)
+        broken = [result for result in results if result.outcome in ("error", "timeout")]
+        finished = self.connection.row(
+            "finish_run",
+            Finished,
+            run_id=run_id,
+            status="partial" if broken else "complete",
+            failed=len(broken),
+            violations=sum(result.violations for result in results),
+            opened=sum(result.opened for result in results),
+            resolved=sum(result.resolved for result in results),
+            reopened=sum(result.reopened for result in results),
+            error="; ".join(f"{result.name}: {result.error}" for result in broken) or None,
+        )
+        assert finished is not None
+        return Run(
+            finished.id,
+            finished.kind,
+            finished.status,
+            finished.started_at,
+            finished.finished_at,
+            finished.snapshot_at,
+            tuple(results),
+        )

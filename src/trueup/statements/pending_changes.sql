@@ -1,0 +1,31 @@
+-- what was noted since the last pass: one row per table, and one per column of those that are followed
+with sizes as (
+    select
+        c.table_name,
+        bool_or(c.keys is null) or sum(cardinality(c.keys)) > lim.most as is_whole
+    from trueup.changes as c
+    cross join (
+        select st.value::bigint as most from trueup.settings as st where st.name = 'changes_limit'
+    ) as lim
+    group by c.table_name, lim.most
+)
+
+select
+    s.table_name,
+    s.is_whole,
+    null as column_name,
+    null as keys
+from sizes as s
+union all
+select
+    s.table_name,
+    false,
+    split_part(k.key, '=', 1),
+    array_agg(distinct substr(k.key, strpos(k.key, '=') + 1))
+from sizes as s
+inner join trueup.changes as c on s.table_name = c.table_name
+cross join lateral unnest(c.keys) as k (key)
+where
+    not s.is_whole
+    and k.key is not null
+group by s.table_name, split_part(k.key, '=', 1);

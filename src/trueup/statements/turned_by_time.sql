@@ -1,0 +1,16 @@
+-- violations without an open alert, and open alerts without a violation
+select
+    %(name)s as name,
+    coalesce(f.entity_type, al.entity_type) as entity_type,
+    coalesce(f.entity_id, al.entity_id) as entity_id
+from (
+    select v.entity_type, v.entity_id
+    from pg_temp.trueup_violations as v
+    where v.check_name = %(name)s
+) as f
+full join (
+    select a.entity_type, a.entity_id
+    from trueup.data_consistency_alerts as a
+    where a.alert_type = %(name)s and a.status <> 'resolved' and a.entity_type <> 'check'
+) as al on f.entity_type = al.entity_type and f.entity_id = al.entity_id
+where f.entity_id is null or al.entity_id is null;

@@ -1,0 +1,48 @@
+-- tables that the checks named rest on, with the columns whose update can change a verdict.
+-- A BEFORE trigger may write a column that the statement does not name: what fires such a
+-- trigger counts as well, and one without a column list makes every update count.
+select
+    w.table_name,
+    -- a statement trigger with transition tables refuses to see rows of foreign tables
+    not exists (
+        select 1
+        from pg_catalog.pg_partition_tree(w.relid) as pt
+        inner join pg_catalog.pg_class as pc on pt.relid = pc.oid
+        where pc.relkind = 'f'
+    )
+    and w.relkind <> 'f' as is_trackable,
+    bt.is_unlisted as compares,
+    array(
+        select a.attname::text
+        from pg_catalog.pg_attribute as a
+        where
+            a.attrelid = w.relid
+            and a.attnum > 0
+            and not a.attisdropped
+            and (a.attname = any(w.columns) or a.attnum = any(bt.columns))
+        order by a.attnum
+    ) as columns
+from (
+    select
+        r.table_name,
+        c.oid as relid,
+        c.relkind,
+        array_agg(distinct r.column_name) as columns
+    from trueup.check_reads as r
+    inner join pg_catalog.pg_class as c on to_regclass(r.table_name) = c.oid
+    where r.check_name = any(%(names)s::text[])
+    group by r.table_name, c.oid, c.relkind
+) as w
+cross join lateral (
+    select
+        coalesce(bool_or(cardinality(t.tgattr::smallint[]) = 0), false) as is_unlisted,
+        array_agg(a.attnum) as columns
+    from pg_catalog.pg_trigger as t
+    left join lateral unnest(t.tgattr::smallint[]) as a (attnum) on true
+    where
+        t.tgrelid = w.relid
+        and not t.tgisinternal
+        -- before, row, update
+        and t.tgtype & 19 = 19
+) as bt
+order by w.table_name;

@@ -1,0 +1,259 @@
+"""Which rows have changed: the triggers that note keys, and what the notes mean for each check.
+
+The headers of the checks say which columns concern which entities, the catalogue says
+which columns a check reads; from both come one function and four triggers per table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from trueup.packs import Check, Source, SqlObject
+from trueup.store import Session, literal, quoted
+
+# a statement of more rows is noted as a whole: nobody follows that many one by one
+MOST_KEYS = 100_000
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+TRIGGERS = ("insert", "update", "delete", "truncate")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A table that checks rest on.
+
+    `columns` are those whose update counts. `compares`: a BEFORE trigger of the
+    application may write any of them in any update, so old and new are compared.
+    """
+
+    table_name: str
+    is_trackable: bool
+    compares: bool
+    columns: list[str]
+
+
+def driven(checks: Iterable[Check]) -> list[Check]:
+    """Return the checks that changes, or passing time, can drive."""
+    return [check for check in checks if check.sources or check.time]
+
+
+def watched(session: Session, checks: Iterable[Check]) -> list[Watched]:
+    """Return the tables that the change-driven ones of the checks rest on."""
+    return session.rows("watched_tables", Watched, names=[check.name for check in driven(checks)])
+
+
+def key_columns(table: str, checks: Iterable[Check]) -> list[str]:
+    """Return the columns of a table whose values say which entities are concerned; none: any may be."""
+    return sorted({source.column for check in checks for source in check.sources if source.table == table})
+
+
+def function_name(table: str) -> str:
+    """Return the name of the trigger function that notes changes of a table."""
+    return "trueup." + ("note_" + table.removeprefix("public.").replace(".", "_"))[:63]
+
+
+def objects(table: str) -> list[SqlObject]:
+    """Return what `tracker` creates, the function first."""
+    triggers = [SqlObject("trigger", f"trueup_changes_{event} on {table}") for event in TRIGGERS]
+    return [SqlObject("function", function_name(table)), *triggers]
+
+
+def tracker(table: Watched, keys: list[str]) -> str:
+    """Return the SQL of the function and the triggers that note the changes of one table.
+
+    INSERT and DELETE append one row per statement, because that is what a bulk load can
+    bear; UPDATE one per row, because a transition table is filled by every update of the
+    table, and a column list keeps those out that concern no check.
+    """
+    name, function = table.table_name, function_name(table.table_name)
+
+    def tagged(row: str, column: str) -> str:
+        return f"{literal(column + '=')} || {row}.{quoted(column)}"
+
+    def listed(row: str, rows: str) -> str:
+        arrays = " || ".join(f"array_agg({tagged(row, column)})" for column in keys)
+        return (
+            f"        insert into trueup.changes (table_name, keys)\n"
+            f"        select {literal(name)}, case when count(*) <= {MOST_KEYS} then {arrays} end\n"
+            f"        from (select * from {rows} limit {MOST_KEYS + 1}) as {row}\n"
+            f"        having count(*) > 0;\n"
+        )
+
+    events = [f"drop trigger if exists trueup_changes_{event} on {name};" for event in TRIGGERS]
+    whole = f"        insert into trueup.changes (table_name) values ({literal(name)});\n"
+    compared = ""
+    if table.compares:
+        old, new = (
+            ", ".join(f"{row}.{quoted(column)}" for column in table.columns) for row in ("old", "new")
+        )
+        compared = f"        if ({old}) is not distinct from ({new}) then\n"
+        compared += "            return null;\n        end if;\n"
+    columns = "" if table.compares else " of " + ", ".join(quoted(column) for column in table.columns)
+    if keys:
+        moved = [
+            f"case when old.{quoted(column)} is distinct from new.{quoted(column)} then "
+            f"{tagged('old', column)} end"
+            for column in keys
+        ]
+        values = ",\n            ".join([*(tagged("new", column) for column in keys), *moved])
+        update = (
+            f"        insert into trueup.changes (table_name, keys)\n"
+            f"        values ({literal(name)}, array[\n            {values}\n        ]);\n"
+        )
+        body = (
+            f"    if tg_op = 'UPDATE' then\n{compared}{update}"
+            f"    elsif tg_op = 'INSERT' then\n{listed('n', 'new_rows')}"
+            f"    elsif tg_op = 'DELETE' then\n{listed('o', 'old_rows')}"
+            f"    else\n{whole}    end if;\n"
+        )
+        events += [
+            _trigger("insert", name, "after insert", "referencing new table as new_rows for each statement"),
+            _trigger("update", name, f"after update{columns}", "for each row"),
+            _trigger("delete", name, "after delete", "referencing old table as old_rows for each statement"),
+        ]
+    else:
+        body = whole.replace("        insert", "    insert", 1)
+        events += [
+            _trigger("insert", name, "after insert", "for each statement"),
+            _trigger("update", name, f"after update{columns}", "for each statement"),
+            _trigger("delete", name, "after delete", "for each statement"),
+        ]
+    events.append(_trigger("truncate", name, "after truncate", "for each statement"))
+    return (
+        f"create or replace function {function}()\n"
+        "    returns trigger\n    language plpgsql\n    security definer\n    set search_path = ''\n"
+        f"as $$\nbegin\n{body}    return null;\nend;\n$$;\n" + "\n".join(events)
+    )
+
+
+def _trigger(event: str, table: str, when: str, rest: str) -> str:
+    function = function_name(table)
+    return (
+        f"create trigger trueup_changes_{event} {when} on {table}\n    {rest}\n"
+        f"    execute function {function}();"
+    )
+
+
+def related(partners: tuple[str, ...]) -> str:
+    """Return the expression for the entities that a row `v` of a check view names besides its own."""
+    keys = ", ".join(literal(key) for key in partners)
+    return f"trueup.related(v.evidence, array[{keys}])" if partners else "null::text[]"
+
+
+@dataclass(frozen=True)
+class _Noted:
+    table_name: str
+    is_whole: bool
+    column_name: str | None
+    keys: list[str] | None
+
+
+@dataclass(frozen=True)
+class _Rests:
+    check_name: str
+    table_name: str
+    is_armed: bool
+
+
+@dataclass(frozen=True)
+class _Owed:
+    name: str
+    owes_full: str
+
+
+@dataclass(frozen=True)
+class EntityKey:
+    """Where the entities of a type live, and the key that names one."""
+
+    entity_type: str
+    table_name: str
+    key_column: str
+    key_type: str
+
+
+@dataclass(frozen=True)
+class _Column:
+    table_name: str
+    column_name: str
+    type: str
+
+
+class Pending:
+    """The changes that nobody has judged yet, and what they mean for each check."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._noted: dict[str, bool] = {}
+        self._keys: dict[tuple[str, str], list[str]] = {}
+        for noted in session.rows("pending_changes", _Noted):
+            if noted.column_name is None:
+                self._noted[noted.table_name] = noted.is_whole
+            else:
+                self._keys[noted.table_name, noted.column_name] = noted.keys or []
+        self._tables: dict[str, list[_Rests]] = {}
+        for rests in session.rows("check_tables", _Rests):
+            self._tables.setdefault(rests.check_name, []).append(rests)
+        self._owed = {owed.name: owed.owes_full for owed in session.rows("owed_checks", _Owed)}
+        self.entities = {key.entity_type: key for key in session.rows("entity_keys", EntityKey)}
+        self._types = {
+            (column.table_name, column.column_name): column.type
+            for column in session.rows("column_types", _Column, tables=list(self._tables_of_entities()))
+        }
+        self._found: dict[Source, list[str]] = {}
+
+    def _tables_of_entities(self) -> set[str]:
+        return {key.table_name for key in self.entities.values()}
+
+    def unnoted(self, check: Check) -> str | None:
+        """Say which table's changes nobody notes, although the check rests on it."""
+        for rests in self._tables.get(check.name, ()):
+            if not rests.is_armed:
+                return f"changes of {rests.table_name} are not noted"
+        return None
+
+    def full_reason(self, check: Check) -> str | None:
+        """Say why the check must be evaluated in full; None when the changes are known one by one."""
+        if check.name in self._owed:
+            return self._owed[check.name]
+        named = {source.table for source in check.sources}
+        for rests in self._tables.get(check.name, ()):
+            if self._noted.get(rests.table_name):
+                return f"more of {rests.table_name} changed than is followed one by one"
+            if rests.table_name in self._noted and rests.table_name not in named:
+                return f"{rests.table_name} changed"
+        return self.unnoted(check)
+
+    def concerned(self, check: Check) -> dict[str, set[str]]:
+        """Return the keys of the entities whose verdict the changes concern, by entity type."""
+        found: dict[str, set[str]] = {}
+        for source in check.sources:
+            if (source.table, source.column) in self._keys and (ids := self._entities_of(source)):
+                found.setdefault(source.entity, set()).update(ids)
+        return found
+
+    def _entities_of(self, source: Source) -> list[str]:
+        key = self.entities[source.entity]
+        # checks of one entity name the same columns: each question is asked once
+        asked = replace(source, partners=())
+        if asked not in self._found:
+            values = self._keys[source.table, source.column]
+            if source.via is None:
+                self._found[asked] = [value for value in values if _fits(value, key.key_type)]
+            else:
+                kind = self._types[key.table_name, source.via]
+                self._found[asked] = self._session.texts(
+                    f"select t.{quoted(key.key_column)}::text from {key.table_name} as t "
+                    f"where t.{quoted(source.via)} = any(%(values)s::{kind}[])",
+                    values=[value for value in values if _fits(value, kind)],
+                )
+        return self._found[asked]
+
+
+def _fits(value: str, key_type: str) -> bool:
+    """Say whether text names a key at all; a column that holds keys of several tables may name others."""
+    if key_type in ("smallint", "integer", "bigint"):
+        return value.lstrip("-").isdecimal() and -(2**63) <= int(value) < 2**63
+    if key_type == "uuid":
+        return _UUID.fullmatch(value) is not None
+    return True
