@@ -57,7 +57,7 @@ bench: $(VENV)/.demo    ## compare with dbt, Soda Core and Great Expectations at
 	@$(BIN)/python benchmarks/bench.py $(ARGS) && $(BIN)/python benchmarks/page.py
 
 bench-full: $(VENV)/.demo  ## the same at 1 and 10 million calls; 12 GB of disk. Interrupted, it goes on where it was
-	@$(BIN)/python benchmarks/bench.py --calls 1000000 10000000 $(ARGS) && $(BIN)/python benchmarks/page.py
+	@$(BIN)/python benchmarks/bench.py --calls 1000000 10000000 --repetitions 3 $(ARGS) && $(BIN)/python benchmarks/page.py
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

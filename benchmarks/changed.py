@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
-from harness import TRUEUP, Connection, Figures, NotHereError, Place, interleaved, run
+from harness import TRUEUP, Connection, Figures, Place, Ran, interleaved, run
+
+from trueup import changes, packs
+from trueup.store import session
 
 CHANGES = (1, 100, 1_000, 10_000)
 IN_ONE_TRANSACTION = 100
@@ -50,39 +55,52 @@ WRITES = {
 
 def measure(place: Place) -> Figures:
     """Return the seconds of a pass by the number of changed rows, and what a full run found afterwards."""
-    if "--changed" not in run([TRUEUP, "check", "--help"]).output:
-        raise NotHereError("this trueup has no `check --changed`")
     rounds = itertools.count(1)
-    full = run([TRUEUP, "check", "--database", place.url, "--format", "json"], accept=(0, 1))
-    run([TRUEUP, "check", "--changed", "--database", place.url], accept=(0, 1))
     alerts = 0
-
-    with place.connected() as connection:
+    full = _run(place)
+    _run(place, "--changed")
+    pack = packs.load()
+    with place.connected() as application, session(place.url, "benchmark") as connection:
 
         def process(count: int) -> float:
             nonlocal alerts
-            _change(connection, count, next(rounds))
-            ran = run(
-                [TRUEUP, "check", "--changed", "--database", place.url, "--format", "json"], accept=(0, 1)
-            )
-            results = json.loads(ran.output)["results"]
-            alerts += sum(result["opened"] + result["reopened"] + result["resolved"] for result in results)
+            _change(application, count, next(rounds))
+            ran = _run(place, "--changed")
+            alerts += _filed(json.loads(ran.output)["results"])
             return ran.seconds
 
-        seconds = interleaved(place, {f"process {count}": partial(process, count) for count in CHANGES})
-    after = run([TRUEUP, "check", "--database", place.url, "--format", "json"], accept=(0, 1))
-    missed = sum(
-        result["opened"] + result["reopened"] + result["resolved"]
-        for result in json.loads(after.output)["results"]
-    )
-    if missed:
-        raise RuntimeError(
-            f"a full run found {missed} alerts to open, reopen or resolve that the passes had missed"
+        def in_session(count: int) -> float:
+            nonlocal alerts
+            _change(application, count, next(rounds))
+            began = time.monotonic()
+            done = changes.judge(connection, pack)
+            took = time.monotonic() - began
+            alerts += sum(result.opened + result.reopened + result.resolved for result in done.results)
+            return took
+
+        in_session(1)
+        seconds = interleaved(
+            place,
+            {
+                **{f"session {count}": partial(in_session, count) for count in CHANGES},
+                **{f"process {count}": partial(process, count) for count in CHANGES},
+            },
         )
+    missed = _filed(json.loads(_run(place).output)["results"])
+    if missed:
+        raise RuntimeError(f"a full run opened, reopened or resolved {missed} alerts that the passes had not")
     return {
-        "seconds": seconds,
-        "facts": {"full_run_seconds": round(full.seconds, 1), "alerts_by_passes": alerts, "missed": missed},
+        "seconds": {**seconds, "full": [round(full.seconds, 3)]},
+        "facts": {"alerts_by_passes": alerts, "missed": missed},
     }
+
+
+def _run(place: Place, *options: str) -> Ran:
+    return run([TRUEUP, "check", *options, "--database", place.url, "--format", "json"], accept=(0, 1))
+
+
+def _filed(results: list[dict[str, Any]]) -> int:
+    return sum(int(result["opened"] + result["reopened"] + result["resolved"]) for result in results)
 
 
 def _change(connection: Connection, count: int, number: int) -> None:

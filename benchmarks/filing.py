@@ -54,5 +54,6 @@ def _measured(place: Place, connection: Connection, count: int, most: int | None
             return timed(lambda: connection.execute(INSERT.encode()))
         run = connection.execute(RUN).fetchone()
         assert run is not None
-        parameters = {"run_id": run[0], "name": CHECK, "most": most}
+        whole = {"entity_type": None, "entity_ids": None, "expected": None}
+        parameters = {"run_id": run[0], "name": CHECK, "most": most, **whole}
         return timed(lambda: connection.execute(statement("file_check"), parameters))

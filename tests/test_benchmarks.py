@@ -22,6 +22,7 @@ from trueup import server
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench
+import changed
 import filing
 import generator
 import goals
@@ -100,6 +101,17 @@ def test_filing_costs_little_more_than_inserting(place: Place, monkeypatch: pyte
     seconds = filing.measure(place)["seconds"]
     assert ratio(seconds["file"], seconds["insert"]) < 4
     assert ratio(seconds["flood"], seconds["file"]) < 1
+
+
+def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changed, "CHANGES", (1, 200))
+    with place.copy("changed") as copy:
+        measured = changed.measure(replace(copy, repetitions=2))
+    assert measured["facts"]["missed"] == 0
+    assert measured["facts"]["alerts_by_passes"] > 0
+    assert median(measured["seconds"]["session 200"]) < median(measured["seconds"]["full"])
 
 
 def test_help_imports_little(place: Place) -> None:
