@@ -54,10 +54,10 @@ readme: $(VENV)/.dev    ## write the catalogue table of README.md
 	@$(BIN)/python tests/write_readme.py
 
 bench: $(VENV)/.demo    ## compare with dbt, Soda Core and Great Expectations at 200,000 calls; minutes
-	@$(BIN)/python benchmarks/bench.py $(ARGS) && $(BIN)/python benchmarks/page.py
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 bench-full: $(VENV)/.demo  ## the same at 1 and 10 million calls; 12 GB of disk. Interrupted, it goes on where it was
-	@$(BIN)/python benchmarks/bench.py --calls 1000000 10000000 --repetitions 3 $(ARGS) && $(BIN)/python benchmarks/page.py
+	@$(BIN)/python benchmarks/bench.py --calls 1000000 10000000 --repetitions 3 $(ARGS)
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

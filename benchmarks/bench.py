@@ -28,6 +28,7 @@ from typing import Any
 
 import generator
 import harness
+import page
 from harness import NotHereError, Place
 
 from trueup import server
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.data.resolve(),
             keep=options.keep,
         )
+    page.main()
     return 1 if failed else 0
 
 
@@ -90,7 +92,7 @@ def measure_size(
     directory.mkdir(parents=True, exist_ok=True)
     interrupted = directory / "figures.json"
     figures = _begun(interrupted)
-    whole = True
+    failed: dict[str, Any] = {}
     with _place(calls, repetitions, binaries, directory) as (place, loaded):
         generator.bring_to_head(place)
         facts = {
@@ -111,18 +113,18 @@ def measure_size(
             except NotHereError as reason:
                 figures[name] = {"left_out": str(reason)}
                 place.say(f"{name}: left out, {reason}")
-            except Exception as error:  # one variant that fails must not cost the rest of the night
-                whole = False
+            except (Exception, SystemExit) as error:  # one that fails must not cost the rest of the night
+                failed[name] = {"left_out": f"it failed ({type(error).__name__})"}
                 place.say(f"{name}: FAILED, {type(error).__name__}: {error}")
                 continue
             figures[name]["took_s"] = round(time.monotonic() - start, 1)
             interrupted.write_text(json.dumps({"code": _fingerprint(CODE), "variants": figures}))
-    if whole:
-        _merge(calls, {**facts, "variants": figures})
+    _merge(calls, {**facts, "variants": {**figures, **failed}})
+    if not failed:
         interrupted.unlink(missing_ok=True)
         if not keep:
             shutil.rmtree(directory)
-    return whole
+    return not failed
 
 
 def measuring() -> dict[str, str]:

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ import psycopg
 import trueup
 from trueup.server import Server
 
+PATIENCE = 1800.0
+"""Seconds after which a process is ended."""
 TRUEUP = str(Path(sys.executable).with_name("trueup"))
 
 # what a variant returns: seconds of every repetition by what was measured, and facts beside them
@@ -104,7 +107,13 @@ def run(
             text=True,
         ) as process:
             assert process.stdout is not None
-            output = process.stdout.read()
+            # a night must not be lost to a process that hangs
+            alarm = threading.Timer(PATIENCE, process.kill)
+            alarm.start()
+            try:
+                output = process.stdout.read()
+            finally:
+                alarm.cancel()
             # not process.wait(): it does not tell what the process used
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
