@@ -20,16 +20,17 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import apart
 import generator
 import harness
 import page
-from harness import NotHereError, Place
+from harness import Figures, NotHereError, Place
 
 from trueup import server
 
@@ -38,7 +39,7 @@ RESULTS = Path(__file__).with_name("results")
 CACHE = ROOT / ".cache" / "benchmarks"
 
 # In the order in which they run: the last ones write.
-VARIANTS = ("comparison", "plain", "checks", "startup", "filing", "repair", "changed")
+VARIANTS = ("comparison", "plain", "checks", "startup", "filing", "repair", "changed", "bloat")
 SIZES = (200_000,)
 # figures of other code are not continued, and a database of other rows is made again
 CODE = ("src", "checks", "db", "triggers", "migrations", "benchmarks")
@@ -109,7 +110,7 @@ def measure_size(
             place.say(f"{name} ...")
             start = time.monotonic()
             try:
-                figures[name] = importlib.import_module(name).measure(place)
+                figures[name] = variant(name)(place)
             except NotHereError as reason:
                 figures[name] = {"left_out": str(reason)}
                 place.say(f"{name}: left out, {reason}")
@@ -125,6 +126,12 @@ def measure_size(
         if not keep:
             shutil.rmtree(directory)
     return not failed
+
+
+def variant(name: str) -> Callable[[Place], Figures]:
+    """Return the function that measures a variant."""
+    found: Callable[[Place], Figures] = getattr(apart, name, None) or importlib.import_module(name).measure
+    return found
 
 
 def measuring() -> dict[str, str]:

@@ -117,6 +117,18 @@ CREATE FUNCTION trueup.append_only() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
+    -- trueup.prune alone can write this row, and it is open only while prune runs
+    if
+        tg_op = 'DELETE'
+        and exists (
+            select 1
+            from trueup.prunes as p
+            where p.xid = pg_current_xact_id() and p.finished_at is null
+        )
+    then
+        return null;
+    end if;
+
     raise exception '%.% is append-only: no %', tg_table_schema, tg_table_name, lower(tg_op)
         using errcode = 'TU003', hint = 'Write a further row that says what was wrong.';
 end;
@@ -848,6 +860,15 @@ begin
         limit 1
     );
 end;
+$$;
+
+CREATE FUNCTION trueup.checks_being_filed() RETURNS SETOF text
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    select ch.name
+    from trueup.checks as ch
+    where not pg_try_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer);
 $$;
 
 CREATE TABLE trueup.manual_review_queue (
@@ -2506,6 +2527,111 @@ CREATE FUNCTION trueup.string_or_null(p_value jsonb) RETURNS text
 CREATE FUNCTION trueup.provider_call_type(p_metadata jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN trueup.string_or_null(((p_metadata -> 'retell'::text) -> 'call_type'::text));
+
+CREATE FUNCTION trueup.prunable(p_rule text DEFAULT NULL::text) RETURNS TABLE(rule text, table_name text, keep interval, row_count bigint)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_rule trueup.retention_rules;
+    v_child integer;
+begin
+    for v_rule in
+        select rr.* from trueup.retention_rules as rr where rr.name = p_rule or p_rule is null order by rr.position, rr.name
+    loop
+        rule := v_rule.name;
+        keep := v_rule.keep;
+        table_name := v_rule.table_name;
+        execute format('select count(*) from %s as t where %s', v_rule.table_name, v_rule.condition) into row_count;
+        return next;
+
+        for v_child in 1 .. cardinality(v_rule.child_tables) loop
+            table_name := v_rule.child_tables[v_child];
+            execute format(
+                'select count(*) from %s as child '
+                'where child.%s in (select t.%s from %s as t where %s)',
+                v_rule.child_tables[v_child],
+                v_rule.child_columns[v_child],
+                v_rule.key_column,
+                v_rule.table_name,
+                v_rule.condition
+            )
+            into row_count;
+            return next;
+        end loop;
+    end loop;
+end;
+$$;
+
+CREATE FUNCTION trueup.prune(p_rule text DEFAULT NULL::text, p_most integer DEFAULT 5000) RETURNS TABLE(rule text, table_name text, deleted bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $_$
+declare
+    v_rule trueup.retention_rules;
+    v_prune_id bigint;
+    v_keys text[];
+    v_child integer;
+    v_total jsonb := '{}';
+begin
+    if coalesce(p_most, 0) < 1 then
+        raise exception 'a batch holds at least one row, not %', coalesce(p_most::text, 'NULL') using errcode = 'TU005';
+    end if;
+    if p_rule is not null and not exists (select 1 from trueup.retention as rt where rt.name = p_rule) then
+        raise exception 'no retention rule is called %', p_rule
+            using errcode = 'TU002', hint = 'select name from trueup.retention lists them.';
+    end if;
+
+    -- open until the end of this function: nobody else can write it, or act in between
+    insert into trueup.prunes default values returning id into v_prune_id;
+
+    for v_rule in
+        select rr.* from trueup.retention_rules as rr where rr.name = p_rule or p_rule is null order by rr.position, rr.name
+    loop
+        rule := v_rule.name;
+        execute format(
+            'select coalesce(array_agg(d.key), ''{}'') from ('
+            'select t.%1$s::text as key from %2$s as t where %3$s order by t.%4$s limit $1 for update skip locked'
+            ') as d',
+            v_rule.key_column, v_rule.table_name, v_rule.condition, v_rule.time_column
+        )
+        into v_keys
+        using p_most;
+
+        -- at once, and before the rows they refer to: a cascade would go row by row
+        for v_child in 1 .. cardinality(v_rule.child_tables) loop
+            table_name := v_rule.child_tables[v_child];
+            execute format(
+                'delete from %s as child where child.%s = any($1::%s[])',
+                v_rule.child_tables[v_child], v_rule.child_columns[v_child], v_rule.key_type
+            ) using v_keys;
+            get diagnostics deleted = row_count;
+            v_total := v_total || jsonb_build_object(
+                table_name, deleted + coalesce((v_total ->> table_name)::bigint, 0)
+            );
+            return next;
+        end loop;
+
+        table_name := v_rule.table_name;
+        execute format(
+            'delete from %s as t where t.%s = any($1::%s[])', v_rule.table_name, v_rule.key_column, v_rule.key_type
+        ) using v_keys;
+        get diagnostics deleted = row_count;
+        v_total := v_total || jsonb_build_object(
+            table_name, deleted + coalesce((v_total ->> table_name)::bigint, 0)
+        );
+        return next;
+    end loop;
+
+    -- one that found nothing to delete leaves no trace
+    select jsonb_object_agg(d.key, d.value) into v_total from jsonb_each(v_total) as d where d.value <> '0';
+    if v_total is null then
+        delete from trueup.prunes as p where p.id = v_prune_id;
+    else
+        update trueup.prunes as p set finished_at = clock_timestamp(), deleted = v_total where p.id = v_prune_id;
+    end if;
+end;
+$_$;
 
 CREATE FUNCTION trueup.queue_review(p_reason text, p_entity_type text, p_entity_id text, p_description text, p_company_id text DEFAULT NULL::text, p_severity text DEFAULT 'warning'::text, p_metadata jsonb DEFAULT '{}'::jsonb, p_actor text DEFAULT SESSION_USER) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5529,7 +5655,8 @@ CREATE TABLE trueup.changes (
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     table_name text NOT NULL,
     keys text[]
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='50');
 
 COMMENT ON TABLE trueup.changes IS 'keys of rows changed since the last pass of trueup check --changed';
 
@@ -6065,8 +6192,56 @@ CREATE VIEW trueup.modification_kind_unknown AS
    FROM public.appointment_modifications m
   WHERE (kind <> ALL (( SELECT trueup.vocabulary_values('modification_kind'::text) AS vocabulary_values)::text[]));
 
+CREATE VIEW trueup.needed_runs AS
+ SELECT DISTINCT needed.run_id
+   FROM (trueup.checks ch
+     CROSS JOIN LATERAL (( SELECT r.run_id
+           FROM trueup.check_results r
+          WHERE ((r.check_name = ch.name) AND (r.outcome <> ALL (ARRAY['superseded'::text, 'changed'::text])))
+          ORDER BY r.run_id DESC
+         LIMIT ( SELECT ((st.value)::integer + 1)
+                   FROM trueup.settings st
+                  WHERE (st.name = 'check_failures_tolerated'::text)))
+        UNION ALL
+        ( SELECT r.run_id
+           FROM trueup.check_results r
+          WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text))
+          ORDER BY r.run_id DESC
+         LIMIT 1)
+        UNION ALL
+        ( SELECT r.run_id
+           FROM trueup.check_results r
+          WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text) AND (r.violations > 0))
+          ORDER BY r.run_id DESC
+         LIMIT 1)
+        UNION ALL
+        ( SELECT r.run_id
+           FROM trueup.check_results r
+          WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text))
+          ORDER BY r.run_id
+         LIMIT 1)) needed);
+
 ALTER TABLE trueup.objects ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.objects_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.prunes (
+    id bigint NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    actor text DEFAULT SESSION_USER NOT NULL,
+    application_name text DEFAULT current_setting('application_name'::text) NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    deleted jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE trueup.prunes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.prunes_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -6119,6 +6294,42 @@ ALTER TABLE trueup.repairs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE trueup.retention (
+    name text NOT NULL,
+    "position" integer DEFAULT 100 NOT NULL,
+    table_name text NOT NULL,
+    time_column text NOT NULL,
+    predicate text NOT NULL,
+    keep interval,
+    default_keep interval NOT NULL,
+    description text NOT NULL,
+    CONSTRAINT retention_keep_sensible CHECK ((keep >= '1 day'::interval)),
+    CONSTRAINT retention_ours CHECK (starts_with(table_name, 'trueup.'::text))
+);
+
+CREATE VIEW trueup.retention_rules AS
+ SELECT rt.name,
+    rt."position",
+    rt.table_name,
+    rt.keep,
+    rt.description,
+    format('%I'::text, rt.time_column) AS time_column,
+    format('%I'::text, att.attname) AS key_column,
+    format_type(att.atttypid, att.atttypmod) AS key_type,
+    format('t.%I < now() - %L::interval and (%s)'::text, rt.time_column, rt.keep, rt.predicate) AS condition,
+    COALESCE(child.tables, '{}'::text[]) AS child_tables,
+    COALESCE(child.columns, '{}'::text[]) AS child_columns
+   FROM (((trueup.retention rt
+     JOIN pg_index i ON (((i.indrelid = (to_regclass(rt.table_name))::oid) AND i.indisprimary AND (i.indnkeyatts = 1))))
+     JOIN pg_attribute att ON (((att.attrelid = i.indrelid) AND (att.attnum = i.indkey[0]))))
+     LEFT JOIN LATERAL ( SELECT array_agg(format('%I.%I'::text, n.nspname, c.relname) ORDER BY n.nspname, c.relname) AS tables,
+            array_agg(format('%I'::text, a.attname) ORDER BY n.nspname, c.relname) AS columns
+           FROM (((pg_constraint con
+             JOIN pg_class c ON ((con.conrelid = c.oid)))
+             JOIN pg_namespace n ON ((c.relnamespace = n.oid)))
+             JOIN pg_attribute a ON (((con.conrelid = a.attrelid) AND (a.attnum = con.conkey[1]))))
+          WHERE ((con.confrelid = i.indrelid) AND (con.contype = 'f'::"char") AND (con.confdeltype = 'c'::"char") AND (con.confkey = ARRAY[att.attnum]))) child ON (true));
 
 CREATE VIEW trueup.review_overdue AS
  SELECT q.company_id,
@@ -6395,11 +6606,17 @@ ALTER TABLE ONLY trueup.objects
 ALTER TABLE ONLY trueup.objects
     ADD CONSTRAINT objects_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY trueup.prunes
+    ADD CONSTRAINT prunes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY trueup.repair_changes
     ADD CONSTRAINT repair_changes_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY trueup.repairs
     ADD CONSTRAINT repairs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY trueup.review_priorities
     ADD CONSTRAINT review_priorities_pkey PRIMARY KEY (reason);
@@ -6481,11 +6698,15 @@ CREATE UNIQUE INDEX services_company_id_id_key ON public.services USING btree (c
 
 CREATE UNIQUE INDEX staff_company_id_id_key ON public.staff USING btree (company_id, id);
 
-CREATE INDEX check_results_check_name_run_id_idx ON trueup.check_results USING btree (check_name, run_id DESC);
+CREATE INDEX check_results_violating_idx ON trueup.check_results USING btree (check_name, run_id DESC) WHERE ((outcome = 'complete'::text) AND (violations > 0));
+
+CREATE INDEX check_results_whole_idx ON trueup.check_results USING btree (check_name, run_id DESC) WHERE (outcome <> 'changed'::text);
 
 CREATE INDEX check_runs_running_idx ON trueup.check_runs USING btree (id) WHERE (status = 'running'::text);
 
 CREATE INDEX circuit_breaker_events_service_key_idx ON trueup.circuit_breaker_events USING btree (service_key, happened_at DESC);
+
+CREATE INDEX circuit_breaker_metrics_happened_at_idx ON trueup.circuit_breaker_metrics USING btree (happened_at);
 
 CREATE INDEX circuit_breaker_metrics_service_key_idx ON trueup.circuit_breaker_metrics USING btree (service_key, happened_at DESC);
 
@@ -6499,9 +6720,15 @@ CREATE UNIQUE INDEX data_consistency_alerts_open_key ON trueup.data_consistency_
 
 CREATE INDEX data_consistency_alerts_related_idx ON trueup.data_consistency_alerts USING gin (related) WHERE ((status <> 'resolved'::text) AND (related IS NOT NULL));
 
+CREATE INDEX data_consistency_alerts_resolved_at_idx ON trueup.data_consistency_alerts USING btree (resolved_at) WHERE (status = 'resolved'::text);
+
+CREATE INDEX idempotency_keys_finished_idx ON trueup.idempotency_keys USING btree (finished_at) WHERE (status = 'finished'::text);
+
 CREATE INDEX idempotency_keys_running_idx ON trueup.idempotency_keys USING btree (lease_expires_at) WHERE (status = 'running'::text);
 
 CREATE INDEX manual_review_events_item_id_idx ON trueup.manual_review_events USING btree (item_id, id);
+
+CREATE INDEX manual_review_queue_decided_at_idx ON trueup.manual_review_queue USING btree (decided_at) WHERE (status = ANY (ARRAY['resolved'::text, 'dismissed'::text]));
 
 CREATE INDEX manual_review_queue_entity_idx ON trueup.manual_review_queue USING btree (entity_type, entity_id);
 
@@ -6509,13 +6736,23 @@ CREATE INDEX manual_review_queue_next_idx ON trueup.manual_review_queue USING bt
 
 CREATE UNIQUE INDEX manual_review_queue_open_key ON trueup.manual_review_queue USING btree (reason, entity_type, entity_id) WHERE (status = ANY (ARRAY['pending'::text, 'in_progress'::text]));
 
+CREATE INDEX manual_review_queue_repair_id_idx ON trueup.manual_review_queue USING btree (repair_id) WHERE (repair_id IS NOT NULL);
+
+CREATE INDEX prunes_running_idx ON trueup.prunes USING btree (xid) WHERE (finished_at IS NULL);
+
 CREATE INDEX repair_changes_repair_id_idx ON trueup.repair_changes USING btree (repair_id, id);
 
 CREATE INDEX repairs_entity_idx ON trueup.repairs USING btree (entity_type, entity_id);
 
+CREATE INDEX repairs_repaired_at_idx ON trueup.repairs USING btree (repaired_at);
+
+CREATE INDEX repairs_run_id_idx ON trueup.repairs USING btree (run_id) WHERE (run_id IS NOT NULL);
+
 CREATE INDEX sync_failures_pending_idx ON trueup.sync_failures USING btree (next_attempt_at) WHERE (status = 'pending'::text);
 
 CREATE INDEX unusable_names_phrase_idx ON trueup.unusable_names USING btree (phrase);
+
+CREATE INDEX webhook_events_done_idx ON trueup.webhook_events USING btree (received_at) WHERE (status = ANY (ARRAY['processed'::text, 'ignored'::text]));
 
 CREATE INDEX webhook_events_unprocessed_idx ON trueup.webhook_events USING btree (received_at) WHERE (status = ANY (ARRAY['received'::text, 'parked'::text]));
 
@@ -6770,7 +7007,7 @@ ALTER TABLE ONLY trueup.constraints
     ADD CONSTRAINT constraints_waits_for_fkey FOREIGN KEY (waits_for) REFERENCES trueup.constraints(name);
 
 ALTER TABLE ONLY trueup.manual_review_events
-    ADD CONSTRAINT manual_review_events_item_id_fkey FOREIGN KEY (item_id) REFERENCES trueup.manual_review_queue(id);
+    ADD CONSTRAINT manual_review_events_item_id_fkey FOREIGN KEY (item_id) REFERENCES trueup.manual_review_queue(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY trueup.manual_review_queue
     ADD CONSTRAINT manual_review_queue_repair_id_fkey FOREIGN KEY (repair_id) REFERENCES trueup.repairs(id) ON DELETE SET NULL;

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import psycopg
 import pytest
-from helpers import eventually, launch, plant, run, sql, value
+from helpers import sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import trueup
 from trueup import changes, packs
-from trueup.model import Run
 from trueup.store import Session, session
 
 HISTORIES = int(os.environ.get("TRUEUP_HISTORIES", "60"))
@@ -185,7 +181,7 @@ OTHERS = [
     "truncate appointment_modifications",
     "insert into trueup.webhook_events (company_id, provider, event_type, object_id, body, body_hash) "
     "select c.company_id, 'retell', 'call_ended', c.retell_call_id, "
-    "'{\"call\": {\"end_timestamp\": 1761000000000}}', random()::text from calls as c limit 2",
+    '\'{"call": {"end_timestamp": 1761000000000}}\', random()::text from calls as c limit 2',
     "select trueup.queue_review('provider_booking_failed', 'call', '1', 'x', '1', 'warning', '{}', 'test')",
     "delete from trueup.manual_review_events; delete from trueup.manual_review_queue",
 ]

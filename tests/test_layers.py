@@ -18,7 +18,7 @@ LAYERS = (
     {"migration"},
     {"evaluation"},
     {"changes"},
-    {"alerts", "contracts", "guards", "inspection", "review", "scaffold"},
+    {"alerts", "contracts", "guards", "inspection", "retention", "review", "scaffold"},
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},
     {"cli_options"},

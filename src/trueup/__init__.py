@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trueup.inspection import catalog, status, verify
     from trueup.migration import migrate, rollback
     from trueup.repairing import journal, repair, undo
+    from trueup.retention import prune
     from trueup.scaffold import init
 
 _FUNCTIONS = {
@@ -34,6 +35,7 @@ _FUNCTIONS = {
     "init": "scaffold",
     "journal": "repairing",
     "migrate": "migration",
+    "prune": "retention",
     "repair": "repairing",
     "rollback": "migration",
     "status": "inspection",
@@ -54,6 +56,7 @@ __all__ = [
     "init",
     "journal",
     "migrate",
+    "prune",
     "repair",
     "rollback",
     "status",

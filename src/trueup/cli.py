@@ -319,6 +319,47 @@ def repair(
     sys.exit(done.exit_code())
 
 
+@cli.command(
+    epilog="\b\nExamples:\n  trueup prune\n  trueup prune --apply\n  trueup prune alerts runs_changed --apply"
+)
+@click.argument("rules", nargs=-1, metavar="[RULE]...")
+@database_option
+@click.option("--apply", is_flag=True, help="Delete. Without it, count only.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=5000,
+    show_default=True,
+    help="Rows of a rule that one transaction deletes at most, with what hangs on them.",
+)
+@format_option()
+def prune(rules: tuple[str, ...], database: str | None, apply: bool, batch: int, form: str) -> None:
+    """Delete what is over and older than it is kept: a dry run unless --apply.
+
+    Resolved alerts, decided reviews, repairs, runs, and finished work of the pack's tables,
+    never anything open, pending or running. The table trueup.retention says how long each is
+    kept; what is pruned from the journal of repairs can no longer be undone. Locks nothing but
+    the rows it deletes; interrupted anywhere, run it again.
+    """
+    from trueup.retention import prune as run
+
+    with shown_progress("pruning") as progress:
+        done = run(rules, database=database, apply=apply, batch=batch, progress=progress)
+    if form == "json":
+        print_json({"applied": done.applied, "rows": done.rows, "tables": done.tables})
+        return
+    print_table(
+        ["rule", "table", "kept", "rows"],
+        [(e.rule, e.table, e.keep or "for ever", e.rows) for e in done.tables],
+        right=["rows"],
+    )
+    click.echo(
+        f"{done.rows:,} rows deleted"
+        if done.applied
+        else f"{done.rows:,} rows would be deleted; nothing was changed, --apply does it"
+    )
+
+
 @cli.command(epilog="\b\nExamples:\n  trueup enforce --dry-run\n  trueup enforce call_direction_missing")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @database_option

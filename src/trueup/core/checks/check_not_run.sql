@@ -8,7 +8,7 @@
 -- population:  none
 -- prevented:   none: a scheduler that does not run cannot be made to by the database
 -- repair:      review
--- cost:        the catalogue; per check a few rows of check_results_check_name_run_id_idx
+-- cost:        the catalogue; per check a few rows of check_results_whole_idx
 --
 -- A check that is not evaluated finds nothing, which looks like a clean database. A
 -- check registered less than twice setting check_interval ago has time; one failure is

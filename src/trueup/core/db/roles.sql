@@ -54,6 +54,11 @@ begin
     grant all on all tables in schema trueup to trueup_owner;
     grant select, insert, update, delete on all tables in schema trueup to trueup_runner;
     revoke update, delete on trueup.manual_review_events from trueup_runner;
+    -- prune runs with its owner's rights, what it runs is in retention, and what it left in
+    -- prunes opens the history: of these, only how long something is kept is for others
+    revoke insert, update, delete, truncate, trigger on trueup.retention, trueup.prunes
+        from trueup_owner, trueup_runner;
+    grant update (keep) on trueup.retention to trueup_owner, trueup_runner;
     grant select on
         trueup.data_consistency_alerts,
         trueup.manual_review_queue,

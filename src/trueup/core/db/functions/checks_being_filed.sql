@@ -1,0 +1,17 @@
+-- checks_being_filed(): names of the checks whose alerts a run is writing right now
+--
+-- Of the others no run writes alerts until this transaction ends: it holds the lock
+-- that trueup.file_violations waits for. A run that saw a resolved alert, and then finds
+-- it deleted instead of reopening it, would file nothing. Tried, never waited for, so
+-- that a prune and a run cannot wait for each other.
+
+create or replace function trueup.checks_being_filed()
+    returns setof text
+    language sql
+    volatile
+    set search_path = ''
+as $$
+    select ch.name
+    from trueup.checks as ch
+    where not pg_try_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer);
+$$;
