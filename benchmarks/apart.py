@@ -29,8 +29,8 @@ def bloat(place: Place) -> Figures:
         "facts": found,
         "title": "A day of changes",
         "notes": (
-            f"{found['changes']:,} changed rows, {found['passes']} passes that read and delete their keys and\n"
-            "file alerts, and autovacuum beside them: our tables with their indexes, against what\n"
+            f"{found['changes']:,} changed rows, {found['passes']} passes that read and delete their keys\n"
+            "and file alerts, and autovacuum beside them: our tables with their indexes, against what\n"
             "VACUUM FULL makes of a copy."
         ),
         "table": {"columns": ["table", "at the end", "the least it can be", "ratio"], "rows": rows},
