@@ -1,9 +1,11 @@
-"""Variants that make databases of their own: what their modules measure, as figures of the run.
+"""Variants that make databases of their own, on servers with settings of their own.
 
-They do not depend on the size of the place, and are measured with the sizes up to a million calls.
+What they measure does not depend on the rows of the place, and is measured at the smaller sizes only.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
 
 import bloat as day
 from harness import Figures, NotHereError, Place
@@ -18,36 +20,17 @@ def bloat(place: Place) -> Figures:
     _small(place)
     settings = {"autovacuum": "on", "autovacuum_naptime": "1s", "shared_buffers": "256MB"}
     with server.temporary(binaries=place.server.binaries, settings=settings) as running:
-        found = day.measure(running)
-    rows = [
-        [f"`{name}`", _megabytes(table["bytes"]), _megabytes(table["least_bytes"]), str(table["ratio"])]
-        for name, table in found["tables"].items()
-        if table["ratio"]
-    ]
-    return {
-        "seconds": {},
-        "facts": found,
-        "title": "A day of changes",
-        "notes": (
-            f"{found['changes']:,} changed rows, {found['passes']} passes that read and delete their keys\n"
-            "and file alerts, and autovacuum beside them: our tables with their indexes, against what\n"
-            "VACUUM FULL makes of a copy."
-        ),
-        "table": {"columns": ["table", "at the end", "the least it can be", "ratio"], "rows": rows},
-        "goals": [
-            {
-                "text": "our tables after a day of 1 M changes ÷ their minimum",
-                "ceiling": 2,
-                "measured": found["ratio"],
-            }
-        ],
-    }
+        return {"seconds": {}, "facts": day.measure(running)}
+
+
+def writers(place: Place) -> Figures:
+    """Write with and without trueup, on a server that syncs to disk."""
+    _small(place)
+    module = import_module("writers")
+    with server.temporary(binaries=place.server.binaries, settings=module.DURABLE) as running:
+        return {"seconds": {}, "facts": module.measure(running)}
 
 
 def _small(place: Place) -> None:
     if place.calls > MOST_CALLS:
-        raise NotHereError("it makes databases of its own, of one size, and is measured at the smaller sizes")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MB"
+        raise NotHereError(f"it makes databases of its own, and is measured with up to {MOST_CALLS:,} calls")

@@ -99,7 +99,7 @@ def number(value: float | None) -> str:
 
 def with_unit(value: float | None, unit: str) -> str:
     """Return a number with its unit; a ratio has none."""
-    return f"{number(value)} {unit}".rstrip()
+    return NOTHING if value is None else f"{number(value)} {unit}".rstrip()
 
 
 def _seconds(results: goals.Results, calls: int, what: str) -> list[float] | None:
@@ -180,17 +180,83 @@ def _pack(results: goals.Results) -> list[dict[str, Any]]:
 
 
 def _sections(results: goals.Results) -> list[dict[str, Any]]:
-    """Return what variants say of themselves, of the largest size that measured them."""
-    found: dict[str, dict[str, Any]] = {}
-    for calls in results:
-        for name, variant in results[calls]["variants"].items():
-            if "title" in variant:
-                found[name] = {
-                    "title": variant["title"],
-                    "notes": variant["notes"],
-                    "table": variant.get("table"),
-                }
-    return list(found.values())
+    """Return what the variants found that make databases of their own, of the largest size that has them."""
+    found = []
+    if writers := goals.last(results, "writers"):
+        found.append(_writers(writers))
+    if layouts := goals.last(results, "topology"):
+        found.append(_topology(layouts))
+    if day := goals.last(results, "bloat"):
+        found.append(_bloat(day))
+    return found
+
+
+def _writers(facts: Mapping[str, Any]) -> dict[str, Any]:
+    rows = []
+    for name, work in facts["workloads"].items():
+        ratios = work["durable"]["ratio"]
+        shown = [number(ratios.get(f"{variant}/hand")) for variant in ("layer", "tracked", "kept")]
+        rows.append([f"`{name}`", f"{number(work['durable']['median']['hand'])} µs", *shown])
+    return {
+        "title": "Those who write",
+        "notes": (
+            "A row written in a durable transaction by an application that sets the flags by hand, on tables "
+            "with the same keys and indexes, and how many times as long it takes with trueup's triggers. "
+            "[writers.py](../benchmarks/writers.py) says what each workload does."
+        ),
+        "table": {
+            "columns": [
+                "workload",
+                "by hand",
+                "with triggers",
+                "and changes noted",
+                "triggers, and flags by hand",
+            ],
+            "rows": rows,
+        },
+    }
+
+
+def _topology(facts: Mapping[str, Any]) -> dict[str, Any]:
+    labels = {
+        "plain": "plain tables",
+        "partitioned": "partitioned by month",
+        "shards": "two shards by tenant",
+    }
+    return {
+        "title": "Partitions and shards",
+        "notes": (
+            f"A full run over the same rows in other layouts, {facts['checks_that_ended']} checks that end "
+            f"everywhere within {facts['timeout']}: all find the same violations."
+        ),
+        "table": {
+            "columns": ["layout", "÷ plain tables"],
+            "rows": [
+                [labels.get(name, name), number(each)] for name, each in facts["ratio_to_plain"].items()
+            ],
+        },
+    }
+
+
+def _bloat(facts: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        [
+            f"`{name}`",
+            *(f"{table[size] / 2**20:.1f} MB" for size in ("bytes", "least_bytes")),
+            number(table["ratio"]),
+        ]
+        for name, table in facts["tables"].items()
+        if table["ratio"]
+    ]
+    return {
+        "title": "A day of changes",
+        "notes": (
+            f"{facts['changes']:,} changed rows, {facts['passes']} passes that read and delete their keys "
+            "and file alerts, and autovacuum beside them: our tables with their indexes, against what VACUUM "
+            "FULL makes of a copy."
+        ),
+        "table": {"columns": ["table", "at the end", "the least it can be", "ratio"], "rows": rows},
+    }
 
 
 def _left_out(results: goals.Results) -> list[str]:
