@@ -1,7 +1,14 @@
 -- The calls of a year, in order. psql -v calls=N -v companies=N
 --
 -- Call i is number j of its company. Of ten calls seven are booked and nine linked to a
--- customer. Every 1,001st call is at fault (data/README says how), in one of twelve ways.
+-- customer. Every 1,001st call is at fault, in one of twelve ways; one check finds each:
+--     0  flagged as made      no appointment      6  no direction
+--     1  confirmed            no appointment      7  linked, how surely is not known
+--     2  outcome booked       no appointment      8  linked, without a customer
+--     3  an appointment, but not flagged          9  the service is another company's
+--     4  an appointment, but not named           10  overlaps the next of the same person
+--     5  names the appointment of another call   11  has the booking of another appointment
+-- A fault is -1 where there is none.
 
 truncate public.calls;
 

@@ -1,7 +1,7 @@
 -- Companies, their lines, services, staff and customers. psql -v calls=N -v companies=N
 --
--- A company is a fifth of what a year of 10,000 calls needs: five people, 2,000 customers.
--- A larger database has more companies, not larger ones.
+-- A company has 10,000 calls a year, five people, and 2,000 customers. A larger database has
+-- more companies, not larger ones.
 
 truncate public.companies, public.phone_numbers, public.services, public.staff, public.customers cascade;
 
