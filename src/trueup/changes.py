@@ -115,6 +115,7 @@ def judge(
         with connection.transaction(snapshot=True):
             snapshot = connection.row("snapshot", Snapshot)
             assert snapshot is not None
+            connection.set_local("statement_timeout", timeout)
             pending = Pending(connection)
             work = _Pass(connection, pack, pending, timeout, max_alerts)
             work.evaluate(progress)
@@ -123,7 +124,7 @@ def judge(
                 "set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at
             )
             filed = work.file(run_id, snapshot, examples)
-            settle(connection, [c for c in pack.checks if c.name in work.results], pending, snapshot, filed)
+            settle(connection, pack.checks, pending, snapshot, filed)
             # a run that began earlier may still file what it saw then: the changes are judged again after it
             if not connection.value("others_running", run_id=run_id):
                 connection.run("forget_changes", run_id=run_id)
@@ -211,7 +212,6 @@ class _Pass:
     def _ask(self, entity: str, ids: Collection[str], checks: list[Check]) -> None:
         key = self.pending.entities[entity]
         with self.connection.transaction():
-            self.connection.set_local("statement_timeout", self.timeout)
             self.connection.count(
                 "insert into pg_temp.trueup_violations "
                 f"select v.check_name, v.company_id, {literal(entity)}, v.entity_id, v.description, "
@@ -294,7 +294,8 @@ class _Pass:
         for turned in self.connection.rows("turned_by_time", _Open, name=check.name):
             scope.add(turned.entity_type, {turned.entity_id})
         keep = [f"{entity} {key}" for entity, ids in scope.entities.items() for key in ids]
-        self.connection.run("keep_violations", name=check.name, keep=keep)
+        if result.violations or check.time == "ends":
+            self.connection.run("keep_violations", name=check.name, keep=keep)
         self.results[check.name] = replace(result, outcome="changed", rows_tested=len(keep))
 
     def file(self, run_id: int, snapshot: Snapshot, examples: int) -> list[Result]:

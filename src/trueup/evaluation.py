@@ -220,7 +220,7 @@ def file(
 
 
 def settle(
-    connection: Session, checks: list[Check], pending: Pending, snapshot: Snapshot, filed: list[Result]
+    connection: Session, checks: Iterable[Check], pending: Pending, snapshot: Snapshot, filed: list[Result]
 ) -> None:
     """Record which of the checks owe a full evaluation after these results, and why."""
     by_name = {check.name: check for check in checks}
@@ -232,17 +232,17 @@ def settle(
             reasons[result.name] = "it had more new violations than are listed one by one"
         elif result.outcome == "complete":
             reasons[result.name] = pending.unnoted(by_name[result.name])
-    connection.run(
-        "settle_checks", names=list(reasons), reasons=list(reasons.values()), taken_at=snapshot.taken_at
-    )
+    if reasons:
+        connection.run(
+            "settle_checks", names=list(reasons), reasons=list(reasons.values()), taken_at=snapshot.taken_at
+        )
 
 
 def partners(connection: Session, check: Check, entity: str, ids: Collection[str]) -> set[str]:
     """Return the entities whose verdict follows from these: named by their violations, or naming them."""
     if not check.partners:
         return set()
-    asked = {"name": check.name, "entity_type": entity, "ids": list(ids)}
-    return {*connection.values("found_partners", **asked), *connection.values("alerts_naming", **asked)}
+    return set(connection.values("partners", name=check.name, entity_type=entity, ids=list(ids)))
 
 
 def _expected(connection: Session, check: Check, pending: Pending) -> list[str] | None:

@@ -15,4 +15,11 @@ create temporary table if not exists trueup_populations (
     entities bigint not null
 ) on commit preserve rows;
 
-truncate pg_temp.trueup_violations, pg_temp.trueup_populations;
+-- a session that stays open finds them empty most of the time, and truncate makes new files
+do $$
+begin
+    if pg_relation_size('pg_temp.trueup_violations') + pg_relation_size('pg_temp.trueup_populations') > 0 then
+        truncate pg_temp.trueup_violations, pg_temp.trueup_populations;
+    end if;
+end;
+$$;
