@@ -1,26 +1,21 @@
-"""The same rows in plain tables, partitioned by month, and spread over two shards: a full run of each.
+"""The same rows in plain tables, partitioned by quarter, and spread over two shards: a full run of each.
 
 The plain database is the one given; its rows are copied into the other layouts, which are
-dropped at the end. By itself, with rows of calls.sql:
-
-    python benchmarks/topology.py [--calls N] [--repetitions N]
+dropped at the end.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
+from harness import Place
 
 import trueup
 from trueup import migration, packs, server
@@ -31,29 +26,7 @@ HERE = Path(__file__).parent
 SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
 # what a check may take: one that asks a shard once for each row would take the night
 TIMEOUT = "60s"
-
-
-class Place(Protocol):
-    """An adopted database of many calls, and how often to repeat."""
-
-    @property
-    def calls(self) -> int: ...
-    @property
-    def server(self) -> server.Server: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def repetitions(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Here:
-    """The place of a run by itself."""
-
-    calls: int
-    server: server.Server
-    url: str
-    repetitions: int
+MOST_CALLS = 200_000
 
 
 def measure(place: Place) -> dict[str, Any]:
@@ -61,8 +34,12 @@ def measure(place: Place) -> dict[str, Any]:
 
     Repetitions are interleaved, each run is compared with the plain one beside it, and a
     check counts only when it ended within the timeout on all layouts. Raises RuntimeError
-    when two layouts find different things.
+    when two layouts find different things, NotHereError for more rows than shards bear.
     """
+    if place.calls > MOST_CALLS:
+        raise NotHereError(
+            f"a check on shards may ask one once for each row: measured up to {MOST_CALLS:,} calls"
+        )
     seconds: dict[str, list[float]] = {}
     found: dict[str, dict[str, int]] = {}
     slow: dict[str, set[str]] = {}
@@ -200,29 +177,3 @@ def _copy(source: str, target: str, companies: list[str] | None = None, *, and_n
 def _psql(running: server.Server, database: str, *arguments: str | Path) -> None:
     command = [*running.psql_command(database), "-qX", "-v", "ON_ERROR_STOP=1", *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--calls", type=int, default=200_000)
-    parser.add_argument("--repetitions", type=int, default=3)
-    options = parser.parse_args()
-    with server.temporary(settings=SETTINGS) as running:
-        _host(running, "postgres")
-        numbers = ["-v", f"calls={options.calls}", "-v", "faults=0.001"]
-        _psql(running, "postgres", *numbers, "-f", HERE / "calls.sql")
-        trueup.adopt(database=running.url(), apply=True)
-        _psql(running, "postgres", "-c", "vacuum analyze")
-        found = measure(Here(options.calls, running, running.url(), options.repetitions))
-    found["facts"] = {
-        "calls": options.calls,
-        "postgresql": running.binaries.version,
-        **found["facts"],
-    }
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

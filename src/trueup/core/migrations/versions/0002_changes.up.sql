@@ -7,7 +7,7 @@
 -- open is about to commit.
 --
 -- The tables altered are small and written by runs alone: a lock on them stops no application.
--- squawk-ignore-file ban-drop-constraint, constraint-missing-not-valid, require-concurrent-index-creation
+-- squawk-ignore-file ban-drop-constraint, constraint-missing-not-valid, require-concurrent-index-creation, ban-drop-function
 
 -- keys: 'column=value' for every column that the headers of checks name, old and new
 -- values; NULL when any row of the table may have changed. xact_id: a run deletes what its

@@ -1,0 +1,10 @@
+select c.id, c.company_id, c.booking_id
+from public.calls as c
+where
+    c.booking_confirmed
+    and c.deleted_at is null
+    and not exists (
+        select 1
+        from public.appointments as a
+        where a.call_id = c.id and a.deleted_at is null
+    )

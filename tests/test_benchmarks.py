@@ -1,0 +1,120 @@
+"""The benchmark: its page is current, its twelve checks mean what trueup's do, and trueup has not become slow.
+
+What is compared are ratios of what runs here one after the other, on few rows and with generous
+bounds: a machine that is slow is slow for both. Only a change of another order is found, such as an
+index that is no longer used.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from conftest import ROOT
+from postgres import Postgres
+
+from trueup import server
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import bench
+import changed
+import filing
+import generator
+import goals
+import page
+import peers
+import plain
+import startup
+from harness import TRUEUP, Place, median, ratio, run
+
+CALLS = 20_000
+
+
+@pytest.fixture(scope="module")
+def place(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A small database of the benchmark, adopted, on a server of the release under test."""
+    settings = {**bench.measuring(), **generator.LOADING, "shared_buffers": "256MB"}
+    with server.temporary(binaries=server.find_binaries(postgres.version), settings=settings) as running:
+        made = Place(CALLS, running, "bookings", tmp_path_factory.mktemp("benchmark"), repetitions=5)
+        with replace(made, database="postgres").connected() as connection:
+            connection.execute("create database bookings")
+        generator.load(made)
+        yield made
+
+
+def test_the_page_is_what_the_results_say() -> None:
+    written = page.written(goals.read(page.RESULTS))
+    stale = [
+        name
+        for name, text in written.items()
+        if not (page.DOCS / name).exists() or (page.DOCS / name).read_text(encoding="utf-8") != text
+    ]
+    assert not stale, f"run: python benchmarks/page.py ({', '.join(stale)})"
+    charts = {f"benchmarks/{path.name}" for path in (page.DOCS / "benchmarks").glob("*.svg")}
+    assert charts == {name for name in written if name.endswith(".svg")}
+
+
+@pytest.mark.parametrize("name", bench.VARIANTS)
+def test_a_variant_says_what_it_measures(name: str) -> None:
+    assert bench.variant(name).__doc__
+
+
+def test_the_tools_are_pinned_and_send_no_statistics() -> None:
+    assert {"dbt-core", "soda-core-postgres", "great-expectations"} <= set(peers.releases())
+    assert "send_anonymous_usage_stats: false" in (peers.HERE / "dbt" / "dbt_project.yml").read_text()
+    assert "enable_analytics(False)" in (peers.HERE / "great_expectations" / "run.py").read_text()
+    assert len(peers.CHECKS) == 12
+    assert all((ROOT / "checks" / f"{check}.sql").exists() for check in peers.CHECKS)
+
+
+def test_only_the_twelve_checks_find_the_faults(place: Place) -> None:
+    answered = peers.Trueup().check(place)
+    assert min(answered.answers.values()) >= 1
+    ran = run([TRUEUP, "check", "--database", place.url, "--format", "json"], accept=(0, 1))
+    found = {
+        each["name"]: each["violations"] for each in json.loads(ran.output)["results"] if each["violations"]
+    }
+    assert found == answered.answers
+
+
+def test_a_view_costs_little_more_than_the_plain_query(place: Place) -> None:
+    seconds = plain.measure(place)["seconds"]
+    views, queries = (
+        [sum(seconds[f"{kind} {check}"][turn] for check in peers.CHECKS) for turn in range(place.repetitions)]
+        for kind in ("view", "plain")
+    )
+    assert ratio(views, queries) < 4
+
+
+def test_filing_costs_little_more_than_inserting(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filing, "NEW", 10_000)
+    monkeypatch.setattr(filing, "FLOOD", 20_000)
+    monkeypatch.setattr(filing, "MOST", 1_000)
+    seconds = filing.measure(place)["seconds"]
+    assert ratio(seconds["file"], seconds["insert"]) < 4
+    assert ratio(seconds["flood"], seconds["file"]) < 1
+
+
+def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changed, "CHANGES", (1, 200))
+    with place.copy("changed") as copy:
+        measured = changed.measure(replace(copy, repetitions=2))
+    assert measured["facts"]["missed"] == 0
+    assert measured["facts"]["alerts_by_passes"] > 0
+    assert median(measured["seconds"]["session 200"]) < median(measured["seconds"]["full"])
+
+
+def test_help_imports_little(place: Place) -> None:
+    seconds = startup.measure(replace(place, repetitions=2))["seconds"]
+    assert ratio(seconds["help"], seconds["check"]) < 0.8
+
+
+def test_a_median_and_a_ratio() -> None:
+    assert median([3, 1, 2]) == 2
+    assert ratio([2, 30, 4], [1, 10, 4]) == 2  # of the ratios, not of the times
