@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from harness import Place
+from harness import NotHereError, Place
 
 import trueup
 from trueup import migration, packs, server
