@@ -363,7 +363,13 @@ def test_the_first_pass_evaluates_everything_and_the_second_what_time_can_change
     assert {result["outcome"] for result in again["results"]} == {"changed", "unjudged"}
     assert all(not result["rows_tested"] for result in again["results"])
     unjudged = {result["name"] for result in again["results"] if result["outcome"] == "unjudged"}
-    assert unjudged == {"check_cost_high", "check_not_run", "guard_disarmed", "review_overdue", "schema_contract_broken"}
+    assert unjudged == {
+        "check_cost_high",
+        "check_not_run",
+        "guard_disarmed",
+        "review_overdue",
+        "schema_contract_broken",
+    }
 
 
 def test_a_pass_answers_with_everything_that_is_open(caught_up: str) -> None:
