@@ -57,12 +57,12 @@ class _Standing:
 class _Scope:
     """What a pass judges of one check: some entities, by type, or (full) all of them."""
 
-    entities: dict[str, set[str]] = field(default_factory=dict)
+    entities: dict[str, frozenset[str]] = field(default_factory=dict)
     full: str | None = None
 
     def add(self, entity: str, ids: Collection[str]) -> None:
         if ids:
-            self.entities.setdefault(entity, set()).update(ids)
+            self.entities[entity] = self.entities.get(entity, frozenset()).union(ids)
 
 
 def check_changed(
@@ -111,7 +111,6 @@ def judge(
 ) -> Run:
     """Make one pass in a session that may stay open for the next one; the rest is as for `check_changed`."""
     with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
-        connection.script("set client_min_messages = warning")
         connection.script(statement("begin_evaluation").decode())
         with connection.transaction(snapshot=True):
             snapshot = connection.row("snapshot", Snapshot)
@@ -188,12 +187,12 @@ class _Pass:
             if check.time and not self.scopes[check.name].full:
                 self._narrow(check)
 
-    def _judge(self, checks: list[Check], scopes: dict[str, dict[str, set[str]]]) -> None:
+    def _judge(self, checks: list[Check], scopes: dict[str, dict[str, frozenset[str]]]) -> None:
         """Ask the generated functions about some entities: one statement for checks that ask the same."""
         together: dict[tuple[str, frozenset[str]], list[Check]] = {}
         for check in checks:
             for entity, ids in scopes[check.name].items():
-                together.setdefault((entity, frozenset(ids)), []).append(check)
+                together.setdefault((entity, ids), []).append(check)
         for (entity, some), asking in together.items():
             started = time.monotonic()
             try:
@@ -204,7 +203,7 @@ class _Pass:
                     if failed_alone:
                         self._fail(check, error)
                     else:
-                        self._judge([check], {check.name: {entity: set(some)}})
+                        self._judge([check], {check.name: {entity: some}})
                 continue
             took = (time.monotonic() - started) * 1000 / len(asking)
             for check in asking:
@@ -242,7 +241,7 @@ class _Pass:
             self.timeout,
         )
 
-    def _partners(self, check: Check) -> dict[str, set[str]]:
+    def _partners(self, check: Check) -> dict[str, frozenset[str]]:
         scope = self.scopes[check.name]
         if scope.full:
             return {}
@@ -276,12 +275,12 @@ class _Pass:
             result = failed(result, check, error, plan.own_limit_spelled or self.timeout)
         self.results[check.name] = replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
 
-    def _asked(self, check: Check) -> dict[str, set[str]]:
+    def _asked(self, check: Check) -> dict[str, frozenset[str]]:
         """Return what to ask about: what changes concern, and what time may have ended."""
         scope = self.scopes[check.name]
         if scope.full or check.time == "begins":
             return {}
-        asked = _Scope({entity: set(ids) for entity, ids in scope.entities.items()})
+        asked = _Scope(dict(scope.entities))
         if check.time == "ends":
             for standing in self.connection.rows("open_alerts_of", _Open, name=check.name):
                 asked.add(standing.entity_type, {standing.entity_id})
@@ -327,16 +326,17 @@ class _Pass:
     def _touched(self) -> set[tuple[str, str]]:
         """Return which checks have something to file, by entity type: violations, or open alerts."""
         ids: dict[str, set[str]] = {}
-        for name in self.results:
-            for entity, some in self.scopes[name].entities.items():
-                ids.setdefault(entity, set()).update(some)
+        for some in {
+            (entity, some) for name in self.results for entity, some in self.scopes[name].entities.items()
+        }:
+            ids.setdefault(some[0], set()).update(some[1])
         return {
             (name, entity)
             for entity, some in ids.items()
             for name in self.connection.values("touched_checks", entity_type=entity, ids=list(some))
         }
 
-    def _file_some(self, run_id: int, result: Result, entity: str, ids: set[str]) -> Result:
+    def _file_some(self, run_id: int, result: Result, entity: str, ids: frozenset[str]) -> Result:
         filed = self.connection.row(
             "file_check",
             Filed,

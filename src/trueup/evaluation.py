@@ -293,9 +293,17 @@ def file(
     with connection.transaction():
         connection.run("set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at)
         pending = Pending(connection)
-        expected = {check.name: _expected(connection, check, pending) for check in checks}
+        by_name = {check.name: check for check in checks}
         filed = [
-            file_result(connection, run_id, snapshot, result, max_alerts, examples, expected[result.name])
+            file_result(
+                connection,
+                run_id,
+                snapshot,
+                result,
+                max_alerts,
+                examples,
+                _expected(connection, by_name[result.name], pending),
+            )
             for result in results
         ]
         settle(connection, checks, pending, snapshot, filed)
@@ -349,11 +357,11 @@ def settle(
         )
 
 
-def partners(connection: Session, check: Check, entity: str, ids: Collection[str]) -> set[str]:
+def partners(connection: Session, check: Check, entity: str, ids: Collection[str]) -> frozenset[str]:
     """Return the entities whose verdict follows from these: named by their violations, or naming them."""
     if not check.partners:
-        return set()
-    return set(connection.values("partners", name=check.name, entity_type=entity, ids=list(ids)))
+        return frozenset()
+    return frozenset(connection.values("partners", name=check.name, entity_type=entity, ids=list(ids)))
 
 
 def _expected(connection: Session, check: Check, pending: Pending) -> list[str] | None:

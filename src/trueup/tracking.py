@@ -215,7 +215,8 @@ class Pending:
             (column.table_name, column.column_name): column.type
             for column in session.rows("column_types", _Column, tables=list(self._tables_of_entities()))
         }
-        self._found: dict[Source, list[str]] = {}
+        self._found: dict[Source, frozenset[str]] = {}
+        self._concerned: dict[tuple[Source, ...], dict[str, frozenset[str]]] = {}
 
     def _tables_of_entities(self) -> set[str]:
         return {key.table_name for key in self.entities.values()}
@@ -239,30 +240,37 @@ class Pending:
                 return f"{rests.table_name} changed"
         return self.unnoted(check)
 
-    def concerned(self, check: Check) -> dict[str, set[str]]:
+    def concerned(self, check: Check) -> dict[str, frozenset[str]]:
         """Return the keys of the entities whose verdict the changes concern, by entity type."""
-        found: dict[str, set[str]] = {}
-        for source in check.sources:
-            if (source.table, source.column) in self._keys and (ids := self._entities_of(source)):
-                found.setdefault(source.entity, set()).update(ids)
-        return found
-
-    def _entities_of(self, source: Source) -> list[str]:
-        key = self.entities[source.entity]
         # checks of one entity name the same columns: each question is asked once
-        asked = replace(source, partners=())
-        if asked not in self._found:
+        sources = tuple(
+            replace(source, partners=())
+            for source in check.sources
+            if (source.table, source.column) in self._keys
+        )
+        if sources not in self._concerned:
+            found: dict[str, frozenset[str]] = {}
+            for source in sources:
+                if ids := self._entities_of(source):
+                    found[source.entity] = found.get(source.entity, frozenset()) | ids
+            self._concerned[sources] = found
+        return dict(self._concerned[sources])
+
+    def _entities_of(self, source: Source) -> frozenset[str]:
+        if source not in self._found:
+            key = self.entities[source.entity]
             values = self._keys[source.table, source.column]
             if source.via is None:
-                self._found[asked] = [value for value in values if _fits(value, key.key_type)]
+                found = [value for value in values if _fits(value, key.key_type)]
             else:
                 kind = self._types[key.table_name, source.via]
-                self._found[asked] = self._session.texts(
+                found = self._session.texts(
                     f"select t.{quoted(key.key_column)}::text from {key.table_name} as t "
                     f"where t.{quoted(source.via)} = any(%(values)s::{kind}[])",
                     values=[value for value in values if _fits(value, kind)],
                 )
-        return self._found[asked]
+            self._found[source] = frozenset(found)
+        return self._found[source]
 
 
 def _fits(value: str, key_type: str) -> bool:
