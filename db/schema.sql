@@ -7250,8 +7250,6 @@ CREATE INDEX data_consistency_alerts_entity_idx ON trueup.data_consistency_alert
 
 CREATE UNIQUE INDEX data_consistency_alerts_open_key ON trueup.data_consistency_alerts USING btree (alert_type, entity_type, entity_id) WHERE (status <> 'resolved'::text);
 
-CREATE INDEX data_consistency_alerts_related_idx ON trueup.data_consistency_alerts USING gin (related) WHERE ((status <> 'resolved'::text) AND (related IS NOT NULL));
-
 CREATE INDEX data_consistency_alerts_resolved_at_idx ON trueup.data_consistency_alerts USING btree (resolved_at) WHERE (status = 'resolved'::text);
 
 CREATE INDEX idempotency_keys_finished_idx ON trueup.idempotency_keys USING btree (finished_at) WHERE (status = 'finished'::text);

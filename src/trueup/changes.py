@@ -180,9 +180,10 @@ class _Pass:
             for entity, ids in entities.items():
                 self.scopes[name].add(entity, ids)
         whole = self._whole(driven)
+        limits = plans(self.connection, whole)
         for done, check in enumerate(whole):
             progress(check.name, done, len(whole))
-            self._evaluate_view(check)
+            self._evaluate_view(check, limits[check.name])
         for check in driven:
             if check.time and not self.scopes[check.name].full:
                 self._narrow(check)
@@ -262,10 +263,9 @@ class _Pass:
             and (check.name not in self.results or self.results[check.name].outcome == "changed")
         ]
 
-    def _evaluate_view(self, check: Check) -> None:
+    def _evaluate_view(self, check: Check, plan: Plan) -> None:
         started = time.monotonic()
         result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
-        plan = plans(self.connection, [check])[check.name]
         self.connection.run("withdraw_violations", name=check.name)
         try:
             with self.connection.transaction():

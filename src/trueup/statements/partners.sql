@@ -13,4 +13,9 @@ where
     al.alert_type = %(name)s
     and al.entity_type = %(entity_type)s
     and al.status <> 'resolved'
-    and al.related && %(ids)s::text[];
+    -- one array against the other would compare each with each; = any(...) is hashed
+    and exists (
+        select 1
+        from unnest(al.related) as r (id)
+        where r.id = any(%(ids)s::text[])
+    );

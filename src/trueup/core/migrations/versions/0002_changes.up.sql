@@ -42,9 +42,6 @@ comment on column trueup.checks.owes_full is 'why the next pass evaluates the ch
 alter table trueup.data_consistency_alerts
 add column related text[];
 
-create index data_consistency_alerts_related_idx
-    on trueup.data_consistency_alerts using gin (related)
-    where status <> 'resolved' and related is not null;
 -- acceptances end by the clock, without a change
 create index data_consistency_alerts_accepted_until_idx
     on trueup.data_consistency_alerts (accepted_until)
