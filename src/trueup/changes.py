@@ -16,6 +16,7 @@ from trueup.evaluation import (
     TIMEOUT,
     Filed,
     Finished,
+    Plan,
     Progress,
     failed,
     file_result,
