@@ -202,7 +202,7 @@ def test_a_contributor_can_follow_the_steps(open_directory: Path, binaries: Path
 
     (tried,) = [text for text in printed if "would be corrected" in text]
     told = [
-        "deployed  3 files, all new",
+        "deployed  checks/customer_name_padded.sql: new",
         "customer_name_padded: customer 1: the name begins or ends with a space",
         "1 would be corrected, 0 for people",
         "1 corrected, 0 for people",

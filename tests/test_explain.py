@@ -74,18 +74,20 @@ def test_every_check_is_judged_by_lookups(filled: str, name: str) -> None:
 
 
 def test_reads_indexes_and_lookups_are_told_apart(filled: str) -> None:
-    found = explained(filled, "call_duplicate")
+    found = explained(filled, "call_unknown_number")
     reads = {(read.table, read.index): read for read in found.plan.reads}
     assert reads["public.calls", None].whole
     assert reads["public.calls", None].rows == 20000
+
+    found = explained(filled, "call_duplicate")
+    reads = {(read.table, read.index): read for read in found.plan.reads}
     assert not reads["public.calls", "calls_numbers_started_at_idx"].whole
-    assert "calls_numbers_started_at_idx" in {index.name for index in found.indexes if index.used}
+    assert {"calls_numbers_started_at_idx", "calls_suspect_idx"} <= {
+        index.name for index in found.indexes if index.used
+    }
     assert {index.state for index in found.indexes} == {"valid"}
     (calls,) = found.entities
-    assert {(read.index, read.whole) for read in calls.plan.reads if read.table == "public.calls"} == {
-        ("calls_pkey", False),
-        ("calls_numbers_started_at_idx", False),
-    }
+    assert not any(read.whole for read in calls.plan.reads if read.index == "calls_numbers_started_at_idx")
     (tracked,) = found.tracked
     assert (tracked.table, tracked.column, tracked.partners) == ("public.calls", "id", ("other_call_ids",))
 
@@ -108,15 +110,14 @@ def test_an_index_that_is_gone_is_missed(database: str) -> None:
 
 def test_analyze_measures_and_changes_nothing(filled: str) -> None:
     before = value(filled, "select count(*) from trueup.check_runs")
-    found = explained(filled, "call_duplicate", analyze=True, entities=100)
+    found = explained(filled, "call_unknown_number", analyze=True, entities=10)
     for plan in (found.plan, found.entities[0].plan):
         assert plan.duration_ms is not None
         assert plan.buffers
         assert plan.found == 0
         assert plan.error is None
         assert "actual" in plan.text
-    assert found.entities[0].entities == 100
-    assert (found.plan.buffers or 0) > 10 * (found.entities[0].plan.buffers or 0)
+    assert found.entities[0].entities == 10
     assert value(filled, "select count(*) from trueup.check_runs") == before
 
 
@@ -161,14 +162,14 @@ def test_partitions_are_told_as_their_table(empty_database: str, tmp_path: Path)
 
 
 def test_the_command_prints_it(filled: str) -> None:
-    done = run("explain", "call_duplicate", "--analyze", "--entities", "20", url=filled)
+    done = run("explain", "call_unknown_number", "--analyze", "--entities", "20", url=filled)
     assert done.returncode == 0, done.stderr
     for told in (
-        "call_duplicate, checks/call_duplicate.sql\n",
+        "call_unknown_number, checks/call_unknown_number.sql\n",
         "\nmeasured ",
-        "\n  Nested Loop  (cost=",
+        "  (cost=",
         "\ncalls                         scanned, 20,000 rows, ",
-        "\ncalls.id                      the call with that key, and those its evidence names in other_call_ids\n",
+        "\ncalls.id                      the call with that key\n",
         "\nThe 20 newest of calls:\n",
         "\nso           lookups only: ",
     ):
@@ -210,7 +211,15 @@ def test_a_run_keeps_what_it_was_planned_to_cost(database: str) -> None:
 def test_a_plan_gone_wild_is_reported_by_the_run_that_meets_it(database: str) -> None:
     assert trueup.check(database=database).violations == 0
     sql(database, MANY_CALLS)
-    sql(database, "drop index public.calls_numbers_started_at_idx")
+    sql(
+        database,
+        """
+        create or replace view trueup.call_duplicate as
+        select c.company_id, 'call' as entity_type, c.id as entity_id, 'x' as description, '{}'::jsonb as evidence
+        from public.calls as c
+        where exists (select 1 from public.calls as o where o.from_number || c.to_number = c.id::text)
+        """,
+    )
     sql(database, "update trueup.settings set value = '1000000' where name = 'check_cost_ceiling'")
     done = run("check", "call_duplicate", "check_cost_high", "--timeout", "100ms", url=database)
     assert done.returncode == 3
