@@ -1,4 +1,6 @@
 set client_min_messages = warning;
+-- an array of keys is hashed only when the planner sees it
+set plan_cache_mode = force_custom_plan;
 
 -- one row per violation, kept on the server; the NOT NULL keys refuse a view that has lost its entity
 create temporary table if not exists trueup_violations (
