@@ -1363,6 +1363,7 @@ begin
     update trueup.data_consistency_alerts as al
     set
         status = 'open',
+        company_id = p_company_id,
         severity = coalesce(v_severity, 'warning'),
         description = p_description,
         metadata = p_evidence,
@@ -1401,6 +1402,7 @@ begin
         do update set
             last_seen_at = clock_timestamp(),
             occurrences = al.occurrences + 1,
+            company_id = excluded.company_id,
             description = excluded.description,
             metadata = excluded.metadata,
             -- accepted was what was known then, for a time; other evidence is another question
@@ -1524,6 +1526,7 @@ begin
         update trueup.data_consistency_alerts as al
         set
             status = case when ended.is_ended then 'open' else al.status end,
+            company_id = s.company_id,
             severity = v_check.severity,
             description = s.description,
             metadata = s.evidence,
@@ -1562,6 +1565,7 @@ begin
         update trueup.data_consistency_alerts as al
         set
             status = 'open',
+            company_id = s.company_id,
             severity = v_check.severity,
             description = s.description,
             metadata = s.evidence,

@@ -390,6 +390,18 @@ def test_a_pass_answers_with_everything_that_is_open(caught_up: str) -> None:
     assert changed(caught_up)["exit_code"] == 0
 
 
+def test_an_alert_follows_its_entity_to_another_company(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.company(2); select factory.call(1, direction => null)")
+    changed(caught_up)
+    sql(caught_up, "update calls set company_id = 2")
+    changed(caught_up)
+    company = (
+        "select company_id from trueup.data_consistency_alerts where alert_type = 'call_direction_missing'"
+    )
+    assert value(caught_up, company) == "2"
+
+
 def test_a_writer_that_is_still_open_is_judged_by_the_next_pass(caught_up: str) -> None:
     sql(caught_up, BARE)
     with psycopg.connect(caught_up) as writer:

@@ -26,6 +26,7 @@ begin
     update trueup.data_consistency_alerts as al
     set
         status = 'open',
+        company_id = p_company_id,
         severity = coalesce(v_severity, 'warning'),
         description = p_description,
         metadata = p_evidence,
@@ -64,6 +65,7 @@ begin
         do update set
             last_seen_at = clock_timestamp(),
             occurrences = al.occurrences + 1,
+            company_id = excluded.company_id,
             description = excluded.description,
             metadata = excluded.metadata,
             -- accepted was what was known then, for a time; other evidence is another question

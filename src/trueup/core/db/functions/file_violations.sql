@@ -134,6 +134,7 @@ begin
         update trueup.data_consistency_alerts as al
         set
             status = case when ended.is_ended then 'open' else al.status end,
+            company_id = s.company_id,
             severity = v_check.severity,
             description = s.description,
             metadata = s.evidence,
@@ -172,6 +173,7 @@ begin
         update trueup.data_consistency_alerts as al
         set
             status = 'open',
+            company_id = s.company_id,
             severity = v_check.severity,
             description = s.description,
             metadata = s.evidence,
