@@ -347,6 +347,17 @@ def owed(url: str, name: str) -> str | None:
     return found
 
 
+def is_waiting(url: str) -> bool:
+    """Say whether a pass waits for a lock."""
+    return bool(
+        value(
+            url,
+            "select exists (select 1 from pg_stat_activity where application_name = 'trueup check --changed' "
+            "and wait_event_type = 'Lock')",
+        )
+    )
+
+
 @pytest.fixture
 def caught_up(database: str) -> str:
     """A database of one company that a pass has looked at."""
@@ -471,6 +482,13 @@ def test_time_alone_begins_a_violation(caught_up: str) -> None:
     changed(caught_up)
     # what has not changed is not written again, every five minutes
     assert value(caught_up, "select occurrences from trueup.data_consistency_alerts") == seen
+    assert (
+        value(
+            caught_up,
+            "select count(*) from trueup.check_results where run_id = (select max(id) from trueup.check_runs)",
+        )
+        == 0
+    )
 
 
 def test_time_alone_ends_a_violation(caught_up: str) -> None:
@@ -513,13 +531,7 @@ def test_an_alert_that_somebody_wrote_meanwhile_is_judged_again_by_the_next_pass
     with psycopg.connect(caught_up) as person:
         person.execute("update trueup.data_consistency_alerts set acknowledged_by = 'somebody'")
         passing = launch("check", "--changed", url=caught_up)
-        eventually(
-            lambda: value(
-                caught_up,
-                "select exists (select 1 from pg_stat_activity where application_name = 'trueup check --changed' "
-                "and wait_event_type = 'Lock')",
-            )
-        )
+        eventually(lambda: is_waiting(caught_up))
         person.commit()
     passing.communicate(timeout=60)
     assert alerts(caught_up, "call_direction_missing") == ["1"]
@@ -695,13 +707,7 @@ def test_a_pass_that_is_killed_loses_nothing(caught_up: str) -> None:
         # it hangs where it files
         person.execute("lock table trueup.data_consistency_alerts in share mode")
         passing = launch("check", "--changed", url=caught_up)
-        eventually(
-            lambda: value(
-                caught_up,
-                "select exists (select 1 from pg_stat_activity where application_name = 'trueup check --changed' "
-                "and wait_event_type = 'Lock')",
-            )
-        )
+        eventually(lambda: is_waiting(caught_up))
         passing.kill()
         passing.communicate(timeout=60)
     eventually(

@@ -13,7 +13,7 @@ LAYERS = (
     {"errors"},
     {"model", "durations", "names"},
     {"packs", "store", "server", "incident"},
-    {"rendering", "locks", "snapshots", "tracking"},
+    {"calling", "rendering", "locks", "snapshots", "tracking"},
     {"deploy"},
     {"migration"},
     {"evaluation"},
@@ -26,7 +26,7 @@ LAYERS = (
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
-    "psycopg": {"store"},
+    "psycopg": {"store", "calling"},
     "alembic": {"migration"},
     "sqlalchemy": {"migration"},
     "click": {"cli", "cli_explain", "cli_options", "cli_review"},

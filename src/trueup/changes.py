@@ -15,25 +15,26 @@ from trueup.evaluation import (
     MAX_ALERTS,
     TIMEOUT,
     Filed,
-    Finished,
-    Plan,
     Progress,
+    TimeLimit,
     failed,
     file_result,
+    finish_run,
     partners,
-    plans,
     read_view,
     record_result,
     recorded,
     require,
     settle,
     silent,
+    time_limits,
 )
+from trueup.locks import acquire
 from trueup.model import Result, Run, Violation
 from trueup.packs import Check, Pack
 from trueup.snapshots import Snapshot
 from trueup.store import ServerSaid, Session, literal, quoted, session, statement
-from trueup.tracking import Pending
+from trueup.tracking import Pending, driven
 
 WAIT = 60.0
 # 'changes' in ASCII: the key of the advisory lock that one pass at a time holds
@@ -134,14 +135,10 @@ def judge(
 
 @contextmanager
 def _alone(connection: Session, wait: float) -> Iterator[None]:
-    deadline = time.monotonic() + wait
-    while not connection.value("try_lock", key=PASS_LOCK):
-        if time.monotonic() >= deadline:
-            holder = connection.value("lock_holder", key=PASS_LOCK) or "a session that has ended since"
-            raise DatabaseError(
-                f"another pass over the changes is running ({holder}); waited {wait:g} s, nothing was judged"
-            )
-        time.sleep(0.1)
+    if holder := acquire(connection, PASS_LOCK, wait):
+        raise DatabaseError(
+            f"another pass over the changes is running ({holder}); waited {wait:g} s, nothing was judged"
+        )
     try:
         yield
     finally:
@@ -166,26 +163,26 @@ class _Pass:
 
     def evaluate(self, progress: Progress) -> None:
         """Find the violations among what has changed, into pg_temp.trueup_violations."""
-        driven = [check for check in self.pack.checks if check.sources or check.time]
-        for check in driven:
+        checks = driven(self.pack.checks)
+        for check in checks:
             full = self.pending.full_reason(check)
             self.scopes[check.name] = _Scope({} if full else self.pending.concerned(check), full)
         for ended in self.connection.rows("acceptances_ended", _Open):
             if ended.name in self.scopes:
                 self.scopes[ended.name].add(ended.entity_type, {ended.entity_id})
-        asked = {check.name: self._asked(check) for check in driven}
-        self._judge([check for check in driven if asked[check.name]], asked)
-        more = {check.name: self._partners(check) for check in driven if check.partners}
-        self._judge([check for check in driven if more.get(check.name)], more)
+        asked = {check.name: self._asked(check) for check in checks}
+        self._judge([check for check in checks if asked[check.name]], asked)
+        more = {check.name: self._partners(check) for check in checks if check.partners}
+        self._judge([check for check in checks if more.get(check.name)], more)
         for name, entities in more.items():
             for entity, ids in entities.items():
                 self.scopes[name].add(entity, ids)
-        whole = self._whole(driven)
-        limits = plans(self.connection, whole)
+        whole = self._whole(checks)
+        limits = time_limits(self.connection, whole)
         for done, check in enumerate(whole):
             progress(check.name, done, len(whole))
             self._evaluate_view(check, limits[check.name])
-        for check in driven:
+        for check in checks:
             if check.time and not self.scopes[check.name].full:
                 self._narrow(check)
 
@@ -238,7 +235,6 @@ class _Pass:
         self.connection.run("withdraw_violations", name=check.name)
         self.results[check.name] = failed(
             Result(check.name, check.severity, "changed", 0.0, invariant=check.invariant),
-            check,
             error,
             self.timeout,
         )
@@ -264,16 +260,16 @@ class _Pass:
             and (check.name not in self.results or self.results[check.name].outcome == "changed")
         ]
 
-    def _evaluate_view(self, check: Check, plan: Plan) -> None:
+    def _evaluate_view(self, check: Check, limit: TimeLimit) -> None:
         started = time.monotonic()
         result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
         self.connection.run("withdraw_violations", name=check.name)
         try:
             with self.connection.transaction():
-                self.connection.set_local("statement_timeout", plan.own_limit or self.timeout)
+                self.connection.set_local("statement_timeout", limit.own or self.timeout)
                 result = replace(result, violations=read_view(self.connection, check))
         except ServerSaid as error:
-            result = failed(result, check, error, plan.own_limit_spelled or self.timeout)
+            result = failed(result, error, limit.spelled or self.timeout)
         self.results[check.name] = replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
 
     def _asked(self, check: Check) -> dict[str, frozenset[str]]:
@@ -298,7 +294,7 @@ class _Pass:
         keep = [f"{entity} {key}" for entity, ids in scope.entities.items() for key in ids]
         if result.violations or check.time == "ends":
             self.connection.run("keep_violations", name=check.name, keep=keep)
-        self.results[check.name] = replace(result, outcome="changed", rows_tested=len(keep))
+        self.results[check.name] = replace(result, outcome="changed", violations=0, rows_tested=len(keep))
 
     def file(self, run_id: int, snapshot: Snapshot, examples: int) -> list[Result]:
         """File what was judged and return its results; a check with nothing to file costs nothing."""
@@ -380,26 +376,4 @@ class _Pass:
                     accepted=now.accepted if now else 0,
                 )
             results.append(result)
-        broken = [result for result in results if result.outcome in ("error", "timeout")]
-        finished = self.connection.row(
-            "finish_run",
-            Finished,
-            run_id=run_id,
-            status="partial" if broken else "complete",
-            failed=len(broken),
-            violations=sum(result.violations for result in results),
-            opened=sum(result.opened for result in results),
-            resolved=sum(result.resolved for result in results),
-            reopened=sum(result.reopened for result in results),
-            error="; ".join(f"{result.name}: {result.error}" for result in broken) or None,
-        )
-        assert finished is not None
-        return Run(
-            finished.id,
-            finished.kind,
-            finished.status,
-            finished.started_at,
-            finished.finished_at,
-            finished.snapshot_at,
-            tuple(results),
-        )
+        return finish_run(self.connection, run_id, results)

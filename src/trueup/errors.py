@@ -23,7 +23,16 @@ class NotFoundError(UsageError):
 
 
 class RefusedError(UsageError):
-    """The database refused a decision: a stale claim, a violation still there."""
+    """A function of trueup refused: a stale claim, a violation still there, a key used otherwise.
+
+    `sqlstate` is the function's error code (TU…, listed in db/README.md), `detail` the fact
+    behind it; both are None when the refusal is the program's own.
+    """
+
+    def __init__(self, message: str, sqlstate: str | None = None, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.detail = detail
 
 
 class MigrationError(TrueupError):

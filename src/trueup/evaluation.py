@@ -54,7 +54,7 @@ class Filed:
 
 
 @dataclass(frozen=True)
-class Finished:
+class _Finished:
     id: int
     kind: str
     status: str
@@ -77,12 +77,12 @@ class _EntityTable:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TimeLimit:
     """The time of a check: its own limit, in milliseconds and as people write it, and what it took last."""
 
     name: str
-    own_limit: str | None = None
-    own_limit_spelled: str | None = None
+    own: str | None = None
+    spelled: str | None = None
     last_ms: float | None = None
 
 
@@ -149,9 +149,9 @@ def check(
     alert. Up to `examples` violations of each check are returned.
 
     With `jobs` > 1 so many more connections evaluate side by side. `progress` is called from
-    their threads. With `replica`, the URL
-    of a streaming standby, the checks are evaluated there, once it has replayed what was
-    committed before the run began; it is waited for `replica_wait` seconds at most.
+    their threads. With `replica`, the URL of a streaming standby, the checks are evaluated
+    there, once it has replayed what was committed before the run began; it is waited for
+    `replica_wait` seconds at most.
 
     Raises NotFoundError for an unknown name; DatabaseError when the database cannot be
     reached, is read only, or has no trueup, or when the replica is none of this database;
@@ -243,7 +243,7 @@ def evaluate(
     a check failed.
     """
     connection.script(statement("begin_evaluation").decode())
-    limits = plans(connection, checks)
+    limits = time_limits(connection, checks)
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
     tasks = [_view(check, limits[check.name], timeout) for check in checks]
     tasks += [_count(count, timeout) for count in _counts(checks, entities)]
@@ -258,7 +258,7 @@ def evaluate(
         with closing(_answers(opened, tasks, begun)) as answers:
             for answer in answers:
                 if isinstance(answer.about, Check):
-                    limit = limits[answer.about.name].own_limit_spelled or timeout
+                    limit = limits[answer.about.name].spelled or timeout
                     found[answer.about.name] = _gathered(connection, answer.about, answer, limit)
                 else:
                     counted.append(answer)
@@ -309,22 +309,26 @@ def file(
         settle(connection, checks, pending, snapshot, filed)
         if kind != "selected":
             connection.run("forget_changes", run_id=run_id)
-        broken = [result for result in filed if result.outcome in ("error", "timeout")]
-        rates = (
-            connection.rows("file_rates", Rate, run_id=run_id) if kind != "selected" and not broken else []
-        )
-        finished = connection.row(
-            "finish_run",
-            Finished,
-            run_id=run_id,
-            status="partial" if broken else "complete",
-            failed=len(broken),
-            violations=sum(result.violations for result in filed),
-            opened=sum(result.opened for result in filed),
-            resolved=sum(result.resolved for result in filed),
-            reopened=sum(result.reopened for result in filed),
-            error="; ".join(f"{result.name}: {result.error}" for result in broken) or None,
-        )
+        is_whole = kind != "selected" and all(result.outcome not in ("error", "timeout") for result in filed)
+        rates = connection.rows("file_rates", Rate, run_id=run_id) if is_whole else []
+        return finish_run(connection, run_id, filed, rates)
+
+
+def finish_run(connection: Session, run_id: int, results: list[Result], rates: Iterable[Rate] = ()) -> Run:
+    """Record the end of a run with its totals, and return it."""
+    broken = [result for result in results if result.outcome in ("error", "timeout")]
+    finished = connection.row(
+        "finish_run",
+        _Finished,
+        run_id=run_id,
+        status="partial" if broken else "complete",
+        failed=len(broken),
+        violations=sum(result.violations for result in results),
+        opened=sum(result.opened for result in results),
+        resolved=sum(result.resolved for result in results),
+        reopened=sum(result.reopened for result in results),
+        error="; ".join(f"{result.name}: {result.error}" for result in broken) or None,
+    )
     assert finished is not None
     return Run(
         finished.id,
@@ -333,7 +337,7 @@ def file(
         finished.started_at,
         finished.finished_at,
         finished.snapshot_at,
-        tuple(filed),
+        tuple(results),
         tuple(sorted(rates, key=lambda rate: (rate.company_id is not None, rate.company_id or ""))),
     )
 
@@ -387,17 +391,15 @@ def read_view(connection: Session, check: Check) -> int:
     return connection.count(f"insert into pg_temp.trueup_violations {_query(check)}")
 
 
-def plans(connection: Session, checks: Iterable[Check]) -> dict[str, Plan]:
-    """Return the plan of each check, by name."""
+def time_limits(connection: Session, checks: Iterable[Check]) -> dict[str, TimeLimit]:
+    """Return the time of each check, by name."""
     names = [check.name for check in checks]
-    known = {plan.name: plan for plan in connection.rows("check_plans", Plan, names=names)}
-    return {name: known.get(name) or Plan(name) for name in names}
+    known = {limit.name: limit for limit in connection.rows("time_limits", TimeLimit, names=names)}
+    return {name: known.get(name) or TimeLimit(name) for name in names}
 
 
-def _view(check: Check, plan: Plan, timeout: str) -> _Task:
-    return _Task(
-        check, plan.own_limit or timeout, lambda reading: reading.copy_out(_query(check)), plan.last_ms
-    )
+def _view(check: Check, limit: TimeLimit, timeout: str) -> _Task:
+    return _Task(check, limit.own or timeout, lambda reading: reading.copy_out(_query(check)), limit.last_ms)
 
 
 def _count(count: _Count, timeout: str) -> _Task:
@@ -545,7 +547,7 @@ def _keep_populations(connection: Session, entities: list[_EntityTable], counted
         )
 
 
-def failed(result: Result, check: Check, error: ServerSaid, limit: str) -> Result:
+def failed(result: Result, error: ServerSaid, limit: str) -> Result:
     """Return the result of a check that the server ended; raise the error when the connection is gone."""
     if _is_lost(error):
         raise error

@@ -71,19 +71,25 @@ def patiently(
 def one_at_a_time(database: str | None, wait: float) -> Iterator[None]:
     """Hold the migration lock on a connection of its own; wait at most `wait` seconds for it.
 
-    Polled, because a session that blocks in pg_advisory_lock holds a snapshot, for
-    which `create index concurrently` of the holder would wait: a deadlock.
     Raises MigrationError naming the holder.
     """
     with session(database, "migration lock") as connection:
-        deadline = time.monotonic() + wait
-        while not connection.value("try_lock", key=MIGRATION_LOCK):
-            if time.monotonic() >= deadline:
-                holder = (
-                    connection.value("lock_holder", key=MIGRATION_LOCK) or "a session that has ended since"
-                )
-                raise MigrationError(
-                    f"another migration is running ({holder}); waited {wait:g} s, nothing was changed"
-                )
-            time.sleep(0.2)
+        if holder := acquire(connection, MIGRATION_LOCK, wait):
+            raise MigrationError(
+                f"another migration is running ({holder}); waited {wait:g} s, nothing was changed"
+            )
         yield
+
+
+def acquire(connection: Session, key: int, wait: float) -> str | None:
+    """Take an advisory lock of the session; return who holds it when `wait` seconds were not enough.
+
+    Polled, because a session that blocks in pg_advisory_lock holds a snapshot, for
+    which `create index concurrently` of the holder would wait: a deadlock.
+    """
+    deadline = time.monotonic() + wait
+    while not connection.value("try_lock", key=key):
+        if time.monotonic() >= deadline:
+            return connection.value("lock_holder", key=key) or "a session that has ended since"
+        time.sleep(0.1)
+    return None

@@ -293,7 +293,7 @@ def explained(error: psycopg.Error) -> TrueupError:
     message = diagnostic.message_primary or _brief(str(error))
     hint = diagnostic.message_hint
     if state.startswith(OWN_CLASS):
-        return RefusedError(f"{message}\n{hint}" if hint else message)
+        return RefusedError(f"{message}\n{hint}" if hint else message, state, diagnostic.message_detail)
     if state == "25006":
         return DatabaseError(
             f"the database is read only ({message}); connect to the primary, or to a session without "

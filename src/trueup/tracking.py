@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from trueup.packs import Check, Source, SqlObject
 from trueup.store import Session, literal, quoted
@@ -211,15 +212,16 @@ class Pending:
             self._tables.setdefault(rests.check_name, []).append(rests)
         self._owed = {owed.name: owed.owes_full for owed in session.rows("owed_checks", _Owed)}
         self.entities = {key.entity_type: key for key in session.rows("entity_keys", EntityKey)}
-        self._types = {
-            (column.table_name, column.column_name): column.type
-            for column in session.rows("column_types", _Column, tables=list(self._tables_of_entities()))
-        }
         self._found: dict[Source, frozenset[str]] = {}
         self._concerned: dict[tuple[Source, ...], dict[str, frozenset[str]]] = {}
 
-    def _tables_of_entities(self) -> set[str]:
-        return {key.table_name for key in self.entities.values()}
+    @cached_property
+    def _types(self) -> dict[tuple[str, str], str]:
+        tables = list({key.table_name for key in self.entities.values()})
+        return {
+            (column.table_name, column.column_name): column.type
+            for column in self._session.rows("column_types", _Column, tables=tables)
+        }
 
     def unnoted(self, check: Check) -> str | None:
         """Say which table's changes nobody notes, although the check rests on it."""

@@ -1,8 +1,8 @@
 -- the time that a check may take, when it has a limit of its own, and what it took last
 select
     ch.name,
-    (extract(epoch from ch.statement_timeout) * 1000)::bigint::text as own_limit,
-    ch.statement_timeout::text as own_limit_spelled,
+    (extract(epoch from ch.statement_timeout) * 1000)::bigint::text as own,
+    ch.statement_timeout::text as spelled,
     took.duration_ms::float8 as last_ms
 from trueup.checks as ch
 left join lateral (
