@@ -7,8 +7,8 @@
 -- population:  calls where appointment_link_status = 'pending_creation'
 -- prevented:   none: only the passing of time makes it wrong
 -- repair:      review
--- cost:        suspect calls by calls_suspect_idx; one probe of appointments_call_id_idx for each
---              that is pending
+-- cost:        calls that have waited too long by calls_pending_creation_idx; one probe of
+--              appointments_call_id_idx for each
 --
 -- The limit is the setting pending_creation_limit (15 minutes). Nothing records when the
 -- wait began, so it is counted from the end of the call, or from its start while the end
@@ -25,9 +25,10 @@ select
         'appointment_link_status', c.appointment_link_status,
         'booking_id', c.booking_id
     ) as evidence
-from trueup.suspect_calls as c
+from public.calls as c
 where
-    c.appointment_link_status = 'pending_creation'
+    c.deleted_at is null
+    and c.appointment_link_status = 'pending_creation'
     and coalesce(c.ended_at, c.started_at, c.created_at) < now() - (
         select st.value::interval
         from trueup.settings as st

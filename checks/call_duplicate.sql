@@ -7,8 +7,8 @@
 -- population:  calls where deleted_at is null
 -- prevented:   none: two calls between two numbers within seconds may both be real
 -- repair:      review
--- cost:        suspect calls by calls_suspect_idx; one probe of calls_numbers_started_at_idx for each one
---              under a temporary id
+-- cost:        calls under a temporary id by calls_temporary_idx, one probe of
+--              calls_numbers_started_at_idx each; for one call, a probe of either index
 --
 -- The same: from and to the same numbers, started within the setting
 -- duplicate_call_window, at least one of the two stored under an id temp_… . Both are

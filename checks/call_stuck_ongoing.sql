@@ -7,8 +7,8 @@
 -- population:  calls where deleted_at is null
 -- prevented:   none: the event that ends a call was lost, and no write tells so
 -- repair:      evidence
--- cost:        suspect calls by calls_suspect_idx, which holds every call that has not ended;
---              one probe of vocabularies for each status outside its vocabulary
+-- cost:        calls that have not ended and began long ago, by calls_open_idx; one probe of
+--              vocabularies for each status outside its vocabulary
 --
 -- The setting ongoing_limit says how long. A synonym counts as the word it means
 -- (in_progress is ongoing), in any case and spacing: a stuck call is stuck in any
@@ -21,9 +21,12 @@ select
     c.id as entity_id,
     'still under way, long after it began' as description,
     jsonb_build_object('status', c.status, 'started_at', coalesce(c.started_at, c.created_at)) as evidence
-from trueup.suspect_calls as c
+from public.calls as c
 where
-    case
+    c.deleted_at is null
+    -- in the words of calls_open_idx
+    and c.status not in ('ended', 'analyzed', 'failed')
+    and case
         when c.status = any((select trueup.vocabulary_values('call_status'))::text[]) then c.status
         else trueup.vocabulary_value('call_status', c.status)
     end in ('registered', 'ongoing')

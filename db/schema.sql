@@ -5765,8 +5765,8 @@ CREATE VIEW trueup.call_creation_pending_stale AS
     id AS entity_id,
     'the appointment is still to be created, longer than allowed'::text AS description,
     jsonb_build_object('appointment_link_status', appointment_link_status, 'booking_id', booking_id) AS evidence
-   FROM trueup.suspect_calls c
-  WHERE ((appointment_link_status = 'pending_creation'::text) AND (COALESCE(ended_at, started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
+   FROM public.calls c
+  WHERE ((deleted_at IS NULL) AND (appointment_link_status = 'pending_creation'::text) AND (COALESCE(ended_at, started_at, created_at) < (now() - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
           WHERE (st.name = 'pending_creation_limit'::text)))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
@@ -5792,17 +5792,32 @@ CREATE VIEW trueup.call_direction_missing AS
 
 CREATE VIEW trueup.temporary_calls AS
  SELECT t.id,
-    twin.id AS twin_id
-   FROM (trueup.suspect_calls t
-     CROSS JOIN LATERAL ( SELECT o.id
-           FROM public.calls o
-          WHERE ((o.company_id = t.company_id) AND ((o.from_number = t.from_number) OR ((o.from_number IS NULL) AND (t.from_number IS NULL))) AND (o.to_number = t.to_number) AND (o.started_at > (t.started_at - ( SELECT (st.value)::interval AS value
-                   FROM trueup.settings st
-                  WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.started_at < (t.started_at + ( SELECT (st.value)::interval AS value
-                   FROM trueup.settings st
-                  WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.id <> t.id) AND (o.deleted_at IS NULL))
-         OFFSET 0) twin)
-  WHERE (t.retell_call_id ~~ 'temp\_%'::text);
+    o.id AS twin_id
+   FROM (public.calls t
+     JOIN public.calls o ON (((t.company_id = o.company_id) AND (t.from_number = o.from_number) AND (t.to_number = o.to_number) AND (o.started_at > (t.started_at - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.started_at < (t.started_at + ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at > (o.started_at - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at < (o.started_at + ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.id <> o.id))))
+  WHERE (starts_with(t.retell_call_id, 'temp_'::text) AND (t.deleted_at IS NULL) AND (o.deleted_at IS NULL))
+UNION ALL
+ SELECT t.id,
+    o.id AS twin_id
+   FROM (public.calls t
+     JOIN public.calls o ON (((t.company_id = o.company_id) AND (t.to_number = o.to_number) AND (o.started_at > (t.started_at - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.started_at < (t.started_at + ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at > (o.started_at - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at < (o.started_at + ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.id <> o.id))))
+  WHERE (starts_with(t.retell_call_id, 'temp_'::text) AND (t.from_number IS NULL) AND (o.from_number IS NULL) AND (t.deleted_at IS NULL) AND (o.deleted_at IS NULL));
 
 CREATE VIEW trueup.call_duplicate AS
  SELECT c.company_id,
@@ -5978,8 +5993,8 @@ CREATE VIEW trueup.call_stuck_ongoing AS
     id AS entity_id,
     'still under way, long after it began'::text AS description,
     jsonb_build_object('status', status, 'started_at', COALESCE(started_at, created_at)) AS evidence
-   FROM trueup.suspect_calls c
-  WHERE ((
+   FROM public.calls c
+  WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])) AND (
         CASE
             WHEN (status = ANY (( SELECT trueup.vocabulary_values('call_status'::text) AS vocabulary_values)::text[])) THEN status
             ELSE trueup.vocabulary_value('call_status'::text, status)
@@ -7195,7 +7210,11 @@ CREATE INDEX calls_customer_id_idx ON public.calls USING btree (customer_id, com
 
 CREATE INDEX calls_numbers_started_at_idx ON public.calls USING btree (company_id, from_number, to_number, started_at);
 
+CREATE INDEX calls_open_idx ON public.calls USING btree (COALESCE(started_at, created_at)) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])));
+
 CREATE INDEX calls_outcome_booked_idx ON public.calls USING btree (id) WHERE (session_outcome = 'appointment_booked'::text);
+
+CREATE INDEX calls_pending_creation_idx ON public.calls USING btree (COALESCE(ended_at, started_at, created_at)) WHERE ((deleted_at IS NULL) AND (appointment_link_status = 'pending_creation'::text));
 
 CREATE INDEX calls_retell_call_id_idx ON public.calls USING btree (retell_call_id);
 
@@ -7221,6 +7240,8 @@ CASE
     END OR (jsonb_typeof(booking_details) = 'string'::text) OR (booking_details ? 'appointment_creation_failed'::text)) THEN 1
     ELSE NULL::integer
 END = 1));
+
+CREATE INDEX calls_temporary_idx ON public.calls USING btree (company_id, from_number, to_number, started_at) WHERE ((deleted_at IS NULL) AND starts_with(retell_call_id, 'temp_'::text));
 
 CREATE UNIQUE INDEX customers_company_id_id_key ON public.customers USING btree (company_id, id);
 

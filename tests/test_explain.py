@@ -82,7 +82,7 @@ def test_reads_indexes_and_lookups_are_told_apart(filled: str) -> None:
     found = explained(filled, "call_duplicate")
     reads = {(read.table, read.index): read for read in found.plan.reads}
     assert not reads["public.calls", "calls_numbers_started_at_idx"].whole
-    assert {"calls_numbers_started_at_idx", "calls_suspect_idx"} <= {
+    assert {"calls_numbers_started_at_idx", "calls_temporary_idx"} <= {
         index.name for index in found.indexes if index.used
     }
     assert {index.state for index in found.indexes} == {"valid"}
