@@ -31,8 +31,8 @@ install: $(VENV)/.demo  ## make the virtual environment with trueup in it
 demo: $(VENV)/.demo     ## bring the incident's database back to order, and tell the story
 	@$(BIN)/trueup demo $(ARGS)
 
-test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where it is installed
-	@$(BIN)/pytest $(ARGS)
+test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where it is installed; a process for each core
+	@$(BIN)/pytest -n auto $(ARGS)
 
 lint: $(VENV)/.dev      ## ruff, sqlfluff, squawk, codespell
 	@$(BIN)/ruff check .

@@ -33,6 +33,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One process on a server that others may use too, and in containers; else one for each core."""
+    is_container = str(config.getoption("postgres")).startswith("docker:")
+    return 1 if is_container or "TRUEUP_TEST_DATABASE_URL" in os.environ else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for name in (
         "TRUEUP_DATABASE_URL",
