@@ -58,10 +58,10 @@ declare
     v_now timestamptz := clock_timestamp();
 begin
     if v_key is null then
-        raise exception 'this is no permit of a circuit: %', coalesce(format('"%s"', p_permit), 'null')
+        raise exception 'this is no permit of a circuit: %', coalesce('"' || p_permit || '"', 'null')
             using errcode = 'TU501', hint = 'Give back the permit that trueup.circuit_allow gave; without one, report nothing.';
     elsif (p_outcome in ('success', 'failure', 'refusal', 'abandoned')) is not true then
-        raise exception 'circuit %: a call has no outcome %', v_key, coalesce(format('"%s"', p_outcome), 'null')
+        raise exception 'circuit %: a call has no outcome %', v_key, coalesce('"' || p_outcome || '"', 'null')
             using errcode = 'TU501', hint = 'The outcomes are success, failure, refusal and abandoned.';
     elsif p_duration < '0' then
         raise exception 'circuit %: a call cannot last %', v_key, p_duration using errcode = 'TU501';
@@ -95,7 +95,7 @@ begin
     if
         epoch <> v_epoch
         or v_circuit.mode in ('force_open', 'force_closed')
-        or (state <> 'closed' and v_probe is distinct from v_circuit.probe_permit)
+        or (state <> 'closed' and (v_probe = v_circuit.probe_permit) is not true)
         or (state = 'closed' and p_outcome in ('refusal', 'abandoned'))
     then
         return;
@@ -121,7 +121,7 @@ begin
     if
         epoch <> v_epoch
         or v_circuit.mode in ('force_open', 'force_closed')
-        or (state <> 'closed' and v_probe is distinct from v_circuit.probe_permit)
+        or (state <> 'closed' and (v_probe = v_circuit.probe_permit) is not true)
     then
         return;
     end if;

@@ -30,7 +30,7 @@ begin
     if coalesce(btrim(p_key), '') = '' then
         raise exception 'a circuit needs a key' using errcode = 'TU501';
     elsif (p_mode in ('automatic', 'shadow', 'force_open', 'force_closed')) is not true then
-        raise exception 'a circuit has no mode %', coalesce(format('"%s"', p_mode), 'null')
+        raise exception 'a circuit has no mode %', coalesce('"' || p_mode || '"', 'null')
             using errcode = 'TU501', hint = 'The modes are automatic, shadow, force_open and force_closed.';
     end if;
 
