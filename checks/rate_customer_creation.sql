@@ -15,7 +15,8 @@
 -- evidence: a call whose customer_link_status is failed, and a queue item with the reason
 -- customer_creation_failed for the company, decided or not. A call with both is one failure.
 -- What was created are the customers of the window, but for backfilled ones, which nobody
--- was waiting for. An item without a company belongs to none and is not counted.
+-- was waiting for. An item without a company belongs to none and is not counted. The window
+-- is asked of trueup.setting, for the reason given in rate_booking_success.
 
 create or replace view trueup.rate_customer_creation as
 with attempts as (
@@ -25,7 +26,7 @@ with attempts as (
     from public.customers as k
     where
         k.source is distinct from 'backfill'
-        and k.created_at > now() - (select st.value::interval from trueup.settings as st where st.name = 'rate_window')
+        and k.created_at > now() - trueup.setting('rate_window')::interval
     union all
     select
         f.company_id,
@@ -39,7 +40,7 @@ with attempts as (
         where
             c.customer_link_status = 'failed'
             and c.deleted_at is null
-            and c.created_at > now() - (select st.value::interval from trueup.settings as st where st.name = 'rate_window')
+            and c.created_at > now() - trueup.setting('rate_window')::interval
         union
         select
             trueup.bigint_or_null(q.company_id) as company_id,
@@ -48,7 +49,7 @@ with attempts as (
         from trueup.manual_review_queue as q
         where
             q.reason = 'customer_creation_failed'
-            and q.created_at > now() - (select st.value::interval from trueup.settings as st where st.name = 'rate_window')
+            and q.created_at > now() - trueup.setting('rate_window')::interval
     ) as f
 )
 
