@@ -7,7 +7,7 @@
 --     abandoned  the caller gave up, and nobody knows: not counted, the probe goes back
 --
 -- A closed circuit opens after circuit_failures failures in a row, or when
--- circuit_failure_share of the calls in circuit_share_window (the newest 1,000 of them, and
+-- circuit_failure_share of the calls in circuit_share_window (the newest 500 of them, and
 -- at least circuit_share_calls) failed or were slow; both only when circuit_quorum reporters
 -- have seen bad calls there. It is judged when a bad call is reported. A slow call ends a
 -- row of failures: there was an answer. Half open, a bad probe opens it again, for twice
@@ -72,10 +72,11 @@ begin
     where s.service_key = v_key;
 
     v_slow := p_outcome = 'success'
+        and p_duration is not null
         and coalesce(
             p_duration > coalesce(
                 (select o.slow from trueup.circuit_breaker_settings as o where o.service_key = v_key),
-                trueup.setting('circuit_slow')::interval
+                (select st.value::interval from trueup.settings as st where st.name = 'circuit_slow')
             ),
             false
         );
@@ -143,7 +144,11 @@ begin
             select
                 count(*) as calls,
                 count(*) filter (where w.is_bad) as bad,
-                count(distinct w.reporter) filter (where w.is_bad) as reporters
+                case
+                    when v_rules.quorum > 1 then cardinality(array(
+                        select distinct unnest(array_agg(w.reporter) filter (where w.is_bad))
+                    ))
+                end as reporters
             into v_window
             from (
                 select
@@ -156,10 +161,10 @@ begin
                     and m.epoch = v_epoch
                     and m.outcome in ('success', 'failure')
                 order by m.happened_at desc
-                limit 1000
+                limit 500
             ) as w;
             v_reason := case
-                when v_rules.quorum > 1 and v_window.reporters < v_rules.quorum then null
+                when v_window.reporters < v_rules.quorum then null
                 when v_in_a_row >= v_rules.failures then format('%s failures in a row', v_in_a_row)
                 when
                     v_window.calls >= v_rules.share_calls

@@ -11,16 +11,20 @@ create or replace function trueup.circuit_rules(p_key text)
 begin atomic
     select
         p_key,
-        coalesce(o.failures, trueup.setting('circuit_failures')::integer),
-        coalesce(o.failure_share, trueup.setting('circuit_failure_share')::numeric),
-        coalesce(o.share_window, trueup.setting('circuit_share_window')::interval),
-        coalesce(o.share_calls, trueup.setting('circuit_share_calls')::integer),
-        coalesce(o.slow, trueup.setting('circuit_slow')::interval),
-        coalesce(o.open_time, trueup.setting('circuit_open_time')::interval),
-        coalesce(o.open_time_most, trueup.setting('circuit_open_time_most')::interval),
-        coalesce(o.probe_time, trueup.setting('circuit_probe_time')::interval),
-        coalesce(o.successes, trueup.setting('circuit_successes')::integer),
-        coalesce(o.quorum, trueup.setting('circuit_quorum')::integer)
-    from (values (p_key)) as n (service_key)
-    left join trueup.circuit_breaker_settings as o using (service_key);
+        coalesce(o.failures, (d.value ->> 'circuit_failures')::integer),
+        coalesce(o.failure_share, (d.value ->> 'circuit_failure_share')::numeric),
+        coalesce(o.share_window, (d.value ->> 'circuit_share_window')::interval),
+        coalesce(o.share_calls, (d.value ->> 'circuit_share_calls')::integer),
+        coalesce(o.slow, (d.value ->> 'circuit_slow')::interval),
+        coalesce(o.open_time, (d.value ->> 'circuit_open_time')::interval),
+        coalesce(o.open_time_most, (d.value ->> 'circuit_open_time_most')::interval),
+        coalesce(o.probe_time, (d.value ->> 'circuit_probe_time')::interval),
+        coalesce(o.successes, (d.value ->> 'circuit_successes')::integer),
+        coalesce(o.quorum, (d.value ->> 'circuit_quorum')::integer)
+    from (
+        select jsonb_object_agg(st.name, st.value) as value
+        from trueup.settings as st
+        where st.name like 'circuit\_%'
+    ) as d
+    left join trueup.circuit_breaker_settings as o on o.service_key = p_key;
 end;
