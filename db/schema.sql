@@ -6698,7 +6698,7 @@ CREATE TABLE trueup.circuit_breaker_events (
     reason text,
     happened_at timestamp with time zone DEFAULT now() NOT NULL,
     epoch bigint,
-    actor text DEFAULT SESSION_USER NOT NULL
+    actor text DEFAULT SESSION_USER
 );
 
 ALTER TABLE trueup.circuit_breaker_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

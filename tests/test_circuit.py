@@ -427,7 +427,7 @@ def test_a_probe_is_reported_once(database: str) -> None:
         ("select trueup.circuit_report('k', 'success')", "this is no permit"),
         ("select trueup.circuit_report('0.x.k', 'success')", "this is no permit"),
         ("select trueup.circuit_report('99999999999999999999..k', 'success')", "this is no permit"),
-        ("select trueup.circuit_report('0..k', 'succes')", 'circuit k: a call has no outcome "succes"'),
+        ("select trueup.circuit_report('0..k', 'well')", 'circuit k: a call has no outcome "well"'),
         ("select trueup.circuit_report('0..k', null)", "circuit k: a call has no outcome null"),
         ("select trueup.circuit_report('0..k', 'rejected')", "no outcome"),
         ("select trueup.circuit_report('0..k', 'success', '-1 s')", "circuit k: a call cannot last"),

@@ -324,7 +324,7 @@ class Event:
     old_state: str | None
     new_state: str
     reason: str | None
-    actor: str
+    actor: str | None
 
 
 @dataclass(frozen=True)
