@@ -45,6 +45,7 @@ VARIANTS = (
     "checks",
     "startup",
     "filing",
+    "breaker",
     "repair",
     "changed",
     "topology",

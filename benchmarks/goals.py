@@ -123,6 +123,7 @@ def goals(results: Results) -> list[Goal]:
             2,
             (last(results, "bloat") or {}).get("ratio"),
         ),
+        *_breaker(results),
         *_writers(results),
     ]
     return found
@@ -190,6 +191,14 @@ def measured_facts(results: Results, calls: int, variant: str) -> dict[str, Any]
     """Return the facts of a variant at one size."""
     facts = results[calls]["variants"].get(variant, {}).get("facts", {})
     return dict(facts)
+
+
+def _breaker(results: Results) -> list[Goal]:
+    """Return the goal of the circuit breaker, once it was measured."""
+    facts = last(results, "breaker")
+    if facts is None:
+        return []
+    return [Goal("asking a circuit at 8 clients, 99 of 100", 1, facts["p99_ms"]["allow 8"], "ms")]
 
 
 def _writers(results: Results) -> list[Goal]:

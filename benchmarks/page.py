@@ -186,6 +186,8 @@ def _sections(results: goals.Results) -> list[dict[str, Any]]:
         found.append(_writers(writers))
     if layouts := goals.last(results, "topology"):
         found.append(_topology(layouts))
+    if goals.last(results, "breaker"):
+        found.append(_breaker(results))
     if day := goals.last(results, "bloat"):
         found.append(_bloat(day))
     return found
@@ -256,6 +258,47 @@ def _bloat(facts: Mapping[str, Any]) -> dict[str, Any]:
             "FULL makes of a copy."
         ),
         "table": {"columns": ["table", "at the end", "the least it can be", "ratio"], "rows": rows},
+    }
+
+
+def _breaker(results: goals.Results) -> dict[str, Any]:
+    labels = {
+        "round_trip": "`select 1`",
+        "insert": "INSERT of what a report appends",
+        "allow": "asking a closed circuit",
+        "report": "reporting a success",
+        "both": "the two, as around every call",
+        "rejected": "asking an open circuit",
+        "failure": "reporting a failure, the window full",
+    }
+    calls = goals.measured_last(results, "breaker")
+    facts = goals.measured_facts(results, calls, "breaker")
+    rows = []
+    for name, label in labels.items():
+        for clients in facts["clients"]:
+            what = f"{name} {clients}"
+            found = goals.seconds(results, calls, "breaker", what)
+            base = goals.seconds(results, calls, "breaker", f"round_trip {clients}")
+            rows.append(
+                [
+                    label,
+                    str(clients),
+                    f"{facts['per_second'][what]:,}",
+                    _shown(found),
+                    f"{number(facts['p99_ms'][what])} ms",
+                    number(ratio(found, base)) if found and base else "",
+                ]
+            )
+    return {
+        "title": "The circuit breaker",
+        "notes": (
+            "Each a transaction of its own, by pgbench with prepared statements. More clients than cores "
+            "wait for a core, and a round trip does, too. Python asks a closed circuit once a second at most."
+        ),
+        "table": {
+            "columns": ["what", "clients", "per second", "mean", "99 of 100", "÷ `select 1`"],
+            "rows": rows,
+        },
     }
 
 

@@ -24,7 +24,12 @@ begin
     ) on public.calls to trueup_dashboard;
     grant select on
         trueup.sync_failures, trueup.circuit_breaker_states, trueup.circuit_breaker_events,
-        trueup.circuit_breaker_metrics
+        trueup.circuit_breaker_metrics, trueup.circuit_breaker_settings
         to trueup_dashboard;
+
+    -- what applications call; who orders a circuit is a person with the rights of the runner
+    grant execute on function
+        trueup.circuit_allow(text), trueup.circuit_report(text, text, interval, text)
+        to trueup_app;
 end;
 $$;

@@ -874,6 +874,366 @@ CREATE FUNCTION trueup.checks_being_filed() RETURNS SETOF text
     where not pg_try_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer);
 $$;
 
+CREATE FUNCTION trueup.circuit_allow(p_key text, OUT allowed boolean, OUT permit text, OUT state text, OUT mode text, OUT epoch bigint, OUT reason text, OUT retry_at timestamp with time zone, OUT retry_after interval) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_circuit trueup.circuit_breaker_states;
+    v_locked trueup.circuit_breaker_states;
+    v_now timestamptz;
+begin
+    select s.* into v_circuit
+    from trueup.circuit_breaker_states as s
+    where s.service_key = p_key;
+
+    if not found then
+        if coalesce(btrim(p_key), '') = '' then
+            raise exception 'a circuit needs a key'
+                using
+                    errcode = 'TU501',
+                    hint = 'Name what fails together, for example appointment_booking:service:7.';
+        end if;
+        v_circuit.current_state := 'closed';
+        v_circuit.mode := 'automatic';
+        v_circuit.epoch := 0;
+    end if;
+
+    if v_circuit.current_state <> 'closed' and trueup.circuit_probe_is_free(v_circuit) then
+        -- who finds the row locked is refused: somebody takes the probe at this moment
+        select s.* into v_locked
+        from trueup.circuit_breaker_states as s
+        where s.service_key = p_key
+        for update skip locked;
+
+        if found then
+            v_circuit := v_locked;
+            if trueup.circuit_probe_is_free(v_locked) then
+                v_now := clock_timestamp();
+                update trueup.circuit_breaker_states as s
+                set
+                    current_state = 'half_open',
+                    epoch = s.epoch + (s.current_state = 'open')::integer,
+                    success_count = case when s.current_state = 'open' then 0 else s.success_count end,
+                    state_changed_at = case when s.current_state = 'open' then v_now else s.state_changed_at end,
+                    open_until = null,
+                    probe_permit = gen_random_uuid(),
+                    probe_expires_at = v_now + coalesce((trueup.circuit_rules(p_key)).probe_time, '1 minute')
+                where s.service_key = p_key
+                returning s.* into v_circuit;
+
+                if v_locked.current_state = 'open' or v_locked.probe_permit is not null then
+                    insert into trueup.circuit_breaker_events
+                        (service_key, old_state, new_state, reason, happened_at, epoch)
+                    values (
+                        p_key,
+                        v_locked.current_state,
+                        'half_open',
+                        case v_locked.current_state
+                            when 'open' then 'its time is over: one caller tries'
+                            else 'the probe was not reported: another caller tries'
+                        end,
+                        v_now,
+                        v_circuit.epoch
+                    );
+                end if;
+                permit := format('%s.%s.%s', v_circuit.epoch, v_circuit.probe_permit, p_key);
+            end if;
+        end if;
+    end if;
+
+    state := v_circuit.current_state;
+    mode := v_circuit.mode;
+    epoch := v_circuit.epoch;
+    allowed := state = 'closed' or permit is not null;
+
+    if allowed then
+        reason := case
+            when permit is not null then 'probe'
+            when mode = 'force_closed' then 'forced closed'
+            else 'closed'
+        end;
+    else
+        v_now := clock_timestamp();
+        reason := case
+            when mode = 'force_open' then 'forced open'
+            when state = 'open' then 'open'
+            else 'half open: another caller tries'
+        end;
+        if mode <> 'force_open' then
+            retry_at := greatest(coalesce(v_circuit.open_until, v_circuit.probe_expires_at), v_now);
+            retry_after := retry_at - v_now;
+        end if;
+        insert into trueup.circuit_breaker_metrics (service_key, outcome, happened_at, epoch)
+        values (p_key, 'rejected', v_now, epoch);
+        allowed := mode = 'shadow';
+    end if;
+
+    if allowed then
+        permit := coalesce(permit, format('%s..%s', epoch, p_key));
+    end if;
+end;
+$$;
+
+CREATE TABLE trueup.circuit_breaker_states (
+    service_key text NOT NULL,
+    current_state text DEFAULT 'closed'::text NOT NULL,
+    failure_count integer DEFAULT 0 NOT NULL,
+    success_count integer DEFAULT 0 NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    last_failure_at timestamp with time zone,
+    state_changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    open_until timestamp with time zone,
+    mode text DEFAULT 'automatic'::text NOT NULL,
+    mode_reason text,
+    mode_changed_at timestamp with time zone,
+    mode_changed_by text,
+    open_count integer DEFAULT 0 NOT NULL,
+    opened_at timestamp with time zone,
+    probe_permit uuid,
+    probe_expires_at timestamp with time zone,
+    CONSTRAINT circuit_breaker_states_mode_known CHECK ((mode = ANY (ARRAY['automatic'::text, 'shadow'::text, 'force_open'::text, 'force_closed'::text]))),
+    CONSTRAINT circuit_breaker_states_opened_complete CHECK (((current_state = 'closed'::text) = (opened_at IS NULL))),
+    CONSTRAINT circuit_breaker_states_probe_complete CHECK ((((probe_permit IS NULL) = (probe_expires_at IS NULL)) AND ((probe_permit IS NULL) OR (current_state = 'half_open'::text)))),
+    CONSTRAINT circuit_breaker_states_state_known CHECK ((current_state = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text])))
+);
+
+CREATE FUNCTION trueup.circuit_probe_is_free(p_circuit trueup.circuit_breaker_states) RETURNS boolean
+    LANGUAGE sql
+    RETURN (((p_circuit).mode = ANY (ARRAY['automatic'::text, 'shadow'::text])) AND CASE (p_circuit).current_state WHEN 'open'::text THEN COALESCE(((p_circuit).open_until <= clock_timestamp()), true) WHEN 'half_open'::text THEN COALESCE(((p_circuit).probe_expires_at <= clock_timestamp()), true) ELSE false END);
+
+CREATE FUNCTION trueup.circuit_report(p_permit text, p_outcome text, p_duration interval DEFAULT NULL::interval, p_reporter text DEFAULT NULL::text, OUT counted boolean, OUT state text, OUT epoch bigint) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $_$
+declare
+    v_parts text[] := regexp_match(p_permit, '^(\d{1,18})\.([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})?\.(.*\S.*)$');
+    v_key text := v_parts[3];
+    v_epoch bigint := v_parts[1];
+    v_probe uuid := v_parts[2];
+    v_reporter text := coalesce(
+        p_reporter, concat_ws(' ', inet_client_addr(), nullif(current_setting('application_name'), ''))
+    );
+    v_circuit trueup.circuit_breaker_states;
+    v_rules trueup.circuit_breaker_settings;
+    v_slow boolean;
+    v_bad boolean;
+    v_window record;
+    v_in_a_row integer;
+    v_reason text;
+    v_next text;
+    v_now timestamptz := clock_timestamp();
+begin
+    if v_key is null then
+        raise exception 'this is no permit of a circuit: %', coalesce('"' || p_permit || '"', 'null')
+            using errcode = 'TU501', hint = 'Give back the permit that trueup.circuit_allow gave; without one, report nothing.';
+    elsif (p_outcome in ('success', 'failure', 'refusal', 'abandoned')) is not true then
+        raise exception 'circuit %: a call has no outcome %', v_key, coalesce('"' || p_outcome || '"', 'null')
+            using errcode = 'TU501', hint = 'The outcomes are success, failure, refusal and abandoned.';
+    elsif p_duration < '0' then
+        raise exception 'circuit %: a call cannot last %', v_key, p_duration using errcode = 'TU501';
+    end if;
+
+    select s.* into v_circuit
+    from trueup.circuit_breaker_states as s
+    where s.service_key = v_key;
+
+    v_slow := p_outcome = 'success'
+        and p_duration is not null
+        and coalesce(
+            p_duration > coalesce(
+                (select o.slow from trueup.circuit_breaker_settings as o where o.service_key = v_key),
+                (select st.value::interval from trueup.settings as st where st.name = 'circuit_slow')
+            ),
+            false
+        );
+    v_bad := v_slow or p_outcome = 'failure';
+
+    insert into trueup.circuit_breaker_metrics
+        (service_key, outcome, duration_ms, happened_at, epoch, is_slow, reporter)
+    values (
+        v_key, p_outcome, round(extract(epoch from p_duration) * 1000, 3), v_now, v_epoch, v_slow, v_reporter
+    );
+
+    state := coalesce(v_circuit.current_state, 'closed');
+    epoch := coalesce(v_circuit.epoch, 0);
+    counted := false;
+
+    -- what the row need not be locked for: old news, no news, and a success as usual
+    if
+        epoch <> v_epoch
+        or v_circuit.mode in ('force_open', 'force_closed')
+        or (state <> 'closed' and (v_probe = v_circuit.probe_permit) is not true)
+        or (state = 'closed' and p_outcome in ('refusal', 'abandoned'))
+    then
+        return;
+    elsif state = 'closed' and not v_bad and coalesce(v_circuit.failure_count, 0) = 0 then
+        counted := true;
+        return;
+    end if;
+
+    if v_circuit.service_key is null then
+        insert into trueup.circuit_breaker_states (service_key)
+        values (v_key)
+        on conflict do nothing;
+    end if;
+
+    -- lock first, then read: two reports at once are judged one after the other
+    select s.* into v_circuit
+    from trueup.circuit_breaker_states as s
+    where s.service_key = v_key
+    for update;
+
+    state := v_circuit.current_state;
+    epoch := v_circuit.epoch;
+    if
+        epoch <> v_epoch
+        or v_circuit.mode in ('force_open', 'force_closed')
+        or (state <> 'closed' and (v_probe = v_circuit.probe_permit) is not true)
+    then
+        return;
+    end if;
+
+    counted := p_outcome in ('success', 'failure');
+    v_in_a_row := case
+        when p_outcome = 'failure' then v_circuit.failure_count + 1
+        when state = 'closed' then 0
+        else v_circuit.failure_count
+    end;
+    if state = 'closed' and not v_bad and v_circuit.failure_count = 0 then
+        return; -- another success was quicker to end the row
+    end if;
+    v_now := clock_timestamp();
+    v_rules := trueup.circuit_rules(v_key);
+
+    if state = 'closed' then
+        if v_bad then
+            select
+                count(*) as calls,
+                count(*) filter (where w.is_bad) as bad,
+                case
+                    when v_rules.quorum > 1 then cardinality(array(
+                        select distinct unnest(array_agg(w.reporter) filter (where w.is_bad))
+                    ))
+                end as reporters
+            into v_window
+            from (
+                select
+                    m.is_slow or m.outcome = 'failure' as is_bad,
+                    m.reporter
+                from trueup.circuit_breaker_metrics as m
+                where
+                    m.service_key = v_key
+                    and m.happened_at > v_now - v_rules.share_window
+                    and m.epoch = v_epoch
+                    and m.outcome in ('success', 'failure')
+                order by m.happened_at desc
+                limit 500
+            ) as w;
+            v_reason := case
+                when v_window.reporters < v_rules.quorum then null
+                when v_in_a_row >= v_rules.failures then format('%s failures in a row', v_in_a_row)
+                when
+                    v_window.calls >= v_rules.share_calls
+                    and v_window.bad >= v_rules.failure_share * v_window.calls
+                    then format(
+                        '%s of %s calls in %s failed or were slow', v_window.bad, v_window.calls, v_rules.share_window
+                    )
+            end;
+            v_next := case when v_reason is not null then 'open' end;
+        end if;
+    elsif v_bad then
+        v_next := 'open';
+        v_reason := case when v_slow then 'the probe was slow' else 'the probe failed' end;
+    elsif p_outcome = 'success' and coalesce(v_circuit.success_count + 1 >= v_rules.successes, true) then
+        v_next := 'closed';
+        v_reason := format('%s successful probes', v_circuit.success_count + 1);
+    end if;
+
+    update trueup.circuit_breaker_states as s
+    set
+        failure_count = v_in_a_row,
+        success_count = s.success_count + (state = 'half_open' and p_outcome = 'success' and not v_slow)::integer,
+        last_failure_at = case when p_outcome = 'failure' then v_now else s.last_failure_at end,
+        probe_permit = null,
+        probe_expires_at = null
+    where s.service_key = v_key;
+
+    if v_next is not null then
+        update trueup.circuit_breaker_states as s
+        set
+            current_state = v_next,
+            epoch = s.epoch + 1,
+            state_changed_at = v_now,
+            failure_count = case v_next when 'closed' then 0 else s.failure_count end,
+            success_count = case v_next when 'closed' then 0 else s.success_count end,
+            open_count = case v_next when 'closed' then 0 else s.open_count + 1 end,
+            opened_at = case v_next when 'closed' then null else coalesce(s.opened_at, v_now) end,
+            open_until = case v_next when 'open' then v_now + least(
+                v_rules.open_time * power(2, least(s.open_count, 30)), v_rules.open_time_most
+            ) end
+        where s.service_key = v_key
+        returning s.current_state, s.epoch into state, epoch;
+
+        insert into trueup.circuit_breaker_events (service_key, old_state, new_state, reason, happened_at, epoch)
+        values (v_key, v_circuit.current_state, v_next, v_reason, v_now, epoch);
+    end if;
+end;
+$_$;
+
+CREATE TABLE trueup.circuit_breaker_settings (
+    service_key text NOT NULL,
+    failures integer,
+    failure_share numeric,
+    share_window interval,
+    share_calls integer,
+    slow interval,
+    open_time interval,
+    open_time_most interval,
+    probe_time interval,
+    successes integer,
+    quorum integer,
+    CONSTRAINT circuit_breaker_settings_counts_positive CHECK (((failures > 0) AND (share_calls > 0) AND (successes > 0) AND (quorum > 0))),
+    CONSTRAINT circuit_breaker_settings_share_sensible CHECK (((failure_share > (0)::numeric) AND (failure_share <= (1)::numeric))),
+    CONSTRAINT circuit_breaker_settings_times_positive CHECK (((share_window > '00:00:00'::interval) AND (slow > '00:00:00'::interval) AND (open_time > '00:00:00'::interval) AND (open_time_most > '00:00:00'::interval) AND (probe_time > '00:00:00'::interval)))
+);
+
+CREATE TABLE trueup.settings (
+    name text NOT NULL,
+    value text NOT NULL,
+    default_value text NOT NULL,
+    kind text NOT NULL,
+    description text NOT NULL,
+    CONSTRAINT settings_kind_known CHECK ((kind = ANY (ARRAY['interval'::text, 'integer'::text, 'numeric'::text, 'text'::text]))),
+    CONSTRAINT settings_value_parses CHECK (
+CASE kind
+    WHEN 'interval'::text THEN ((value)::interval IS NOT NULL)
+    WHEN 'integer'::text THEN ((value)::integer IS NOT NULL)
+    WHEN 'numeric'::text THEN ((value)::numeric IS NOT NULL)
+    ELSE true
+END)
+);
+
+CREATE FUNCTION trueup.circuit_rules(p_key text) RETURNS trueup.circuit_breaker_settings
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT circuit_rules.p_key AS p_key,
+     COALESCE(o.failures, ((d.value ->> 'circuit_failures'::text))::integer) AS "coalesce",
+     COALESCE(o.failure_share, ((d.value ->> 'circuit_failure_share'::text))::numeric) AS "coalesce",
+     COALESCE(o.share_window, ((d.value ->> 'circuit_share_window'::text))::interval) AS "coalesce",
+     COALESCE(o.share_calls, ((d.value ->> 'circuit_share_calls'::text))::integer) AS "coalesce",
+     COALESCE(o.slow, ((d.value ->> 'circuit_slow'::text))::interval) AS "coalesce",
+     COALESCE(o.open_time, ((d.value ->> 'circuit_open_time'::text))::interval) AS "coalesce",
+     COALESCE(o.open_time_most, ((d.value ->> 'circuit_open_time_most'::text))::interval) AS "coalesce",
+     COALESCE(o.probe_time, ((d.value ->> 'circuit_probe_time'::text))::interval) AS "coalesce",
+     COALESCE(o.successes, ((d.value ->> 'circuit_successes'::text))::integer) AS "coalesce",
+     COALESCE(o.quorum, ((d.value ->> 'circuit_quorum'::text))::integer) AS "coalesce"
+    FROM (( SELECT jsonb_object_agg(st.name, st.value) AS value
+            FROM trueup.settings st
+           WHERE (st.name ~~ 'circuit\_%'::text)) d
+      LEFT JOIN trueup.circuit_breaker_settings o ON ((o.service_key = circuit_rules.p_key)));
+END;
+
 CREATE TABLE trueup.manual_review_queue (
     id bigint NOT NULL,
     company_id text,
@@ -1150,22 +1510,6 @@ $$;
 CREATE FUNCTION trueup.creation_failed(p_booking_details jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN COALESCE((lower((trueup.decoded(p_booking_details) ->> 'appointment_creation_failed'::text)) = 'true'::text), false);
-
-CREATE TABLE trueup.settings (
-    name text NOT NULL,
-    value text NOT NULL,
-    default_value text NOT NULL,
-    kind text NOT NULL,
-    description text NOT NULL,
-    CONSTRAINT settings_kind_known CHECK ((kind = ANY (ARRAY['interval'::text, 'integer'::text, 'numeric'::text, 'text'::text]))),
-    CONSTRAINT settings_value_parses CHECK (
-CASE kind
-    WHEN 'interval'::text THEN ((value)::interval IS NOT NULL)
-    WHEN 'integer'::text THEN ((value)::integer IS NOT NULL)
-    WHEN 'numeric'::text THEN ((value)::numeric IS NOT NULL)
-    ELSE true
-END)
-);
 
 CREATE FUNCTION trueup.setting(p_name text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2497,6 +2841,16 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.staff');
     end if;
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.note_trueup_circuit_breaker_states() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    insert into trueup.changes (table_name) values ('trueup.circuit_breaker_states');
     return null;
 end;
 $$;
@@ -4268,6 +4622,80 @@ begin
             using errcode = 'TU005';
     end if;
     return v_lease;
+end;
+$$;
+
+CREATE FUNCTION trueup.set_circuit_mode(p_key text, p_mode text, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.circuit_breaker_states
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_circuit trueup.circuit_breaker_states;
+    v_old trueup.circuit_breaker_states;
+    v_forced boolean;
+    v_next text;
+    v_now timestamptz;
+begin
+    if coalesce(btrim(p_key), '') = '' then
+        raise exception 'a circuit needs a key' using errcode = 'TU501';
+    elsif (p_mode in ('automatic', 'shadow', 'force_open', 'force_closed')) is not true then
+        raise exception 'a circuit has no mode %', coalesce('"' || p_mode || '"', 'null')
+            using errcode = 'TU501', hint = 'The modes are automatic, shadow, force_open and force_closed.';
+    end if;
+
+    insert into trueup.circuit_breaker_states (service_key)
+    values (p_key)
+    on conflict do nothing;
+
+    select s.* into v_old
+    from trueup.circuit_breaker_states as s
+    where s.service_key = p_key
+    for update;
+
+    if v_old.mode = p_mode then
+        return v_old;
+    end if;
+
+    v_now := clock_timestamp();
+    v_forced := p_mode in ('force_open', 'force_closed') or v_old.mode in ('force_open', 'force_closed');
+    v_next := case
+        when p_mode = 'force_open' then 'open'
+        when v_forced then 'closed'
+        else v_old.current_state
+    end;
+
+    update trueup.circuit_breaker_states as s
+    set
+        mode = p_mode,
+        mode_reason = p_reason,
+        mode_changed_at = v_now,
+        mode_changed_by = coalesce(p_actor, session_user),
+        current_state = v_next,
+        epoch = s.epoch + v_forced::integer,
+        state_changed_at = case when v_next <> s.current_state then v_now else s.state_changed_at end,
+        opened_at = case when v_next <> 'closed' then coalesce(s.opened_at, v_now) end,
+        failure_count = case when v_forced then 0 else s.failure_count end,
+        success_count = case when v_forced then 0 else s.success_count end,
+        open_count = case when v_forced then 0 else s.open_count end,
+        open_until = case when not v_forced then s.open_until end,
+        probe_permit = case when not v_forced then s.probe_permit end,
+        probe_expires_at = case when not v_forced then s.probe_expires_at end
+    where s.service_key = p_key
+    returning s.* into v_circuit;
+
+    insert into trueup.circuit_breaker_events
+        (service_key, old_state, new_state, reason, happened_at, epoch, actor)
+    values (
+        p_key,
+        v_old.current_state,
+        v_next,
+        concat_ws(': ', format('mode %s, not %s', p_mode, v_old.mode), p_reason),
+        v_now,
+        v_circuit.epoch,
+        v_circuit.mode_changed_by
+    );
+
+    return v_circuit;
 end;
 $$;
 
@@ -6283,7 +6711,9 @@ CREATE TABLE trueup.circuit_breaker_events (
     old_state text,
     new_state text NOT NULL,
     reason text,
-    happened_at timestamp with time zone DEFAULT now() NOT NULL
+    happened_at timestamp with time zone DEFAULT now() NOT NULL,
+    epoch bigint,
+    actor text DEFAULT SESSION_USER
 );
 
 ALTER TABLE trueup.circuit_breaker_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -6301,7 +6731,10 @@ CREATE TABLE trueup.circuit_breaker_metrics (
     outcome text NOT NULL,
     duration_ms numeric,
     happened_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT circuit_breaker_metrics_outcome_known CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'refusal'::text, 'rejected'::text])))
+    epoch bigint DEFAULT 0 NOT NULL,
+    is_slow boolean DEFAULT false NOT NULL,
+    reporter text,
+    CONSTRAINT circuit_breaker_metrics_outcome_known CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'refusal'::text, 'abandoned'::text, 'rejected'::text])))
 );
 
 ALTER TABLE trueup.circuit_breaker_metrics ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -6313,17 +6746,20 @@ ALTER TABLE trueup.circuit_breaker_metrics ALTER COLUMN id ADD GENERATED ALWAYS 
     CACHE 1
 );
 
-CREATE TABLE trueup.circuit_breaker_states (
-    service_key text NOT NULL,
-    current_state text DEFAULT 'closed'::text NOT NULL,
-    failure_count integer DEFAULT 0 NOT NULL,
-    success_count integer DEFAULT 0 NOT NULL,
-    epoch bigint DEFAULT 0 NOT NULL,
-    last_failure_at timestamp with time zone,
-    state_changed_at timestamp with time zone DEFAULT now() NOT NULL,
-    open_until timestamp with time zone,
-    CONSTRAINT circuit_breaker_states_state_known CHECK ((current_state = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text])))
-);
+CREATE VIEW trueup.circuit_open_long AS
+ SELECT NULL::text AS company_id,
+    'circuit'::text AS entity_type,
+    service_key AS entity_id,
+    ((('circuit '::text || service_key) ||
+        CASE
+            WHEN (mode = 'force_open'::text) THEN ' is forced open'::text
+            ELSE ' has not been closed'::text
+        END) || ' for longer than allowed'::text) AS description,
+    jsonb_build_object('mode', mode, 'opened_at', opened_at) AS evidence
+   FROM trueup.circuit_breaker_states s
+  WHERE ((current_state <> 'closed'::text) AND (opened_at < (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'circuit_open_limit'::text)))));
 
 CREATE TABLE trueup.consistency_rates (
     id bigint NOT NULL,
@@ -6750,6 +7186,66 @@ ALTER TABLE trueup.prunes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE VIEW trueup.rate_booking_success AS
+ SELECT company_id,
+    'company'::text AS entity_type,
+    company_id AS entity_id,
+    'too few of the confirmed calls have an appointment'::text AS description,
+    jsonb_build_object('confirmed', confirmed, 'with_appointment', booked, 'percent', round(((100.0 * (booked)::numeric) / (confirmed)::numeric), 1)) AS evidence
+   FROM ( SELECT c.company_id,
+            count(*) AS confirmed,
+            count(booked.call_id) AS booked
+           FROM (public.calls c
+             LEFT JOIN LATERAL ( SELECT ka.call_id
+                   FROM trueup.kept_appointments ka
+                  WHERE (ka.call_id = c.id)
+                 LIMIT 1) booked ON (true))
+          WHERE (c.booking_confirmed AND (c.deleted_at IS NULL) AND (c.company_id IS NOT NULL) AND (c.created_at > (now() - (trueup.setting('rate_window'::text))::interval)))
+          GROUP BY c.company_id) r
+  WHERE ((confirmed >= ( SELECT (st.value)::integer AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'rate_calls'::text))) AND ((booked)::numeric < ((confirmed)::numeric * ( SELECT (st.value)::numeric AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'rate_booking_success'::text)))));
+
+CREATE VIEW trueup.rate_customer_creation AS
+ WITH attempts AS (
+         SELECT k.company_id,
+            false AS has_failed
+           FROM public.customers k
+          WHERE ((k.source IS DISTINCT FROM 'backfill'::text) AND (k.created_at > (now() - (trueup.setting('rate_window'::text))::interval)))
+        UNION ALL
+         SELECT f.company_id,
+            true AS has_failed
+           FROM ( SELECT c.company_id,
+                    'call'::text AS entity_type,
+                    (c.id)::text AS entity_id
+                   FROM public.calls c
+                  WHERE ((c.customer_link_status = 'failed'::text) AND (c.deleted_at IS NULL) AND (c.created_at > (now() - (trueup.setting('rate_window'::text))::interval)))
+                UNION
+                 SELECT trueup.bigint_or_null(q.company_id) AS company_id,
+                    q.entity_type,
+                    q.entity_id
+                   FROM trueup.manual_review_queue q
+                  WHERE ((q.reason = 'customer_creation_failed'::text) AND (q.created_at > (now() - (trueup.setting('rate_window'::text))::interval)))) f
+        )
+ SELECT company_id,
+    'company'::text AS entity_type,
+    company_id AS entity_id,
+    'too many customers could not be created'::text AS description,
+    jsonb_build_object('attempts', attempts, 'failed', failed, 'percent', round(((100.0 * (failed)::numeric) / (attempts)::numeric), 1)) AS evidence
+   FROM ( SELECT t.company_id,
+            count(*) AS attempts,
+            count(*) FILTER (WHERE t.has_failed) AS failed
+           FROM attempts t
+          WHERE (t.company_id IS NOT NULL)
+          GROUP BY t.company_id) r
+  WHERE ((attempts >= ( SELECT (st.value)::integer AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'rate_calls'::text))) AND ((failed)::numeric > ((attempts)::numeric * ( SELECT (st.value)::numeric AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'rate_customer_creation'::text)))));
+
 CREATE TABLE trueup.repair_changes (
     id bigint NOT NULL,
     repair_id bigint NOT NULL,
@@ -7080,6 +7576,9 @@ ALTER TABLE ONLY trueup.circuit_breaker_events
 ALTER TABLE ONLY trueup.circuit_breaker_metrics
     ADD CONSTRAINT circuit_breaker_metrics_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY trueup.circuit_breaker_settings
+    ADD CONSTRAINT circuit_breaker_settings_pkey PRIMARY KEY (service_key);
+
 ALTER TABLE ONLY trueup.circuit_breaker_states
     ADD CONSTRAINT circuit_breaker_states_pkey PRIMARY KEY (service_key);
 
@@ -7206,7 +7705,11 @@ CREATE INDEX calls_booking_id_idx ON public.calls USING btree (company_id, booki
 
 CREATE UNIQUE INDEX calls_company_id_id_key ON public.calls USING btree (company_id, id);
 
+CREATE INDEX calls_confirmed_created_at_idx ON public.calls USING btree (created_at) WHERE booking_confirmed;
+
 CREATE INDEX calls_customer_id_idx ON public.calls USING btree (customer_id, company_id) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX calls_link_failed_created_at_idx ON public.calls USING btree (created_at) WHERE (customer_link_status = 'failed'::text);
 
 CREATE INDEX calls_numbers_started_at_idx ON public.calls USING btree (company_id, from_number, to_number, started_at);
 
@@ -7245,6 +7748,8 @@ CREATE INDEX calls_temporary_idx ON public.calls USING btree (company_id, from_n
 
 CREATE UNIQUE INDEX customers_company_id_id_key ON public.customers USING btree (company_id, id);
 
+CREATE INDEX customers_created_at_idx ON public.customers USING btree (created_at);
+
 CREATE INDEX customers_email_idx ON public.customers USING btree (company_id, lower(email)) WHERE (email IS NOT NULL);
 
 CREATE INDEX customers_phone_normalized_idx ON public.customers USING btree (company_id, phone_normalized) WHERE (phone_normalized IS NOT NULL);
@@ -7265,7 +7770,7 @@ CREATE INDEX circuit_breaker_events_service_key_idx ON trueup.circuit_breaker_ev
 
 CREATE INDEX circuit_breaker_metrics_happened_at_idx ON trueup.circuit_breaker_metrics USING btree (happened_at);
 
-CREATE INDEX circuit_breaker_metrics_service_key_idx ON trueup.circuit_breaker_metrics USING btree (service_key, happened_at DESC);
+CREATE INDEX circuit_breaker_metrics_judged_idx ON trueup.circuit_breaker_metrics USING btree (service_key, epoch, happened_at DESC) WHERE (outcome = ANY (ARRAY['success'::text, 'failure'::text]));
 
 CREATE INDEX data_consistency_alerts_accepted_until_idx ON trueup.data_consistency_alerts USING btree (accepted_until) WHERE ((status <> 'resolved'::text) AND (accepted_until IS NOT NULL));
 
@@ -7282,6 +7787,8 @@ CREATE INDEX idempotency_keys_finished_idx ON trueup.idempotency_keys USING btre
 CREATE INDEX idempotency_keys_running_idx ON trueup.idempotency_keys USING btree (lease_expires_at) WHERE (status = 'running'::text);
 
 CREATE INDEX manual_review_events_item_id_idx ON trueup.manual_review_events USING btree (item_id, id);
+
+CREATE INDEX manual_review_queue_customer_creation_idx ON trueup.manual_review_queue USING btree (created_at) WHERE (reason = 'customer_creation_failed'::text);
 
 CREATE INDEX manual_review_queue_decided_at_idx ON trueup.manual_review_queue USING btree (decided_at) WHERE (status = ANY (ARRAY['resolved'::text, 'dismissed'::text]));
 
@@ -7439,7 +7946,7 @@ CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, 
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id ON public.companies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_companies();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, phone, phone_normalized, email, deleted_at ON public.customers FOR EACH ROW EXECUTE FUNCTION trueup.note_customers();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, phone, phone_normalized, email, source, deleted_at, created_at ON public.customers FOR EACH ROW EXECUTE FUNCTION trueup.note_customers();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, number ON public.phone_numbers FOR EACH ROW EXECUTE FUNCTION trueup.note_phone_numbers();
 
@@ -7451,6 +7958,8 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON trueup.manual_
 
 CREATE TRIGGER touch_alert BEFORE UPDATE ON trueup.data_consistency_alerts FOR EACH ROW EXECUTE FUNCTION trueup.touch_alert();
 
+CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.manual_review_queue REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
@@ -7460,6 +7969,8 @@ CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.unusable_names FOR E
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.vocabularies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_vocabularies();
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.webhook_events REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_webhook_events();
+
+CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.manual_review_queue REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
@@ -7471,6 +7982,8 @@ CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.vocabularies FOR EAC
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.webhook_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
+CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.manual_review_queue FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
@@ -7481,7 +7994,9 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.vocabularies FOR
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.webhook_events FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF reason, entity_type, entity_id ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF service_key, current_state, mode, opened_at ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, reason, entity_type, entity_id, created_at ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF name, value ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
 

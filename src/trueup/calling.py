@@ -39,6 +39,9 @@ class AsyncPool(Protocol):
         """Lend a connection; commit when the block ends, roll back when it raises."""
 
 
+# what goes wrong between here and the function: no connection, no answer, no right to ask
+StoreError = psycopg.Error
+
 Database = psycopg.Connection[Any] | Pool
 AsyncDatabase = psycopg.AsyncConnection[Any] | AsyncPool
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 F = TypeVar("F", bound=Callable[..., Any])
 Progress = Callable[[str, int, int], None]
 
 SECONDS_BETWEEN_LINES = 10
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+as_option = click.option("--as", "actor", metavar="NAME", help="Who you are.  [default: the database user]")
 
 
 def database_option(function: F) -> F:
@@ -97,6 +104,45 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right:
     with console.capture() as captured:
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "") -> None:
+    """Print a table of any values; `empty` when there are no rows."""
+    cells = [[_shown(value) for value in row] for row in rows]
+    if cells:
+        print_table(columns, cells, right=["id"])
+    else:
+        click.echo(empty)
+
+
+def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
+    """Print names and values below each other; what is None or empty is left out."""
+    kept = [(name, text) for name, text in ((name, _shown(value)) for name, value in facts) if text]
+    width = max(len(name) for name, _ in kept)
+    for name, text in kept:
+        click.echo(f"{name:<{width}}  " + text.replace("\n", "\n" + " " * (width + 2)))
+
+
+def _shown(value: Any) -> str:
+    from datetime import datetime
+
+    if isinstance(value, datetime):
+        return clock(value)
+    if isinstance(value, dict):
+        from trueup.rendering import as_json
+
+        return printable(as_json(value)) if value else ""
+    return "" if value is None else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Return the text without control characters: data must not steer a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def clock(moment: datetime | None) -> str:
+    """Return an instant in the zone of this machine, to the minute."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M %Z}" if moment else ""
 
 
 def _cell(value: Any) -> str:

@@ -13,19 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trueup.cli_options import database_option, format_option, print_json, print_table
+from trueup.cli_options import (
+    as_option,
+    clock,
+    database_option,
+    format_option,
+    print_facts,
+    print_json,
+    print_rows,
+    printable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from trueup.alerts import Alert
     from trueup.review import Claim, Detail, Item
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PASSWORD = re.compile(r"(?i)password|://[^/@]*:[^/@]*@")
 
-as_option = click.option("--as", "actor", metavar="NAME", help="Who you are.  [default: the database user]")
 limit_option = click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most this many."
 )
@@ -99,7 +106,7 @@ def review_show(item_id: int, form: str, database: str | None) -> None:
         return
     _print_detail(detail)
     click.echo()
-    _print_rows(
+    print_rows(
         ["when", "event", "who", "details"],
         [(event.happened_at, event.event, event.actor, _brief(event.details)) for event in detail.events],
     )
@@ -151,7 +158,7 @@ def review_extend(item_id: int, token: str, lease: str | None, database: str | N
     from trueup import review as use_case
 
     item = use_case.extend(item_id, token, _lease(lease), database=database)
-    click.echo(f"item {item.id} is yours until {_clock(item.lease_expires_at)}")
+    click.echo(f"item {item.id} is yours until {clock(item.lease_expires_at)}")
 
 
 @review.command("release", epilog="Example: trueup review release 12 --token TOKEN --note 'needs the salon'")
@@ -229,7 +236,7 @@ def review_snooze(
     from trueup import review as use_case
 
     item = use_case.snooze(item_id, token, _until(until), note, actor, database=database)
-    click.echo(f"item {item.id} comes back at {_clock(item.snoozed_until)}")
+    click.echo(f"item {item.id} comes back at {clock(item.snoozed_until)}")
 
 
 @review.command("reassign", epilog="Example: trueup review reassign 12 --to bob --note 'his customer'")
@@ -256,7 +263,7 @@ def review_reassign(
     if (to is None) is not anybody:
         raise UsageError("say to whom: --to NAME, or --anybody")
     item = use_case.reassign(item_id, token, to, note, actor, database=database)
-    click.echo(f"item {item.id} is for {_printable(item.assigned_to) if item.assigned_to else 'anybody'} now")
+    click.echo(f"item {item.id} is for {printable(item.assigned_to) if item.assigned_to else 'anybody'} now")
 
 
 @review.command("reopen", epilog="Example: trueup review reopen 12 --note 'it was the other call'")
@@ -269,7 +276,7 @@ def review_reopen(item_id: int, note: str | None, actor: str | None, database: s
     from trueup import review as use_case
 
     item = use_case.reopen(item_id, note, actor, database=database)
-    click.echo(f"item {item.id} waits again, due {_clock(item.due_at)}")
+    click.echo(f"item {item.id} waits again, due {clock(item.due_at)}")
 
 
 @review.command("escalate", epilog="Example: trueup review escalate")
@@ -330,7 +337,7 @@ def alerts_list(
     if form == "json":
         print_json(found)
         return
-    _print_rows(
+    print_rows(
         ["id", "severity", "check", "entity", "company", "status", "since", "seen", "what"],
         [
             (
@@ -362,7 +369,7 @@ def alerts_show(alert_id: int, form: str, database: str | None) -> None:
     if form == "json":
         print_json(alert)
         return
-    _print_facts(
+    print_facts(
         [
             ("alert", alert.id),
             ("check", alert.alert_type),
@@ -373,7 +380,7 @@ def alerts_show(alert_id: int, form: str, database: str | None) -> None:
             ("evidence", alert.metadata),
             ("status", _alert_status(alert)),
             ("detected", alert.detected_at),
-            ("last seen", f"{_clock(alert.last_seen_at)}, {alert.occurrences} times"),
+            ("last seen", f"{clock(alert.last_seen_at)}, {alert.occurrences} times"),
             ("reopened", f"{alert.reopened_count} times" if alert.reopened_count else None),
             ("acknowledged", _by(alert.acknowledged_by, alert.acknowledged_at)),
             ("accepted", _by(alert.accepted_by, alert.accepted_at)),
@@ -395,7 +402,7 @@ def alerts_ack(alert_id: int, actor: str | None, database: str | None) -> None:
     from trueup import alerts as use_case
 
     alert = use_case.acknowledge(alert_id, actor, database=database)
-    click.echo(f"alert {alert.id} is acknowledged by {_printable(alert.acknowledged_by or '')}")
+    click.echo(f"alert {alert.id} is acknowledged by {printable(alert.acknowledged_by or '')}")
 
 
 @alerts.command("snooze", epilog="Example: trueup alerts snooze 31 --until 2h")
@@ -408,7 +415,7 @@ def alerts_snooze(alert_id: int, until: str, actor: str | None, database: str | 
     from trueup import alerts as use_case
 
     alert = use_case.snooze(alert_id, _until(until), actor, database=database)
-    click.echo(f"alert {alert.id} is silent until {_clock(alert.snoozed_until)}")
+    click.echo(f"alert {alert.id} is silent until {clock(alert.snoozed_until)}")
 
 
 @alerts.command(
@@ -428,7 +435,7 @@ def alerts_accept(
     alert = use_case.accept(
         alert_id, reason, None if until is None else _until(until), actor, database=database
     )
-    end = f"until {_clock(alert.accepted_until)}, or " if alert.accepted_until else "until "
+    end = f"until {clock(alert.accepted_until)}, or " if alert.accepted_until else "until "
     click.echo(f"alert {alert.id} is accepted {end}its evidence changes")
 
 
@@ -454,7 +461,7 @@ def guard_list(form: str, database: str | None) -> None:
     if form == "json":
         print_json(found)
         return
-    _print_rows(
+    print_rows(
         ["guard", "mode", "since", "by", "open", "what must hold at commit"],
         [
             (each.name, each.mode, each.changed_at, each.changed_by, each.open_violations, each.invariant)
@@ -522,7 +529,7 @@ def contract_list(form: str, database: str | None) -> None:
     if form == "json":
         print_json(found)
         return
-    _print_rows(
+    print_rows(
         ["contract", "search path", "from", "added", "by", "statement"],
         [
             (each.name, each.search_path, each.source, each.added_at, each.added_by, _short(each.statement))
@@ -540,49 +547,11 @@ def contract_remove(name: str, database: str | None) -> None:
     from trueup import contracts as use_case
 
     use_case.remove(name, database=database)
-    click.echo(f"contract {_printable(name)} is forgotten")
-
-
-def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "") -> None:
-    shown = [[_shown(value) for value in row] for row in rows]
-    if shown:
-        print_table(columns, shown, right=["id"])
-    else:
-        click.echo(empty)
-
-
-def _print_facts(facts: Iterable[tuple[str, Any]]) -> None:
-    """Print names and values below each other; what is None or empty is left out."""
-    kept = [(name, text) for name, text in ((name, _shown(value)) for name, value in facts) if text]
-    width = max(len(name) for name, _ in kept)
-    for name, text in kept:
-        click.echo(f"{name:<{width}}  " + text.replace("\n", "\n" + " " * (width + 2)))
-
-
-def _shown(value: Any) -> str:
-    from datetime import datetime
-
-    if isinstance(value, datetime):
-        return _clock(value)
-    if isinstance(value, dict):
-        from trueup.rendering import as_json
-
-        return _printable(as_json(value)) if value else ""
-    return "" if value is None else _printable(str(value))
-
-
-def _printable(text: str) -> str:
-    """Return the text without control characters: data must not steer a terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def _clock(moment: datetime | None) -> str:
-    """Return an instant in the zone of this machine, to the minute."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M %Z}" if moment else ""
+    click.echo(f"contract {printable(name)} is forgotten")
 
 
 def _print_items(items: Sequence[Item], *, empty: str) -> None:
-    _print_rows(
+    print_rows(
         ["id", "priority", "severity", "reason", "entity", "company", "due", "status", "what"],
         [
             (
@@ -592,7 +561,7 @@ def _print_items(items: Sequence[Item], *, empty: str) -> None:
                 item.reason,
                 f"{item.entity_type} {item.entity_id}",
                 item.company_id,
-                _clock(item.due_at) + (" (overdue)" if item.overdue else ""),
+                clock(item.due_at) + (" (overdue)" if item.overdue else ""),
                 _item_status(item),
                 item.description,
             )
@@ -609,11 +578,11 @@ def _print_detail(detail: Detail) -> None:
         True: "still lists it",
         False: "no longer lists it: the item may be resolved",
     }[matter.violated]
-    _print_facts(
+    print_facts(
         [
             ("item", item.id),
             ("priority", f"{item.priority}, {item.severity}"),
-            ("due", _clock(item.due_at) + (" (overdue)" if item.overdue else "")),
+            ("due", clock(item.due_at) + (" (overdue)" if item.overdue else "")),
             ("status", _item_status(item)),
             ("company", item.company_id),
             ("entity", f"{item.entity_type} {item.entity_id}"),
@@ -647,7 +616,7 @@ def _print_claim(claim: Claim | None, form: str, database: str | None) -> None:
     except TrueupError as error:
         # the item is claimed: whatever else fails, its token must be printed
         detail = use_case.Detail(claim.item, use_case.Matter(None, None, None, None, None, None), ())
-        click.echo(f"what its check says now cannot be read: {_printable(str(error))}", err=True)
+        click.echo(f"what its check says now cannot be read: {printable(str(error))}", err=True)
     _print_detail(detail)
     ending = f" --token {claim.token}"
     if database and not _PASSWORD.search(database):
@@ -670,12 +639,12 @@ def _print_claim(claim: Claim | None, form: str, database: str | None) -> None:
 
 def _item_status(item: Item) -> str:
     if item.held:
-        return f"held by {item.claimed_by} until {_clock(item.lease_expires_at)}"
+        return f"held by {item.claimed_by} until {clock(item.lease_expires_at)}"
     if item.status == "in_progress":
         return f"free, the claim of {item.claimed_by} expired"
     if item.status == "pending":
         parts = [
-            f"snoozed until {_clock(item.snoozed_until)}" if item.snoozed_until else "",
+            f"snoozed until {clock(item.snoozed_until)}" if item.snoozed_until else "",
             f"for {item.assigned_to}" if item.assigned_to else "",
         ]
         return ", ".join(["pending", *(part for part in parts if part)])
@@ -688,12 +657,12 @@ def _alert_status(alert: Alert) -> str:
     accepted = alert.status == "acknowledged" and alert.accepted_at
     status = f"accepted by {alert.accepted_by}" if accepted else alert.status
     if alert.snoozed_until and alert.snoozed_until > _now():
-        return f"{status}, snoozed until {_clock(alert.snoozed_until)}"
+        return f"{status}, snoozed until {clock(alert.snoozed_until)}"
     return status
 
 
 def _by(who: str | None, when: datetime | None, preposition: str = "at") -> str | None:
-    return f"{who}, {preposition} {_clock(when)}" if when else None
+    return f"{who}, {preposition} {clock(when)}" if when else None
 
 
 def _brief(details: dict[str, Any]) -> str:

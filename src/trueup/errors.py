@@ -3,6 +3,10 @@
 `exit_code` is what the command line returns for it (DESIGN, section 5).
 """
 
+from __future__ import annotations
+
+from datetime import timedelta
+
 
 class TrueupError(Exception):
     """Anything trueup reports to a person; the text is fit for a terminal."""
@@ -33,6 +37,24 @@ class RefusedError(UsageError):
         super().__init__(message)
         self.sqlstate = sqlstate
         self.detail = detail
+
+
+class CircuitOpenError(TrueupError):
+    """A circuit is open, so the provider was not called.
+
+    `retry_after` is how long that will last at least, None when only a person can close it.
+    """
+
+    def __init__(self, key: str, reason: str, retry_after: timedelta | None) -> None:
+        when = (
+            "`trueup circuit show` says who ordered it"
+            if retry_after is None
+            else f"try again in {max(retry_after.total_seconds(), 0):.0f} s"
+        )
+        super().__init__(f"circuit {key} is not closed ({reason}), nothing was called; {when}")
+        self.key = key
+        self.reason = reason
+        self.retry_after = retry_after
 
 
 class MigrationError(TrueupError):

@@ -1,0 +1,1 @@
+select allowed, permit from trueup.circuit_allow('benchmark closed');

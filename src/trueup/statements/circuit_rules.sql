@@ -1,0 +1,1 @@
+select r.* from trueup.circuit_rules(%(key)s::text) as r;
