@@ -49,6 +49,7 @@ VARIANTS = (
     "changed",
     "topology",
     "writers",
+    "bookings",
     "bloat",
 )
 SIZES = (200_000,)

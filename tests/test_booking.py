@@ -8,20 +8,20 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from helpers import sql, value
+from helpers import Pool, sql, value
 from psycopg import errors
 
 import trueup
 from trueup.booking import AsyncBookings, Booked, Bookings, Fault
 from trueup.errors import RefusedError
 
-Connection = psycopg.Connection[Any]
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)
@@ -42,16 +42,6 @@ select factory.call(n) from generate_series(71, 72) as n;
 select factory.call(99, company_id => 2);
 update trueup.guards set mode = 'enforce';
 """
-
-
-class Pool:
-    """A pool of one connection, which it opens when it lends it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def connection(self) -> Connection:
-        return psycopg.connect(self.url)
 
 
 @pytest.fixture
@@ -162,7 +152,9 @@ def test_fifty_requests_for_one_slot(world: str) -> None:
     desk = Bookings(Pool(world))
     answers = at_once(
         [
-            lambda number=number: desk.book(1, NOON + number * timedelta(seconds=30), service_id=1, staff_id=1, call_id=number)
+            partial(
+                desk.book, 1, NOON + number * timedelta(seconds=30), service_id=1, staff_id=1, call_id=number
+            )
             for number in range(1, 51)
         ]
     )
@@ -174,7 +166,9 @@ def test_many_staff_customers_and_retries_at_once_neither_hang_nor_deadlock(worl
     """Bookings, moves and cancellations by everybody of everybody's: told, never ended by the server."""
     desk = Bookings(Pool(world))
     booked = [
-        desk.book(1, NOON + number * HOUR, service_id=2, staff_id=1 + number % 2, customer_id=number, call_id=number)
+        desk.book(
+            1, NOON + number * HOUR, service_id=2, staff_id=1 + number % 2, customer_id=number, call_id=number
+        )
         for number in range(1, 9)
     ]
 
@@ -188,7 +182,14 @@ def test_many_staff_customers_and_retries_at_once_neither_hang_nor_deadlock(worl
                 return lambda: desk.reschedule(1, mine.appointment_id, to, call_id=1 + (number * 3) % 8)
             case 2:
                 return lambda: desk.cancel(1, mine.appointment_id, call_id=1 + (number * 5) % 8)
-        return lambda: desk.book(1, NOON + (1 + number % 8) * HOUR, service_id=2, staff_id=2, call_id=1 + number % 8, booking_uid=f"u{number % 8}")
+        return lambda: desk.book(
+            1,
+            NOON + (1 + number % 8) * HOUR,
+            service_id=2,
+            staff_id=2,
+            call_id=1 + number % 8,
+            booking_uid=f"u{number % 8}",
+        )
 
     for _ in range(3):
         answers = at_once([work(number) for number in range(40)])
@@ -198,9 +199,13 @@ def test_many_staff_customers_and_retries_at_once_neither_hang_nor_deadlock(worl
 
 def test_a_near_duplicate_is_refused_and_named(desk: Bookings) -> None:
     first = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3)
-    state, detail = refused(lambda: desk.book(1, NOON + timedelta(minutes=5), service_id=1, staff_id=2, customer_id=3))
+    state, detail = refused(
+        lambda: desk.book(1, NOON + timedelta(minutes=5), service_id=1, staff_id=2, customer_id=3)
+    )
     assert (state, detail) == ("TU203", f"Near-duplicate of appointment {first.appointment_id}.")
-    state, detail = refused(lambda: desk.book(1, NOON + timedelta(minutes=5), service_id=1, staff_id=1, customer_id=3))
+    state, detail = refused(
+        lambda: desk.book(1, NOON + timedelta(minutes=5), service_id=1, staff_id=1, customer_id=3)
+    )
     assert state == "TU203"
     assert f"Staff 1 is booked for appointment {first.appointment_id}." in detail
     # another service, a moment later, for somebody else, of another customer: all meant
@@ -211,7 +216,9 @@ def test_a_near_duplicate_is_refused_and_named(desk: Bookings) -> None:
     # two children under one idempotency name: the second is no retry of the first
     other = desk.book(1, NOON, service_id=1, customer_id=3, booked_for="other child")
     assert not other.replayed
-    assert desk.book(1, NOON, service_id=1, customer_id=3, booked_for="child") == replace(child, replayed=True)
+    assert desk.book(1, NOON, service_id=1, customer_id=3, booked_for="child") == replace(
+        child, replayed=True
+    )
 
 
 def test_two_near_duplicates_at_once_are_one(world: str, desk: Bookings) -> None:
@@ -219,8 +226,8 @@ def test_two_near_duplicates_at_once_are_one(world: str, desk: Bookings) -> None
         at = NOON + round_ * HOUR
         answers = at_once(
             [
-                lambda at=at: desk.book(1, at, service_id=1, staff_id=1, customer_id=3),
-                lambda at=at: desk.book(1, at + timedelta(minutes=3), service_id=1, staff_id=2, customer_id=3),
+                partial(desk.book, 1, at, service_id=1, staff_id=1, customer_id=3),
+                partial(desk.book, 1, at + timedelta(minutes=3), service_id=1, staff_id=2, customer_id=3),
             ]
         )
         assert sorted(str(answer)[:5] for answer in answers) == ["Booke", "TU203"]
@@ -247,7 +254,9 @@ def test_the_constraint_itself_refuses_what_was_not_seen(world: str, desk: Booki
             [NOON, NOON + HOUR],
         )
         with ThreadPoolExecutor(1) as pool:
-            booking = pool.submit(lambda: desk.book(1, NOON + QUARTER, service_id=1, staff_id=1, customer_id=3))
+            booking = pool.submit(
+                lambda: desk.book(1, NOON + QUARTER, service_id=1, staff_id=1, customer_id=3)
+            )
             waits = "exists (select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())"
             while not value(world, f"select {waits}"):
                 assert not booking.done()
@@ -291,7 +300,11 @@ def test_a_call_books_for_its_customer_or_says_for_whom(world: str, desk: Bookin
 def test_no_company_is_assumed(world: str) -> None:
     for company in ("null", "null::bigint"):
         with pytest.raises(psycopg.Error, match="none is given"):
-            sql(world, f"select * from trueup.book_appointment({company}, %s, p_service_id => 1, p_call_id => 3)", NOON)
+            sql(
+                world,
+                f"select * from trueup.book_appointment({company}, %s, p_service_id => 1, p_call_id => 3)",
+                NOON,
+            )
     assert count(world) == 0
 
 
@@ -300,7 +313,9 @@ def test_two_companies_with_one_booking_uid(world: str, desk: Bookings) -> None:
     two = desk.book(2, NOON, service_id=9, staff_id=9, call_id=99, booking_uid="shared")
     assert one.appointment_id != two.appointment_id
     assert not two.replayed
-    assert sql(world, "select c.company_id, c.booking_id from public.calls as c where c.booking_confirmed order by 1") == [(1, "shared"), (2, "shared")]
+    assert sql(
+        world, "select c.company_id, c.booking_id from public.calls as c where c.booking_confirmed order by 1"
+    ) == [(1, "shared"), (2, "shared")]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +330,9 @@ def test_two_companies_with_one_booking_uid(world: str, desk: Bookings) -> None:
     ],
     ids=lambda wrong: next(iter(wrong)),
 )
-def test_what_makes_no_sense_is_refused_and_nothing_written(world: str, desk: Bookings, wrong: dict[str, Any]) -> None:
+def test_what_makes_no_sense_is_refused_and_nothing_written(
+    world: str, desk: Bookings, wrong: dict[str, Any]
+) -> None:
     given = {"starts_at": NOON, "service_id": 1, "staff_id": 1, "call_id": 3, **wrong}
     assert refused(lambda: desk.book(1, **given))[0] == "TU205"
     assert count(world) == 0
@@ -356,7 +373,10 @@ def test_what_the_provider_has_taken_is_booked_whenever_it_is(world: str, desk: 
     past = datetime(2025, 10, 22, 12, tzinfo=UTC)
     booked = desk.book(1, past, service_id=1, staff_id=1, call_id=3, booking_uid="u", status="completed")
     assert violations(world) == [("appointment_times_invalid", booked.appointment_id)]
-    sql(world, "update public.calls set booking_confirmed = false where id = 3; delete from public.appointments")
+    sql(
+        world,
+        "update public.calls set booking_confirmed = false where id = 3; delete from public.appointments",
+    )
 
 
 @pytest.mark.parametrize(
@@ -369,7 +389,9 @@ def test_what_the_provider_has_taken_is_booked_whenever_it_is(world: str, desk: 
         ("2026-03-29 02:30 Europe/Berlin", datetime(2026, 3, 29, 1, 30, tzinfo=UTC)),
     ],
 )
-def test_a_booking_in_a_night_when_the_clocks_change(world: str, desk: Bookings, spelled: str, utc: datetime) -> None:
+def test_a_booking_in_a_night_when_the_clocks_change(
+    world: str, desk: Bookings, spelled: str, utc: datetime
+) -> None:
     call = "select * from trueup.book_appointment(1, %s, p_service_id => 1, p_staff_id => 1, p_customer_id => 3, p_status => 'completed')"
     with psycopg.connect(world, autocommit=True) as connection:
         connection.execute("set timezone = 'Europe/Berlin'")
@@ -397,7 +419,9 @@ def test_the_hour_that_comes_twice_holds_two_appointments(world: str, desk: Book
 
 
 def test_moving_over_the_change_of_the_clocks_keeps_the_duration(world: str, desk: Bookings) -> None:
-    booked = desk.book(1, datetime(2026, 3, 28, 1, 30, tzinfo=BERLIN), service_id=1, staff_id=1, customer_id=3)
+    booked = desk.book(
+        1, datetime(2026, 3, 28, 1, 30, tzinfo=BERLIN), service_id=1, staff_id=1, customer_id=3
+    )
     moved = desk.reschedule(1, booked.appointment_id, datetime(2026, 3, 29, 1, 30, tzinfo=BERLIN))
     assert moved.ends_at.astimezone(BERLIN).time().isoformat() == "03:15:00"
     assert moved.ends_at - moved.starts_at == timedelta(minutes=45)
@@ -406,8 +430,14 @@ def test_moving_over_the_change_of_the_clocks_keeps_the_duration(world: str, des
 
 def test_a_move_keeps_the_appointment_and_tells_from_where(world: str, desk: Bookings) -> None:
     booked = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="old")
-    moved = desk.reschedule(1, booked.appointment_id, NOON + HOUR, call_id=4, reason="late", actor="agent", booking_uid="new")
-    assert (moved.replayed, moved.previous_starts_at, moved.ends_at) == (False, NOON, NOON + HOUR + 3 * QUARTER)
+    moved = desk.reschedule(
+        1, booked.appointment_id, NOON + HOUR, call_id=4, reason="late", actor="agent", booking_uid="new"
+    )
+    assert (moved.replayed, moved.previous_starts_at, moved.ends_at) == (
+        False,
+        NOON,
+        NOON + HOUR + 3 * QUARTER,
+    )
     again = desk.reschedule(1, booked.appointment_id, NOON + HOUR, call_id=4, booking_uid="new")
     assert again == replace(moved, replayed=True)
     assert sql(
@@ -471,7 +501,12 @@ def test_a_cancellation_by_another_call(world: str, desk: Bookings) -> None:
     ) == [("cancelled", 3, 4, "cancel", "ill", True, True)]
     desk.book(1, NOON, service_id=1, staff_id=1, call_id=6)
     sql(world, "update public.appointments set status = 'completed' where call_id = 6")
-    assert refused(lambda: desk.cancel(1, value(world, "select id from public.appointments where call_id = 6")))[0] == "TU204"
+    assert (
+        refused(lambda: desk.cancel(1, value(world, "select id from public.appointments where call_id = 6")))[
+            0
+        ]
+        == "TU204"
+    )
 
 
 def test_every_reason_of_validation(world: str, desk: Bookings) -> None:
@@ -496,7 +531,10 @@ def test_every_reason_of_validation(world: str, desk: Bookings) -> None:
 
 
 def test_a_failed_booking_is_all_of_it(world: str, desk: Bookings) -> None:
-    sql(world, "update public.calls set appointment_link_status = 'pending_creation', booking_id = 'u' where id = 3")
+    sql(
+        world,
+        "update public.calls set appointment_link_status = 'pending_creation', booking_id = 'u' where id = 3",
+    )
     failed = desk.fail(1, 3, "the provider answered 500", actor="agent")
     assert desk.fail(1, 3, "the provider answered 500") == replace(failed, replayed=True)
     assert sql(
@@ -504,7 +542,9 @@ def test_a_failed_booking_is_all_of_it(world: str, desk: Bookings) -> None:
         "select appointment_made, appointment_link_status, session_outcome, booking_confirmed, booking_failed,"
         " booking_failure_reason, requires_manual_processing, booking_id from public.calls where id = 3",
     ) == [(False, "creation_failed", "creation_failed", False, True, "the provider answered 500", True, "u")]
-    assert sql(world, "select id, entity_id, occurrences from trueup.data_consistency_alerts") == [(failed.alert_id, "3", 1)]
+    assert sql(world, "select id, entity_id, occurrences from trueup.data_consistency_alerts") == [
+        (failed.alert_id, "3", 1)
+    ]
     assert sql(world, "select id, reason, entity_id, priority from trueup.manual_review_queue") == [
         (failed.queue_item_id, "provider_booking_failed", "3", 2)
     ]
@@ -525,9 +565,10 @@ def test_a_booking_that_is_there_has_not_failed(world: str, desk: Bookings) -> N
     desk.cancel(1, booked.appointment_id)
     # the cancelled one was made, whatever became of the next attempt
     assert not desk.fail(1, 3, "timeout").replayed
-    assert sql(world, "select appointment_made, session_outcome, booking_confirmed, booking_failed from public.calls where id = 3") == [
-        (True, "appointment_booked", True, True)
-    ]
+    assert sql(
+        world,
+        "select appointment_made, session_outcome, booking_confirmed, booking_failed from public.calls where id = 3",
+    ) == [(True, "appointment_booked", True, True)]
     assert desk.fail(1, 3, "timeout").replayed
 
 
@@ -552,8 +593,16 @@ def test_failing_and_booking_at_once_end_in_agreement(world: str, desk: Bookings
     for number in range(1, 13):
         answers = at_once(
             [
-                lambda number=number: desk.fail(1, number, "timeout"),
-                lambda number=number: desk.book(1, NOON + number * HOUR, service_id=1, staff_id=1, call_id=number, booking_uid=f"u{number}"),
+                partial(desk.fail, 1, number, "timeout"),
+                partial(
+                    desk.book,
+                    1,
+                    NOON + number * HOUR,
+                    service_id=1,
+                    staff_id=1,
+                    call_id=number,
+                    booking_uid=f"u{number}",
+                ),
             ]
         )
         assert not isinstance(answers[1], str)
@@ -573,7 +622,11 @@ def test_an_application_with_its_role_alone(world: str) -> None:
         app.cancel(1, booked.appointment_id)
         app.fail(1, 4, "timeout")
         assert value(world, "select min(m.actor) from public.appointment_modifications as m") == name
-        for forbidden in ("select 1 from public.calls", "select 1 from trueup.idempotency_keys", "select trueup.settle_request(1, 'retry')"):
+        for forbidden in (
+            "select 1 from public.calls",
+            "select 1 from trueup.idempotency_keys",
+            "select trueup.settle_request(1, 'retry')",
+        ):
             with pytest.raises(errors.InsufficientPrivilege):
                 sql(world.replace("postgres@", f"{name}@"), forbidden)
     finally:
@@ -584,10 +637,18 @@ def test_the_same_asynchronously(world: str) -> None:
     async def go() -> list[Any]:
         async with await psycopg.AsyncConnection.connect(world, autocommit=True) as connection:
             desk = AsyncBookings(connection)
-            booked = await desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="u", metadata={"a": 1})
+            booked = await desk.book(
+                1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="u", metadata={"a": 1}
+            )
             faults = await desk.validate(1, 3, booked.appointment_id, "u")
             moved = await desk.reschedule(1, booked.appointment_id, NOON + HOUR, call_id=4)
             done = await desk.cancel(1, booked.appointment_id)
-            return [booked.replayed, faults, moved.previous_starts_at, done.replayed, (await desk.fail(1, 5, "x")).call_id]
+            return [
+                booked.replayed,
+                faults,
+                moved.previous_starts_at,
+                done.replayed,
+                (await desk.fail(1, 5, "x")).call_id,
+            ]
 
     assert asyncio.run(go()) == [False, [], NOON, False, 5]

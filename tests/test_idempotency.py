@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Databases
-from helpers import sql, value
+from helpers import Pool, sql, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,20 +28,10 @@ PARAMETERS = {"service": 1, "at": "2025-10-22T12:00:00Z"}
 LEASE = timedelta(seconds=30)
 IDS = st.none() | st.integers(0, 2**63 - 1)
 INSTANTS = st.datetimes(
-    datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.builds(
-        timezone, st.timedeltas(timedelta(hours=-14), timedelta(hours=14))
-    )
+    datetime(1900, 1, 1),
+    datetime(2200, 1, 1),
+    timezones=st.builds(timezone, st.timedeltas(timedelta(hours=-14), timedelta(hours=14))),
 )
-
-
-class Pool:
-    """A pool of one connection, which it opens when it lends it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def connection(self) -> Connection:
-        return psycopg.connect(self.url)
 
 
 @pytest.fixture
@@ -61,10 +51,14 @@ def connection(databases: Databases) -> Iterator[Connection]:
 
 
 def begin(desk: Bookings, scope: str = "payment", company_id: int | None = 1, **more: Any) -> Request:
-    return desk.begin_request(company_id, scope, KEY, more.pop("parameters", PARAMETERS), more.pop("lease", LEASE))
+    return desk.begin_request(
+        company_id, scope, KEY, more.pop("parameters", PARAMETERS), more.pop("lease", LEASE)
+    )
 
 
-def finish(desk: Bookings, request: Request, outcome: str = "success", scope: str = "payment", result: Any = None) -> str:
+def finish(
+    desk: Bookings, request: Request, outcome: str = "success", scope: str = "payment", result: Any = None
+) -> str:
     assert request.token is not None
     return desk.finish_request(1, scope, KEY, request.token, outcome, result)  # type: ignore[arg-type]
 
@@ -75,11 +69,16 @@ def expire(url: str) -> None:
 
 
 def stuck(url: str) -> list[int]:
-    return [row[0] for row in sql(url, "select v.entity_id from trueup.idempotency_key_stuck as v order by 1")]
+    return [
+        row[0] for row in sql(url, "select v.entity_id from trueup.idempotency_key_stuck as v order by 1")
+    ]
 
 
-def queued(url: str) -> list[tuple[str, str]]:
-    return sql(url, "select q.entity_type, q.entity_id from trueup.manual_review_queue as q where q.reason = 'idempotency_key_stuck'")  # type: ignore[return-value]
+def queued(url: str) -> list[tuple[Any, ...]]:
+    return sql(
+        url,
+        "select q.entity_type, q.entity_id from trueup.manual_review_queue as q where q.reason = 'idempotency_key_stuck'",
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -91,7 +90,7 @@ def test_the_key_is_the_same_in_python(
         "select trueup.idempotency_key(%s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::timestamptz, %s)",
         [*ids, starts_at, generation],
     ).fetchone()
-    assert row == (idempotency_key(*ids, starts_at, generation),)  # type: ignore[arg-type]
+    assert row == (idempotency_key(*ids, starts_at, generation),)  # type: ignore[call-arg]
 
 
 @settings(max_examples=50, deadline=None)
@@ -102,12 +101,22 @@ def test_an_instant_has_one_key_in_whatever_zone(starts_at: datetime, hours: int
 
 
 @pytest.mark.parametrize(
-    "spelled", ["2025-10-22 12:00Z", "2025-10-22T14:00:00+02:00", "2025-10-22 14:00 Europe/Berlin", "2025-10-22 08:00:00.000-0400"]
+    "spelled",
+    [
+        "2025-10-22 12:00Z",
+        "2025-10-22T14:00:00+02:00",
+        "2025-10-22 14:00 Europe/Berlin",
+        "2025-10-22 08:00:00.000-0400",
+    ],
 )
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns"])
-def test_an_instant_has_one_key_however_it_is_written(connection: Connection, spelled: str, zone: str) -> None:
+def test_an_instant_has_one_key_however_it_is_written(
+    connection: Connection, spelled: str, zone: str
+) -> None:
     connection.execute("select set_config('timezone', %s, false)", [zone])
-    row = connection.execute("select trueup.idempotency_key(1, 2, 3, 4, 5, %s::timestamptz)", [spelled]).fetchone()
+    row = connection.execute(
+        "select trueup.idempotency_key(1, 2, 3, 4, 5, %s::timestamptz)", [spelled]
+    ).fetchone()
     assert row == (idempotency_key(1, 2, 3, 4, 5, datetime(2025, 10, 22, 12, tzinfo=UTC)),)
 
 
@@ -120,7 +129,11 @@ def test_begun_running_finished_replayed(database: str, desk: Bookings) -> None:
     first = begin(desk)
     assert (first.outcome, first.attempt, first.taken_over, first.result) == ("new", 1, False, None)
     running = begin(desk)
-    assert (running.outcome, running.token, running.lease_expires_at) == ("running", None, first.lease_expires_at)
+    assert (running.outcome, running.token, running.lease_expires_at) == (
+        "running",
+        None,
+        first.lease_expires_at,
+    )
     assert finish(desk, first, result={"uid": "a"}) == "finished"
     for _ in range(2):
         assert begin(desk) == Request("replay", None, 1, False, {"uid": "a"}, None)
@@ -216,7 +229,10 @@ def test_what_a_failure_means_is_the_policy(
 
 
 def test_a_policy_is_data(database: str, desk: Bookings) -> None:
-    sql(database, "insert into trueup.request_policies (scope, policy, lease) values ('payment', 'retry', '1 hour')")
+    sql(
+        database,
+        "insert into trueup.request_policies (scope, policy, lease) values ('payment', 'retry', '1 hour')",
+    )
     first = begin(desk, lease=None)
     assert first.lease_expires_at is not None
     assert first.lease_expires_at > datetime.now(UTC) + timedelta(minutes=59)
@@ -234,7 +250,13 @@ def test_a_person_settles_what_nobody_knows(database: str, desk: Bookings) -> No
     sql(database, "select trueup.settle_request(%s, 'success', '\"booked\"')", request_id)
     sql(database, "select trueup.settle_request(%s, 'success', '\"booked\"')", request_id)
     trueup.review.resolve(claim.item.id, claim.token, database=database)
-    assert value(database, "select al.status from trueup.data_consistency_alerts as al where al.alert_type = 'idempotency_key_stuck'") == "resolved"
+    assert (
+        value(
+            database,
+            "select al.status from trueup.data_consistency_alerts as al where al.alert_type = 'idempotency_key_stuck'",
+        )
+        == "resolved"
+    )
     assert begin(desk).result == "booked"
 
 
@@ -307,7 +329,12 @@ def test_what_makes_no_sense_is_refused(database: str, call: str) -> None:
 
 
 def test_what_is_finished_is_reaped_and_nothing_else(database: str, desk: Bookings) -> None:
-    for scope, outcome in (("a", "success"), ("booking", "transient"), ("cancellation", "transient"), ("b", "unknown")):
+    for scope, outcome in (
+        ("a", "success"),
+        ("booking", "transient"),
+        ("cancellation", "transient"),
+        ("b", "unknown"),
+    ):
         finish(desk, begin(desk, scope), outcome, scope)
     begin(desk, "c")
     age = "interval '91 days'"
@@ -317,7 +344,11 @@ def test_what_is_finished_is_reaped_and_nothing_else(database: str, desk: Bookin
         f" lease_expires_at = lease_expires_at - {age}",
     )
     trueup.prune(database=database, apply=True)
-    assert sql(database, "select scope from trueup.idempotency_keys order by 1") == [("b",), ("c",), ("cancellation",)]
+    assert sql(database, "select scope from trueup.idempotency_keys order by 1") == [
+        ("b",),
+        ("c",),
+        ("cancellation",),
+    ]
 
 
 def test_the_same_asynchronously(database: str) -> None:

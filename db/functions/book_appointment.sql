@@ -86,9 +86,6 @@ begin
     if jsonb_typeof(v_metadata) <> 'object' then
         raise exception 'metadata is an object, not %', jsonb_typeof(v_metadata) using errcode = 'TU205';
     end if;
-    if trueup.vocabulary_value('appointment_status', p_status) = 'cancelled' then
-        raise exception 'an appointment is not booked as cancelled' using errcode = 'TU205';
-    end if;
 
     -- the lock, the customer that the call has by now, the other locks
     if p_call_id is not null then
@@ -263,6 +260,9 @@ begin
             end
         )
         returning a.* into v_appointment;
+        if v_appointment.status = 'cancelled' then -- in whatever spelling
+            raise exception 'an appointment is not booked as cancelled' using errcode = 'TU205';
+        end if;
     end if;
 
     if v_booking_uid is not null and v_appointment.call_id = p_call_id then

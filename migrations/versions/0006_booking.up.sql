@@ -5,7 +5,7 @@
 -- token is that of the runner who holds the request; who was taken over has an old one.
 --
 -- The tables altered are our own and were written by no function before this revision.
--- squawk-ignore-file adding-field-with-default, disallowed-unique-constraint, prefer-robust-stmts, require-concurrent-index-creation, require-concurrent-index-deletion
+-- squawk-ignore-file ban-drop-constraint, constraint-missing-not-valid, adding-serial-primary-key-field, require-concurrent-index-deletion, disallowed-unique-constraint, require-concurrent-index-creation, adding-field-with-default
 
 alter table trueup.idempotency_keys
     drop constraint idempotency_keys_pkey,

@@ -142,9 +142,7 @@ class Bookings:
         metadata: Mapping[str, Any] | None = None,
     ) -> Booked:
         """Write an appointment and what its call says of it; see book_appointment."""
-        return calling.rows(
-            self._database, "book_appointment", Booked, **_booking(_arguments(locals()))
-        )[0]
+        return calling.rows(self._database, "book_appointment", Booked, **_booking(_arguments(locals())))[0]
 
     def reschedule(
         self,
@@ -160,9 +158,7 @@ class Bookings:
         previous_starts_at: datetime | None = None,
     ) -> Rescheduled:
         """Move an appointment and keep from where; see reschedule_appointment."""
-        return calling.rows(
-            self._database, "reschedule_appointment", Rescheduled, **_arguments(locals())
-        )[0]
+        return calling.rows(self._database, "reschedule_appointment", Rescheduled, **_arguments(locals()))[0]
 
     def cancel(
         self,
