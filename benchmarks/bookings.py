@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 import writers
-from harness import Figures, Place, interleaved, median
+from harness import Figures, Place, interleaved, median, ratio
 
 from trueup.server import Binaries
 
@@ -46,7 +46,14 @@ def measure(place: Place) -> Figures:
         seconds = interleaved(place, ways)
     return {
         "seconds": seconds,
-        "facts": {"rates": {way: round(1 / median(found)) for way, found in seconds.items()}},
+        "facts": {
+            "rates": {way: round(1 / median(found)) for way, found in seconds.items()},
+            "ratios": {
+                f"{name} {clients}": round(ratio(seconds[f"book {clients}"], seconds[f"{name} {clients}"]), 2)
+                for clients in CLIENTS
+                for name in ("plain", "bare")
+            },
+        },
     }
 
 

@@ -124,6 +124,7 @@ def goals(results: Results) -> list[Goal]:
             (last(results, "bloat") or {}).get("ratio"),
         ),
         *_writers(results),
+        *_bookings(results),
     ]
     return found
 
@@ -190,6 +191,19 @@ def measured_facts(results: Results, calls: int, variant: str) -> dict[str, Any]
     """Return the facts of a variant at one size."""
     facts = results[calls]["variants"].get(variant, {}).get("facts", {})
     return dict(facts)
+
+
+def _bookings(results: Results) -> list[Goal]:
+    facts = last(results, "bookings")
+    return [
+        Goal(
+            f"a booking through the function ÷ the same rows by hand, clients: {clients}",
+            2,
+            facts["ratios"][f"plain {clients}"],
+        )
+        for clients in (1, 8)
+        if facts
+    ]
 
 
 def _writers(results: Results) -> list[Goal]:

@@ -61,7 +61,7 @@ def test_the_same_asynchronously(database: str) -> None:
 
 
 def test_a_refusal_has_its_sqlstate_and_other_errors_are_psycopgs(database: str) -> None:
-    with pytest.raises(RefusedError, match="no queue item 7") as refused:
+    with pytest.raises(RefusedError, match="review item 7 does not exist") as refused:
         calling.value(
             Pool(database),
             "dismiss_review",

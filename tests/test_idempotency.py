@@ -90,7 +90,9 @@ def test_the_key_is_the_same_in_python(
         "select trueup.idempotency_key(%s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::timestamptz, %s)",
         [*ids, starts_at, generation],
     ).fetchone()
-    assert row == (idempotency_key(*ids, starts_at, generation),)  # type: ignore[call-arg]
+    company_id, service_id, staff_id, customer_id, call_id = ids
+    computed = idempotency_key(company_id, service_id, staff_id, customer_id, call_id, starts_at, generation)
+    assert row == (computed,)
 
 
 @settings(max_examples=50, deadline=None)
