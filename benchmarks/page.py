@@ -226,14 +226,14 @@ def _bookings(facts: Mapping[str, Any]) -> dict[str, Any]:
         "bare": "the same without trueup's triggers, flags by hand",
         "replay": "`book_appointment` of what is booked",
     }
+    ratios = {name: number(each) for name, each in facts["ratios"].items()}
     return {
         "title": "Bookings",
         "notes": (
             "Bookings that the provider confirmed, a second, by one client and by eight, on a server that "
-            f"does not sync to disk. The function takes {number(facts['ratios']['plain 1'])} times what the same "
-            f"rows take by hand with one client, {number(facts['ratios']['plain 8'])} times with eight; "
-            f"{number(facts['ratios']['bare 1'])} and {number(facts['ratios']['bare 8'])} times what they "
-            "take where no trigger keeps them in agreement."
+            f"does not sync to disk. The function takes {ratios['plain 1']} times what the same rows take by "
+            f"hand with one client, {ratios['plain 8']} times with eight; {ratios['bare 1']} and "
+            f"{ratios['bare 8']} times what they take where no trigger keeps them in agreement."
         ),
         "table": {
             "columns": ["a second", "1 client", "8 clients"],

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 from helpers import Pool, sql, value
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg import errors
 
 import trueup
@@ -316,6 +318,147 @@ def test_two_companies_with_one_booking_uid(world: str, desk: Bookings) -> None:
     assert sql(
         world, "select c.company_id, c.booking_id from public.calls as c where c.booking_confirmed order by 1"
     ) == [(1, "shared"), (2, "shared")]
+
+
+def test_the_booking_uid_may_come_later(world: str, desk: Bookings) -> None:
+    """Booked here first, then at the provider: the second call completes the first."""
+    first = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3)
+    again = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="u", booking_number=7)
+    assert again == replace(first, replayed=True)
+    assert sql(
+        world,
+        "select a.calcom_booking_uid, a.calcom_booking_id, a.calcom_sync_status, c.booking_confirmed, c.booking_id"
+        " from public.appointments as a join public.calls as c on a.call_id = c.id",
+    ) == [("u", 7, "synced", True, "u")]
+    state, detail = refused(
+        lambda: desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="another")
+    )
+    assert state == "TU202"
+    assert "under booking uid u" in detail
+    assert refused(lambda: desk.book(1, NOON, NOON + HOUR, service_id=1, staff_id=1, call_id=3))[0] == "TU202"
+
+
+def test_the_providers_event_was_quicker(world: str, desk: Bookings) -> None:
+    """The appointment is there, of no call yet: it is this call's, and not booked twice."""
+    sql(
+        world,
+        "insert into public.appointments (company_id, customer_id, service_id, starts_at, ends_at, calcom_booking_uid, source)"
+        " values (1, 3, 1, %s, %s, 'u', 'calcom')",
+        NOON,
+        NOON + 3 * QUARTER,
+    )
+    booked = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="u")
+    assert (booked.replayed, booked.call_id) == (True, 3)
+    assert desk.validate(1, 3, booked.appointment_id, "u") == []
+    assert count(world) == 1
+
+
+def test_a_uid_that_stands_for_something_else(world: str, desk: Bookings) -> None:
+    booked = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="u")
+    state, detail = refused(
+        lambda: desk.book(1, NOON + HOUR, service_id=1, staff_id=1, call_id=4, booking_uid="u")
+    )
+    assert state == "TU202"
+    assert "It is confirmed" in detail
+    desk.cancel(1, booked.appointment_id)
+    assert (
+        refused(lambda: desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="u"))[0]
+        == "TU202"
+    )
+    # booked anew at the provider, it has a new one
+    assert not desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="u2").replayed
+    assert value(world, "select booking_id from public.calls where id = 3") == "u2"
+
+
+def test_a_request_that_names_nobody_is_one_request(world: str) -> None:
+    desk = Bookings(Pool(world))
+    answers = at_once([partial(desk.book, 1, NOON, service_id=1)] * 10)
+    assert len({answer.appointment_id for answer in answers}) == 1
+    assert count(world) == 1
+
+
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["book", "confirm", "reschedule", "cancel", "fail", "delete"]),
+        st.integers(1, 3),  # whose call and appointment
+        st.integers(0, 4),  # which quarter of an hour
+        st.integers(1, 2),  # by whom
+    ),
+    max_size=12,
+)
+WRONG = """
+select v.entity_id from trueup.appointment_duplicate as v
+union all select v.entity_id from trueup.appointment_staff_overlap as v
+union all select v.entity_id from trueup.appointment_modification_mismatch as v
+union all select v.entity_id from trueup.appointment_cancel_contradicts as v
+union all select v.entity_id from trueup.appointment_call_mismatch as v
+union all select v.entity_id from trueup.call_appointment_not_flagged as v
+union all select v.entity_id from trueup.call_backlink_broken as v
+union all select v.entity_id from trueup.call_backlink_missing as v
+union all select v.entity_id from trueup.call_booked_without_appointment as v
+union all select v.entity_id from trueup.call_failed_but_booked as v
+union all select v.entity_id from trueup.call_linked_without_appointment as v
+union all select v.entity_id from trueup.call_made_without_appointment as v
+union all select v.entity_id from trueup.call_outcome_contradicts_flag as v
+union all select v.entity_id from trueup.call_outcome_without_appointment as v
+"""
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations=OPERATIONS)
+def test_whatever_is_done_twice_is_done_once_and_all_agrees(
+    world: str, operations: list[tuple[str, int, int, int]]
+) -> None:
+    """Any row of operations, each sent twice: the second answer is the first, and no check fires."""
+    with psycopg.connect(world) as connection:
+        desk = Bookings(connection)
+
+        def answer(what: str, who: int, quarter: int, staff: int) -> Any:
+            newest = connection.execute(
+                "select max(id) from public.appointments where call_id = %s", [who]
+            ).fetchone()
+            appointment = (newest and newest[0]) or 0
+            at = NOON + quarter * QUARTER
+            try:
+                with connection.transaction():
+                    match what:
+                        case "book":
+                            return desk.book(1, at, service_id=2, staff_id=staff, call_id=who)
+                        case "confirm":
+                            return desk.book(
+                                1,
+                                at,
+                                service_id=2,
+                                staff_id=staff,
+                                call_id=who,
+                                booking_uid=f"{at}{staff}{who}",
+                            )
+                        case "reschedule":
+                            return desk.reschedule(1, appointment, at, call_id=1 + who % 3)
+                        case "cancel":
+                            return desk.cancel(1, appointment, call_id=1 + who % 3)
+                        case "fail":
+                            return desk.fail(1, who, "timeout")
+                    # somebody deletes, and the provider's word goes with it
+                    connection.execute(
+                        "update public.calls set booking_confirmed = false where id = %s", [who]
+                    )
+                    connection.execute(
+                        "update public.appointments set deleted_at = now() where call_id = %s", [who]
+                    )
+                    return None
+            except (RefusedError, errors.ExclusionViolation) as error:
+                return error.sqlstate
+
+        for operation in operations:
+            first, again = answer(*operation), answer(*operation)
+            assert again == (
+                first if first is None or isinstance(first, str) else replace(first, replayed=True)
+            )
+            connection.execute("set constraints all immediate")
+            connection.execute("set constraints all deferred")
+        assert connection.execute(WRONG.encode()).fetchall() == []
+        connection.rollback()
 
 
 @pytest.mark.parametrize(
