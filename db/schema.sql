@@ -698,9 +698,10 @@ declare
     v_ends_at timestamptz := p_ends_at;
     v_generation integer := 0;
     v_key uuid;
-    v_appointment public.appointments;
-    v_other public.appointments;
+    v_appointment trueup.live_appointments;
+    v_other trueup.kept_appointments;
     v_replayed boolean;
+    v_written_id bigint;
 begin
     if p_company_id is null then
         raise exception 'an appointment belongs to a company, and none is given'
@@ -760,13 +761,9 @@ begin
             perform pg_advisory_xact_lock(hashtextextended('trueup.book_appointment ' || v_key, 0));
         end if;
 
-        select a.* into v_appointment
-        from public.appointments as a
-        where
-            a.company_id = p_company_id
-            and a.idempotency_key = v_key
-            and a.deleted_at is null
-            and a.status <> 'cancelled';
+        select la.* into v_appointment
+        from trueup.live_appointments as la
+        where la.company_id = p_company_id and la.idempotency_key = v_key;
         exit when
             v_appointment.metadata ->> 'booked_for' is not distinct from v_booked_for
             and (v_appointment.starts_at = p_starts_at or v_appointment.call_id = p_call_id);
@@ -784,29 +781,24 @@ begin
     end loop;
 
     if v_appointment.id is null and p_call_id is not null then
-        select a.* into v_appointment
-        from public.appointments as a
+        select la.* into v_appointment
+        from trueup.live_appointments as la
         where
-            a.call_id = p_call_id
-            and a.company_id = p_company_id
-            and a.starts_at = p_starts_at
-            and a.service_id is not distinct from p_service_id
-            and a.staff_id is not distinct from p_staff_id
-            and (a.customer_id = v_customer_id or a.customer_id is null or v_customer_id is null)
-            and a.metadata ->> 'booked_for' is not distinct from v_booked_for
-            and a.deleted_at is null
-            and a.status <> 'cancelled'
-        order by a.id
+            la.call_id = p_call_id
+            and la.company_id = p_company_id
+            and la.starts_at = p_starts_at
+            and la.service_id is not distinct from p_service_id
+            and la.staff_id is not distinct from p_staff_id
+            and (la.customer_id = v_customer_id or la.customer_id is null or v_customer_id is null)
+            and la.metadata ->> 'booked_for' is not distinct from v_booked_for
+        order by la.id
         limit 1;
     end if;
 
     if v_booking_uid is not null and v_booking_uid is distinct from v_appointment.calcom_booking_uid then
-        select a.* into v_other
-        from public.appointments as a
-        where
-            a.company_id = p_company_id
-            and a.calcom_booking_uid = v_booking_uid
-            and a.deleted_at is null;
+        select ka.* into v_other
+        from trueup.kept_appointments as ka
+        where ka.company_id = p_company_id and ka.calcom_booking_uid = v_booking_uid;
         if
             v_appointment.id is null
             and v_other.status <> 'cancelled'
@@ -814,7 +806,7 @@ begin
             and (v_other.staff_id = p_staff_id or v_other.staff_id is null or p_staff_id is null)
             and (v_other.customer_id = v_customer_id or v_other.customer_id is null or v_customer_id is null)
         then
-            v_appointment := v_other;
+            select la.* into v_appointment from trueup.live_appointments as la where la.id = v_other.id;
         elsif v_other.id is not null then
             raise exception 'booking % stands for appointment %', v_booking_uid, v_other.id
                 using
@@ -850,7 +842,7 @@ begin
                 call_id = coalesce(a.call_id, p_call_id),
                 updated_at = now()
             where a.id = v_appointment.id
-            returning a.* into v_appointment;
+            returning a.id into v_written_id;
         end if;
     end if;
 
@@ -885,8 +877,12 @@ begin
                 else v_metadata || jsonb_build_object('booked_for', v_booked_for)
             end
         )
-        returning a.* into v_appointment;
-        if v_appointment.status = 'cancelled' then -- in whatever spelling
+        returning a.id into v_written_id;
+    end if;
+
+    if v_written_id is not null then
+        select la.* into v_appointment from trueup.live_appointments as la where la.id = v_written_id;
+        if not found then -- the fill knows every spelling of the word
             raise exception 'an appointment is not booked as cancelled' using errcode = 'TU205';
         end if;
     end if;

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from helpers import Pool, sql, value
+from helpers import Pool, eventually, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import errors
@@ -97,6 +97,16 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(run, works))
+
+
+def waits(url: str) -> bool:
+    """Tell whether a session of the database waits for a lock."""
+    return bool(
+        value(
+            url,
+            "select exists (select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())",
+        )
+    )
 
 
 def test_a_booking_writes_appointment_and_call(world: str, desk: Bookings) -> None:
@@ -236,6 +246,30 @@ def test_two_near_duplicates_at_once_are_one(world: str, desk: Bookings) -> None
     assert count(world) == 5
 
 
+def test_a_move_and_a_booking_that_would_be_near_duplicates(world: str, desk: Bookings) -> None:
+    """The one that moved has not committed: the other waits for it, and is told."""
+    moving = desk.book(1, NOON + HOUR, service_id=1, staff_id=1, customer_id=3)
+    with psycopg.connect(world) as first, ThreadPoolExecutor(1) as pool:
+        Bookings(first).reschedule(1, moving.appointment_id, NOON)
+        booking = pool.submit(
+            refused,
+            partial(desk.book, 1, NOON + timedelta(minutes=3), service_id=1, staff_id=2, customer_id=3),
+        )
+        eventually(lambda: booking.done() or waits(world))
+        first.commit()
+        assert booking.result(20)[0] == "TU203"
+    # and the other way round
+    with psycopg.connect(world) as first, ThreadPoolExecutor(1) as pool:
+        Bookings(first).book(1, NOON + 4 * HOUR, service_id=1, staff_id=2, customer_id=3)
+        move = pool.submit(
+            refused,
+            partial(desk.reschedule, 1, moving.appointment_id, NOON + 4 * HOUR + timedelta(minutes=3)),
+        )
+        eventually(lambda: move.done() or waits(world))
+        first.commit()
+        assert move.result(20)[0] == "TU203"
+
+
 def test_staff_who_are_taken_are_named(desk: Bookings) -> None:
     early = desk.book(1, NOON - 5 * HOUR, NOON + QUARTER, service_id=1, staff_id=1, customer_id=1)
     late = desk.book(1, NOON + QUARTER, service_id=1, staff_id=1, customer_id=2)
@@ -259,9 +293,7 @@ def test_the_constraint_itself_refuses_what_was_not_seen(world: str, desk: Booki
             booking = pool.submit(
                 lambda: desk.book(1, NOON + QUARTER, service_id=1, staff_id=1, customer_id=3)
             )
-            waits = "exists (select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())"
-            while not value(world, f"select {waits}"):
-                assert not booking.done()
+            eventually(lambda: waits(world))
             other.commit()
             with pytest.raises(errors.ExclusionViolation):
                 booking.result(20)
