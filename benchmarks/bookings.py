@@ -19,7 +19,15 @@ from harness import Figures, Place, interleaved, median, ratio
 
 from trueup.server import Binaries
 
-SCRIPTS = Path(__file__).with_name("bookings")
+BOOK = Path(__file__).with_name("bookings.sql").read_text()
+# each transaction books in a call of its own, whoever makes it
+NEXT = "select nextval('public.calls_taken') as n \\gset\n"
+BOOKED = "select last_value as booked from public.calls_taken \\gset\n\\set n random(1, :booked)\n"
+BY_HAND = {
+    name: (writers.SCRIPTS / f"{script}.sql").read_text().replace("\\set n :n + 1\n", NEXT)
+    for name, script in (("plain", "book_confirmed"), ("bare", "book_confirmed_by_hand"))
+}
+SCRIPTS = {"book": NEXT + BOOK, "replay": BOOKED + BOOK, **BY_HAND}
 CLIENTS = (1, 8)
 TRANSACTIONS = 400
 """Of each client, in each repetition."""
@@ -36,7 +44,6 @@ def measure(place: Place) -> Figures:
     with writers._databases(place.server.url("postgres"), compared, limits) as urls:
         for url in urls.values():
             with psycopg.connect(url, autocommit=True) as connection:
-                # each transaction books in a call of its own, whoever makes it
                 connection.execute("create sequence public.calls_taken")
         ways = {
             f"{name} {clients}": partial(_seconds, binaries, urls[variant], name, clients)
@@ -63,13 +70,14 @@ def _seconds(binaries: Binaries, url: str, script: str, clients: int) -> float:
         [
             binaries.directory / "pgbench",
             *("--no-vacuum", "--protocol=prepared", f"--client={clients}", "--jobs=1"),
-            *(f"--transactions={TRANSACTIONS}", f"--file={SCRIPTS / script}.sql", url),
+            *(f"--transactions={TRANSACTIONS}", "--file=/dev/stdin", url),
         ],
+        input=SCRIPTS[script],
         check=False,
         capture_output=True,
         text=True,
     )
     rate = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)
     if done.returncode or rate is None:
-        raise RuntimeError(f"{script}.sql: {done.stdout}{done.stderr}")
+        raise RuntimeError(f"{script}: {done.stdout}{done.stderr}")
     return 1 / float(rate[1])

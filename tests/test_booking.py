@@ -270,6 +270,27 @@ def test_a_move_and_a_booking_that_would_be_near_duplicates(world: str, desk: Bo
         assert move.result(20)[0] == "TU203"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "state"),
+    [
+        ({"call_id": 3}, {"call_id": 3}, "40001"),
+        ({"customer_id": 3}, {"customer_id": 3}, "23505"),
+        ({"customer_id": 3}, {"customer_id": 4}, "23P01"),
+    ],
+    ids=["call", "customer", "slot"],
+)
+def test_a_snapshot_from_before_the_booking_books_nothing_twice(
+    world: str, desk: Bookings, first: dict[str, Any], second: dict[str, Any], state: str
+) -> None:
+    with psycopg.connect(world) as old:
+        old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        old.execute("select 1")
+        desk.book(1, NOON, service_id=1, staff_id=1, **first)
+        with pytest.raises(psycopg.Error) as told:
+            Bookings(old).book(1, NOON, service_id=1, staff_id=1, **second)
+        assert told.value.sqlstate == state
+
+
 def test_staff_who_are_taken_are_named(desk: Bookings) -> None:
     early = desk.book(1, NOON - 5 * HOUR, NOON + QUARTER, service_id=1, staff_id=1, customer_id=1)
     late = desk.book(1, NOON + QUARTER, service_id=1, staff_id=1, customer_id=2)

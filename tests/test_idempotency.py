@@ -308,6 +308,15 @@ def test_the_second_waits_for_a_first_that_has_not_committed(database: str, desk
         assert second.result(20) == Request("replay", None, 1, False, "done", None)
 
 
+def test_a_snapshot_from_before_is_no_answer(database: str, desk: Bookings) -> None:
+    with psycopg.connect(database) as old:
+        old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        old.execute("select 1")
+        begin(desk)
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            begin(Bookings(old))
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -28,8 +28,11 @@
 -- Locks first and reads then, in two statements: call, customer, staff (lock_participants). So
 -- of many sessions that want one slot all but one wait and are told. A row written past this
 -- function may still meet it in the unique and exclusion constraints (23505, 23P01, and 40P01
--- when both insert at once); repeat the call then. At repeatable read a session that had to
--- wait gets 40001.
+-- when both insert at once); repeat the call then.
+--
+-- Call it at read committed: a snapshot from before the locks hides what was committed since.
+-- Then the call row (40001) and the constraints still refuse a second booking, but
+-- near-duplicates pass.
 
 create or replace function trueup.book_appointment(
     p_company_id bigint,

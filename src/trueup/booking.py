@@ -1,12 +1,12 @@
 """Book, move and cancel appointments, and do what lies outside the database once: typed calls of the layer.
 
-Each method is the SQL function of the same name (db/functions), which decides; see there what
-is locked and refused. `database` is what the application has: a connection, whose transaction a call
-joins, or a pool, on which a call is a transaction of its own. A failure is told in a transaction
-of its own: after the rollback on a connection, or on a pool.
+Each method is the SQL function of the same name (db/functions), which decides; see there what is locked
+and refused. `database` is what the application has: a connection, whose transaction a call joins, or a
+pool, on which a call is a transaction of its own. A failure is told in a transaction of its own: after
+the rollback on a connection, or on a pool.
 
-RefusedError carries the SQLSTATE of a refusal (TU2.., listed in db/README.md) and its detail. A slot that is
-taken is psycopg.errors.ExclusionViolation.
+RefusedError carries the SQLSTATE of a refusal (TU2.., listed in db/README.md) and its detail; a slot that
+is taken is psycopg.errors.ExclusionViolation. A time without a zone is a ValueError.
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ def idempotency_key(
 
     Raises ValueError for a start without a time zone: it names no instant.
     """
-    if starts_at.utcoffset() is None:
-        raise ValueError(f"a booking starts at an instant, and {starts_at.isoformat()} has no time zone")
-    microseconds = (starts_at - _EPOCH) // timedelta(microseconds=1)
+    microseconds = (_instant(starts_at) - _EPOCH) // timedelta(microseconds=1)
     sign = "-" if microseconds < 0 else ""
     seconds, fraction = divmod(abs(microseconds), 1_000_000)
     start = f"{sign}{seconds}.{fraction:06}".rstrip("0").rstrip(".")
@@ -337,8 +335,21 @@ class AsyncBookings:
 
 
 def _arguments(given: Mapping[str, Any], *, keep: bool = False) -> dict[str, Any]:
-    """Return the arguments of a method; those that are None take the function's defaults unless kept."""
-    return {name: item for name, item in given.items() if name != "self" and (keep or item is not None)}
+    """Return the arguments of a method; those that are None take the function's defaults unless kept.
+
+    Raises ValueError for a time without a zone, which the server would read in that of the session.
+    """
+    return {
+        name: _instant(item) if isinstance(item, datetime) else item
+        for name, item in given.items()
+        if name != "self" and (keep or item is not None)
+    }
+
+
+def _instant(time: datetime) -> datetime:
+    if time.utcoffset() is None:
+        raise ValueError(f"{time.isoformat()} is no instant: it has no time zone")
+    return time
 
 
 def _booking(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,4 @@
--- one booking that the provider confirmed, through the function
-select nextval('public.calls_taken') as n \gset
+-- one booking that the provider confirmed, through the function; benchmarks/bookings.py says which, :n
 select *
 from trueup.book_appointment(
     p_company_id => 1 + :n % 10,
