@@ -744,6 +744,9 @@ def test_a_failed_booking_is_all_of_it(world: str, desk: Bookings) -> None:
     assert sql(world, "select id, reason, entity_id, priority from trueup.manual_review_queue") == [
         (failed.queue_item_id, "provider_booking_failed", "3", 2)
     ]
+    # no run takes the alert for one of a check that found nothing
+    assert trueup.check(database=world).violations == 0
+    assert value(world, "select status from trueup.data_consistency_alerts") == "open"
     # a new attempt that succeeds outranks the failure, and the person's decision closes the alert
     booked = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3, booking_uid="u2")
     assert desk.validate(1, 3, booked.appointment_id, "u2") == []
