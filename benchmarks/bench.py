@@ -50,6 +50,7 @@ VARIANTS = (
     "changed",
     "topology",
     "writers",
+    "bookings",
     "bloat",
 )
 SIZES = (200_000,)

@@ -125,6 +125,7 @@ def goals(results: Results) -> list[Goal]:
         ),
         *_breaker(results),
         *_writers(results),
+        *_bookings(results),
     ]
     return found
 
@@ -199,6 +200,19 @@ def _breaker(results: Results) -> list[Goal]:
     if facts is None:
         return []
     return [Goal("asking a circuit at 8 clients, 99 of 100", 1, facts["p99_ms"]["allow 8"], "ms")]
+
+
+def _bookings(results: Results) -> list[Goal]:
+    facts = last(results, "bookings")
+    return [
+        Goal(
+            f"a booking through the function ÷ the same rows by hand, clients: {clients}",
+            2,
+            facts["ratios"][f"plain {clients}"],
+        )
+        for clients in (1, 8)
+        if facts
+    ]
 
 
 def _writers(results: Results) -> list[Goal]:

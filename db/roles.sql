@@ -5,6 +5,8 @@
 -- numbers of callers. Harmless to run again.
 
 do $$
+declare
+    r record;
 begin
     if to_regrole('trueup_runner') is null then
         return;
@@ -27,9 +29,24 @@ begin
         trueup.circuit_breaker_metrics, trueup.circuit_breaker_settings
         to trueup_dashboard;
 
-    -- what applications call; who orders a circuit is a person with the rights of the runner
-    grant execute on function
-        trueup.circuit_allow(text), trueup.circuit_report(text, text, interval, text)
-        to trueup_app;
+    -- what applications call; each looks its rows up in the company it is given. Who orders a
+    -- circuit is a person with the rights of the runner
+    for r in
+        select p.oid::regprocedure as name, p.proname = 'settle_request' as is_for_people
+        from pg_catalog.pg_proc as p
+        where
+            p.pronamespace = 'trueup'::regnamespace
+            and p.proname in (
+                'book_appointment', 'reschedule_appointment', 'cancel_appointment', 'validate_booking',
+                'fail_booking', 'begin_request', 'finish_request', 'settle_request',
+                'circuit_allow', 'circuit_report'
+            )
+    loop
+        execute format(
+            'grant execute on function %s to %s',
+            r.name,
+            case when r.is_for_people then 'trueup_reviewer' else 'trueup_app' end
+        );
+    end loop;
 end;
 $$;

@@ -583,9 +583,326 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.begin_request(p_company_id bigint, p_scope text, p_key uuid, p_parameters_hash text, p_lease interval DEFAULT NULL::interval) RETURNS TABLE(outcome text, token uuid, attempt integer, taken_over boolean, result jsonb, lease_expires_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_lease interval := coalesce(
+        p_lease,
+        (select rp.lease from trueup.request_policies as rp where rp.scope = p_scope),
+        trueup.setting('request_lease')::interval
+    );
+    v_request trueup.idempotency_keys;
+begin
+    if p_key is null or coalesce(btrim(p_scope), '') = '' or coalesce(btrim(p_parameters_hash), '') = '' then
+        raise exception 'a request needs a scope, a key and a hash of its parameters'
+            using errcode = 'TU205', hint = 'trueup.parameters_hash(jsonb) makes the hash.';
+    end if;
+    if v_lease <= interval '0' or not isfinite(clock_timestamp() + v_lease) then
+        raise exception 'a lease of % is none', v_lease using errcode = 'TU205';
+    end if;
+
+    loop
+        insert into trueup.idempotency_keys as ik
+            (company_id, scope, key, parameters_hash, token, lease_expires_at)
+        values (
+            p_company_id, p_scope, p_key, p_parameters_hash, gen_random_uuid(), clock_timestamp() + v_lease
+        )
+        on conflict do nothing
+        returning ik.* into v_request;
+        if found then
+            return query select 'new', v_request.token, 1, false, null::jsonb, v_request.lease_expires_at;
+            return;
+        end if;
+
+        select ik.* into v_request
+        from trueup.idempotency_keys as ik
+        where ik.key = p_key and ik.scope = p_scope and ik.company_id is not distinct from p_company_id
+        for update;
+        exit when found; -- else it was pruned between the two statements
+    end loop;
+
+    if v_request.parameters_hash <> p_parameters_hash then
+        raise exception 'request % of % was made with other parameters', p_key, p_scope
+            using
+                errcode = 'TU202',
+                detail = format('Request %s has had this key since %s.', v_request.id, v_request.created_at),
+                hint = 'Send a new key for a new request, and the same parameters with the same key.';
+    end if;
+
+    if v_request.status = 'finished' and not v_request.is_retryable then
+        return query
+        select 'replay', null::uuid, v_request.attempt, false, v_request.result, null::timestamptz;
+        return;
+    end if;
+
+    if
+        v_request.status = 'running'
+        and not v_request.is_retryable
+        and v_request.lease_expires_at <= clock_timestamp()
+        and v_request.was_taken_over
+    then
+        perform trueup.give_up_request(v_request.id, 'two runners did not say how it ended');
+        v_request.status := 'unknown';
+    end if;
+
+    if v_request.status = 'unknown' then
+        return query
+        select 'unknown', null::uuid, v_request.attempt, false, v_request.result, null::timestamptz;
+        return;
+    end if;
+
+    if
+        v_request.status = 'running'
+        and not v_request.is_retryable
+        and v_request.lease_expires_at > clock_timestamp()
+    then
+        return query
+        select 'running', null::uuid, v_request.attempt, false, null::jsonb, v_request.lease_expires_at;
+        return;
+    end if;
+
+    -- a failure that may be tried again, or a lease that expired for the first time
+    return query
+    update trueup.idempotency_keys as ik
+    set
+        status = 'running',
+        token = gen_random_uuid(),
+        attempt = ik.attempt + 1,
+        was_taken_over = ik.was_taken_over or not ik.is_retryable,
+        is_retryable = false,
+        result = null,
+        finished_at = null,
+        lease_expires_at = clock_timestamp() + v_lease
+    where ik.id = v_request.id
+    returning 'new', ik.token, ik.attempt, not v_request.is_retryable, null::jsonb, ik.lease_expires_at;
+end;
+$$;
+
 CREATE FUNCTION trueup.bigint_or_null(p_text text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (p_text ~ '^[0-9]{1,18}$'::text) THEN (p_text)::bigint ELSE NULL::bigint END;
+
+CREATE FUNCTION trueup.book_appointment(p_company_id bigint, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_service_id bigint DEFAULT NULL::bigint, p_staff_id bigint DEFAULT NULL::bigint, p_customer_id bigint DEFAULT NULL::bigint, p_call_id bigint DEFAULT NULL::bigint, p_branch_id bigint DEFAULT NULL::bigint, p_booking_uid text DEFAULT NULL::text, p_booking_number bigint DEFAULT NULL::bigint, p_booked_for text DEFAULT NULL::text, p_status text DEFAULT 'confirmed'::text, p_source text DEFAULT NULL::text, p_sync_origin text DEFAULT NULL::text, p_notes text DEFAULT NULL::text, p_metadata jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(appointment_id bigint, replayed boolean, idempotency_key uuid, call_id bigint, starts_at timestamp with time zone, ends_at timestamp with time zone, status text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_source text := coalesce(p_source, case when p_call_id is null then 'api' else 'retell' end);
+    v_booking_uid text := nullif(btrim(p_booking_uid), '');
+    v_metadata jsonb := coalesce(trueup.decoded(p_metadata), '{}');
+    v_booked_for text := coalesce(p_booked_for, v_metadata ->> 'booked_for');
+    v_customer_id bigint := p_customer_id;
+    v_call_customer_id bigint;
+    v_ends_at timestamptz := p_ends_at;
+    v_generation integer := 0;
+    v_key uuid;
+    v_appointment trueup.live_appointments;
+    v_other trueup.kept_appointments;
+    v_replayed boolean;
+    v_written_id bigint;
+begin
+    if p_company_id is null then
+        raise exception 'an appointment belongs to a company, and none is given'
+            using errcode = 'TU205', hint = 'No company is assumed.';
+    end if;
+    if p_starts_at is null or not isfinite(p_starts_at) or not isfinite(coalesce(p_ends_at, p_starts_at)) then
+        raise exception 'an appointment starts and ends at an instant' using errcode = 'TU205';
+    end if;
+    if jsonb_typeof(v_metadata) <> 'object' then
+        raise exception 'metadata is an object, not %', jsonb_typeof(v_metadata) using errcode = 'TU205';
+    end if;
+
+    -- the lock, the customer that the call has by now, the other locks
+    if p_call_id is not null then
+        perform trueup.lock_participants(p_company_id, p_call_id, null, null);
+        select c.customer_id into v_call_customer_id from public.calls as c where c.id = p_call_id;
+        v_customer_id := coalesce(p_customer_id, v_call_customer_id);
+    end if;
+    perform trueup.lock_participants(p_company_id, null, v_customer_id, p_staff_id);
+
+    if v_ends_at is null then
+        select p_starts_at + s.duration_minutes * interval '1 minute' into v_ends_at
+        from public.services as s
+        where s.id = p_service_id and s.company_id = p_company_id;
+        if p_service_id is null then
+            raise exception 'an appointment has an end, or a service that tells it' using errcode = 'TU205';
+        elsif not found then
+            perform trueup.refuse_unknown('service', p_service_id, p_company_id);
+        end if;
+    elsif
+        p_service_id is not null
+        and not exists (
+            select 1 from public.services as s where s.id = p_service_id and s.company_id = p_company_id
+        )
+    then
+        perform trueup.refuse_unknown('service', p_service_id, p_company_id);
+    end if;
+    if
+        p_branch_id is not null
+        and not exists (
+            select 1 from public.branches as b where b.id = p_branch_id and b.company_id = p_company_id
+        )
+    then
+        perform trueup.refuse_unknown('branch', p_branch_id, p_company_id);
+    end if;
+    if v_ends_at <= p_starts_at then
+        raise exception 'an appointment ends after it starts'
+            using errcode = 'TU205', detail = format('From %s to %s.', p_starts_at, v_ends_at);
+    end if;
+
+    loop
+        v_key := trueup.idempotency_key(
+            p_company_id, p_service_id, p_staff_id, v_customer_id, p_call_id, p_starts_at, v_generation
+        );
+        if v_generation = 0 and coalesce(p_call_id, v_customer_id, p_staff_id) is null then
+            -- it names nobody who could be locked
+            perform pg_advisory_xact_lock(hashtextextended('trueup.book_appointment ' || v_key, 0));
+        end if;
+
+        select la.* into v_appointment
+        from trueup.live_appointments as la
+        where la.company_id = p_company_id and la.idempotency_key = v_key;
+        exit when
+            v_appointment.metadata ->> 'booked_for' is not distinct from v_booked_for
+            and (v_appointment.starts_at = p_starts_at or v_appointment.call_id = p_call_id);
+        exit when
+            v_appointment.id is null
+            and not exists (
+                select 1
+                from public.appointments as a
+                where
+                    a.company_id = p_company_id
+                    and a.idempotency_key = v_key
+                    and (a.deleted_at is not null or a.status = 'cancelled')
+            );
+        v_generation := v_generation + 1;
+    end loop;
+
+    if v_appointment.id is null and p_call_id is not null then
+        select la.* into v_appointment
+        from trueup.live_appointments as la
+        where
+            la.call_id = p_call_id
+            and la.company_id = p_company_id
+            and la.starts_at = p_starts_at
+            and la.service_id is not distinct from p_service_id
+            and la.staff_id is not distinct from p_staff_id
+            and (la.customer_id = v_customer_id or la.customer_id is null or v_customer_id is null)
+            and la.metadata ->> 'booked_for' is not distinct from v_booked_for
+        order by la.id
+        limit 1;
+    end if;
+
+    if v_booking_uid is not null and v_booking_uid is distinct from v_appointment.calcom_booking_uid then
+        select ka.* into v_other
+        from trueup.kept_appointments as ka
+        where ka.company_id = p_company_id and ka.calcom_booking_uid = v_booking_uid;
+        if
+            v_appointment.id is null
+            and v_other.status <> 'cancelled'
+            and v_other.starts_at = p_starts_at
+            and (v_other.staff_id = p_staff_id or v_other.staff_id is null or p_staff_id is null)
+            and (v_other.customer_id = v_customer_id or v_other.customer_id is null or v_customer_id is null)
+        then
+            select la.* into v_appointment from trueup.live_appointments as la where la.id = v_other.id;
+        elsif v_other.id is not null then
+            raise exception 'booking % stands for appointment %', v_booking_uid, v_other.id
+                using
+                    errcode = 'TU202',
+                    detail = format(
+                        'It is %s, from %s to %s.', v_other.status, v_other.starts_at, v_other.ends_at
+                    ),
+                    hint = 'One booking of the provider is one appointment. Reschedule that one, or send the uid of this one.';
+        end if;
+    end if;
+
+    v_replayed := v_appointment.id is not null;
+    if v_replayed and v_appointment.starts_at = p_starts_at then
+        if v_appointment.ends_at <> p_ends_at or v_appointment.calcom_booking_uid <> v_booking_uid then
+            raise exception 'appointment % was booked with other parameters', v_appointment.id
+                using
+                    errcode = 'TU202',
+                    detail = format(
+                        'It ends at %s, under booking uid %s.',
+                        v_appointment.ends_at, coalesce(v_appointment.calcom_booking_uid, 'NULL')
+                    ),
+                    hint = 'Send the parameters of the first time, or reschedule it.';
+        end if;
+        if
+            (v_booking_uid is not null and v_appointment.calcom_booking_uid is null)
+            or (p_call_id is not null and v_appointment.call_id is null)
+        then
+            update public.appointments as a
+            set
+                calcom_booking_uid = coalesce(a.calcom_booking_uid, v_booking_uid),
+                calcom_booking_id = coalesce(a.calcom_booking_id, p_booking_number),
+                calcom_sync_status = case when v_booking_uid is null then a.calcom_sync_status else 'synced' end,
+                call_id = coalesce(a.call_id, p_call_id),
+                updated_at = now()
+            where a.id = v_appointment.id
+            returning a.id into v_written_id;
+        end if;
+    end if;
+
+    if not v_replayed then
+        if v_call_customer_id <> v_customer_id and v_booked_for is null and v_booking_uid is null then
+            raise exception 'call % is of customer %, not %', p_call_id, v_call_customer_id, v_customer_id
+                using errcode = 'TU205', hint = 'Say whom the call books for (booked_for), or leave the customer out.';
+        end if;
+        if v_source = 'retell' and v_booking_uid is null then
+            if p_starts_at < now() then
+                raise exception 'the phone agent books ahead, and % is past', p_starts_at
+                    using errcode = 'TU205', hint = 'Enter what has already taken place with source manual or api.';
+            elsif p_starts_at > now() + trueup.setting('booking_horizon')::interval then
+                raise exception 'the phone agent books no further ahead than %', trueup.setting('booking_horizon')
+                    using errcode = 'TU205', detail = format('The start is %s.', p_starts_at);
+            end if;
+        end if;
+        perform trueup.refuse_conflict(
+            p_company_id, null, v_customer_id, p_service_id, p_staff_id, v_booked_for, p_starts_at, v_ends_at
+        );
+
+        insert into public.appointments as a (
+            company_id, branch_id, customer_id, service_id, staff_id, call_id, starts_at, ends_at, status, source,
+            sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, idempotency_key, notes, metadata
+        )
+        values (
+            p_company_id, p_branch_id, v_customer_id, p_service_id, p_staff_id, p_call_id, p_starts_at, v_ends_at,
+            p_status, v_source, p_sync_origin, p_booking_number, v_booking_uid,
+            case when v_booking_uid is not null then 'synced' end, v_key, p_notes,
+            case
+                when v_booked_for is null then v_metadata
+                else v_metadata || jsonb_build_object('booked_for', v_booked_for)
+            end
+        )
+        returning a.id into v_written_id;
+    end if;
+
+    if v_written_id is not null then
+        select la.* into v_appointment from trueup.live_appointments as la where la.id = v_written_id;
+        if not found then -- the fill knows every spelling of the word
+            raise exception 'an appointment is not booked as cancelled' using errcode = 'TU205';
+        end if;
+    end if;
+
+    if v_booking_uid is not null and v_appointment.call_id = p_call_id then
+        update public.calls as c
+        set
+            booking_confirmed = true,
+            booking_id = case when v_replayed then coalesce(c.booking_id, v_booking_uid) else v_booking_uid end
+        where
+            c.id = p_call_id
+            and (not c.booking_confirmed or c.booking_id is null or not v_replayed);
+    end if;
+
+    return query
+    select
+        v_appointment.id, v_replayed, v_appointment.idempotency_key, v_appointment.call_id,
+        v_appointment.starts_at, v_appointment.ends_at, v_appointment.status;
+end;
+$$;
 
 CREATE FUNCTION trueup.calls_fill_appointment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -850,6 +1167,49 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.cancel_appointment(p_company_id bigint, p_appointment_id bigint, p_call_id bigint DEFAULT NULL::bigint, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS TABLE(appointment_id bigint, replayed boolean, modification_id bigint, cancelled_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_appointment public.appointments := trueup.changeable_appointment(p_company_id, p_appointment_id, p_call_id);
+    v_now timestamptz := clock_timestamp();
+    v_modification_id bigint;
+begin
+    if v_appointment.status = 'cancelled' then
+        return query
+        select
+            p_appointment_id,
+            true,
+            (
+                select max(m.id)
+                from public.appointment_modifications as m
+                where m.appointment_id = p_appointment_id and m.kind = 'cancel'
+            ),
+            v_appointment.cancelled_at;
+        return;
+    end if;
+
+    if v_appointment.status not in ('pending', 'confirmed') then
+        raise exception 'appointment % is %', p_appointment_id, v_appointment.status
+            using errcode = 'TU204', hint = 'What is over cannot be cancelled.';
+    end if;
+
+    update public.appointments as a
+    set status = 'cancelled', cancelled_at = v_now, updated_at = now()
+    where a.id = p_appointment_id;
+
+    insert into public.appointment_modifications as m
+        (company_id, appointment_id, call_id, kind, old_starts_at, reason, actor, created_at)
+    values (
+        p_company_id, p_appointment_id, p_call_id, 'cancel', v_appointment.starts_at, p_reason, p_actor, v_now
+    )
+    returning m.id into v_modification_id;
+
+    return query select p_appointment_id, false, v_modification_id, v_now;
+end;
+$$;
+
 CREATE FUNCTION trueup.cancellation_time(p_appointment_id bigint) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -862,6 +1222,59 @@ begin
         order by m.created_at desc, m.id desc
         limit 1
     );
+end;
+$$;
+
+CREATE FUNCTION trueup.changeable_appointment(p_company_id bigint, p_appointment_id bigint, p_call_id bigint) RETURNS public.appointments
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_appointment public.appointments;
+    v_customer_id bigint;
+    v_staff_id bigint;
+begin
+    if
+        p_call_id is not null
+        and not exists (
+            select 1
+            from public.calls as c
+            where c.id = p_call_id and c.company_id = p_company_id and c.deleted_at is null
+        )
+    then
+        perform trueup.refuse_unknown('call', p_call_id, p_company_id);
+    end if;
+
+    select a.customer_id, a.staff_id into v_customer_id, v_staff_id
+    from public.appointments as a
+    where a.id = p_appointment_id and a.company_id = p_company_id;
+
+    loop
+        perform 1
+        from public.customers as k
+        where k.id = v_customer_id and k.company_id = p_company_id
+        for no key update;
+        perform 1
+        from public.staff as s
+        where s.id = v_staff_id and s.company_id = p_company_id
+        for no key update;
+
+        select a.* into v_appointment
+        from public.appointments as a
+        where a.id = p_appointment_id and a.company_id = p_company_id and a.deleted_at is null
+        for no key update;
+        if not found then
+            perform trueup.refuse_unknown('appointment', p_appointment_id, p_company_id);
+        end if;
+
+        exit when
+            v_appointment.customer_id is not distinct from v_customer_id
+            and v_appointment.staff_id is not distinct from v_staff_id;
+        v_customer_id := v_appointment.customer_id;
+        v_staff_id := v_appointment.staff_id;
+    end loop;
+
+    return v_appointment;
 end;
 $$;
 
@@ -1694,6 +2107,95 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.fail_booking(p_company_id bigint, p_call_id bigint, p_reason text, p_actor text DEFAULT SESSION_USER) RETURNS TABLE(call_id bigint, replayed boolean, alert_id bigint, queue_item_id bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    c_alert constant text := 'provider_booking_failed';
+    v_call public.calls;
+    v_live_ids bigint[];
+    v_is_made boolean;
+    v_evidence jsonb;
+    v_alert_id bigint;
+    v_item_id bigint;
+begin
+    if coalesce(btrim(p_reason), '') = '' then
+        raise exception 'the booking of call % did not fail without a reason', p_call_id using errcode = 'TU205';
+    end if;
+
+    perform trueup.lock_participants(p_company_id, p_call_id, null, null);
+    select c.* into v_call from public.calls as c where c.id = p_call_id and c.company_id = p_company_id;
+    if not found then
+        perform trueup.refuse_unknown('call', p_call_id, p_company_id);
+    end if;
+
+    select array_agg(ka.id order by ka.id) filter (where ka.status <> 'cancelled'), count(*) > 0
+    into v_live_ids, v_is_made
+    from trueup.kept_appointments as ka
+    where ka.call_id = p_call_id;
+
+    if v_live_ids is not null then
+        raise exception 'the booking of call % has not failed: it has appointment %',
+            p_call_id, array_to_string(v_live_ids, ', ')
+            using errcode = 'TU204', hint = 'Cancel the appointment first if it is not to take place.';
+    end if;
+
+    select al.id into v_alert_id
+    from trueup.data_consistency_alerts as al
+    where
+        al.alert_type = c_alert
+        and al.entity_type = 'call'
+        and al.entity_id = p_call_id::text
+        and al.status <> 'resolved';
+    select q.id into v_item_id
+    from trueup.manual_review_queue as q
+    where
+        q.reason = c_alert
+        and q.entity_type = 'call'
+        and q.entity_id = p_call_id::text
+        and q.status in ('pending', 'in_progress');
+    if
+        v_call.booking_failed
+        and v_call.booking_failure_reason = p_reason
+        and (v_is_made or not v_call.booking_confirmed)
+        and v_call.requires_manual_processing
+        and (v_is_made or (v_call.appointment_link_status, v_call.session_outcome) = ('creation_failed', 'creation_failed'))
+        and v_alert_id is not null
+        and v_item_id is not null
+    then
+        return query select p_call_id, true, v_alert_id, v_item_id;
+        return;
+    end if;
+
+    update public.calls as c
+    set
+        appointment_made = v_is_made,
+        appointment_id = case when v_is_made then c.appointment_id end,
+        appointment_link_status = case when v_is_made then c.appointment_link_status else 'creation_failed' end,
+        appointment_linked_at = case when v_is_made then c.appointment_linked_at end,
+        session_outcome = case when v_is_made then c.session_outcome else 'creation_failed' end,
+        booking_confirmed = c.booking_confirmed and v_is_made,
+        booking_failed = true,
+        booking_failure_reason = p_reason,
+        requires_manual_processing = true,
+        updated_at = now()
+    where c.id = p_call_id;
+
+    -- not the reason: it is free text of the provider and may quote the caller
+    v_evidence := jsonb_build_object('booking_id', v_call.booking_id, 'was_confirmed', v_call.booking_confirmed);
+    v_alert_id := trueup.file_alert(
+        c_alert, p_company_id::text, 'call', p_call_id::text, 'the booking of this call did not come about', v_evidence
+    );
+    v_item_id := trueup.queue_review(
+        c_alert, 'call', p_call_id::text, 'the booking of this call did not come about', p_company_id::text,
+        'critical', v_evidence, p_actor
+    );
+
+    return query select p_call_id, false, v_alert_id, v_item_id;
+end;
+$$;
+
 CREATE FUNCTION trueup.file_alert(p_check text, p_company_id text, p_entity_type text, p_entity_id text, p_description text, p_evidence jsonb) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -2051,6 +2553,94 @@ begin
                 )
         end
     into opened, reopened, resolved, missed;
+end;
+$$;
+
+CREATE FUNCTION trueup.finish_request(p_company_id bigint, p_scope text, p_key uuid, p_token uuid, p_outcome text DEFAULT 'success'::text, p_result jsonb DEFAULT NULL::jsonb) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_request trueup.idempotency_keys;
+    v_policy text := coalesce(
+        (select rp.policy from trueup.request_policies as rp where rp.scope = p_scope), 'replay'
+    );
+begin
+    if p_outcome is null or p_outcome not in ('success', 'failure', 'transient', 'unknown') then
+        raise exception 'a request ends with success, failure, transient or unknown, not with %',
+            coalesce(p_outcome, 'NULL')
+            using errcode = 'TU205';
+    end if;
+
+    select ik.* into v_request
+    from trueup.idempotency_keys as ik
+    where ik.key = p_key and ik.scope = p_scope and ik.company_id is not distinct from p_company_id
+    for update;
+
+    if not found then
+        raise exception 'request % of % was not begun', p_key, p_scope using errcode = 'TU200';
+    end if;
+
+    if (v_request.token = p_token) is not true then
+        raise exception 'another runner has taken over request % of %', p_key, p_scope
+            using
+                errcode = 'TU201',
+                detail = format('It is in attempt %s, %s.', v_request.attempt, v_request.status),
+                hint = 'Nothing was changed. If you did it all the same, tell a person: it may have been done twice.';
+    end if;
+
+    if v_request.is_retryable then
+        return 'retry';
+    elsif
+        v_request.status = 'finished'
+        or (v_request.status = 'unknown' and p_outcome in ('transient', 'unknown'))
+    then
+        return v_request.status;
+    end if;
+
+    if p_outcome = 'unknown' or (p_outcome = 'failure' and v_policy = 'complete') then
+        update trueup.idempotency_keys as ik set result = p_result where ik.id = v_request.id;
+        perform trueup.give_up_request(
+            v_request.id,
+            case p_outcome when 'unknown' then 'nobody knows how it ended' else 'it must be done and was refused' end
+        );
+        return 'unknown';
+    end if;
+
+    update trueup.idempotency_keys as ik
+    set
+        -- to be completed, it is not over: past its lease the check idempotency_key_stuck says so
+        status = case when p_outcome = 'transient' and v_policy = 'complete' then 'running' else 'finished' end,
+        finished_at = case when p_outcome = 'transient' and v_policy = 'complete' then null else clock_timestamp() end,
+        is_retryable = p_outcome = 'transient' and v_policy <> 'replay',
+        result = p_result
+    where ik.id = v_request.id;
+
+    return case when p_outcome = 'transient' and v_policy <> 'replay' then 'retry' else 'finished' end;
+end;
+$$;
+
+CREATE FUNCTION trueup.give_up_request(p_request_id bigint, p_why text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_request trueup.idempotency_keys;
+begin
+    update trueup.idempotency_keys as ik
+    set status = 'unknown', is_retryable = false, lease_expires_at = least(ik.lease_expires_at, clock_timestamp())
+    where ik.id = p_request_id
+    returning ik.* into v_request;
+
+    perform trueup.queue_review(
+        'idempotency_key_stuck',
+        'request',
+        p_request_id::text,
+        p_why,
+        v_request.company_id::text,
+        'critical',
+        jsonb_build_object('scope', v_request.scope, 'key', v_request.key, 'attempt', v_request.attempt)
+    );
 end;
 $$;
 
@@ -2540,6 +3130,43 @@ CREATE FUNCTION trueup.link_status_without_customer(p_company_id bigint, p_custo
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN trueup.usable_name(p_company_id, p_customer_name) THEN 'name_only'::text WHEN trueup.is_withheld(p_from_number) THEN 'anonymous'::text ELSE 'unlinked'::text END;
 
+CREATE FUNCTION trueup.lock_participants(p_company_id bigint, p_call_id bigint, p_customer_id bigint, p_staff_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if p_call_id is not null then
+        perform 1
+        from public.calls as c
+        where c.id = p_call_id and c.company_id = p_company_id and c.deleted_at is null
+        for no key update;
+        if not found then
+            perform trueup.refuse_unknown('call', p_call_id, p_company_id);
+        end if;
+    end if;
+
+    if p_customer_id is not null then
+        perform 1
+        from public.customers as k
+        where k.id = p_customer_id and k.company_id = p_company_id and k.deleted_at is null
+        for no key update;
+        if not found then
+            perform trueup.refuse_unknown('customer', p_customer_id, p_company_id);
+        end if;
+    end if;
+
+    if p_staff_id is not null then
+        perform 1
+        from public.staff as s
+        where s.id = p_staff_id and s.company_id = p_company_id
+        for no key update;
+        if not found then
+            perform trueup.refuse_unknown('staff', p_staff_id, p_company_id);
+        end if;
+    end if;
+end;
+$$;
+
 CREATE FUNCTION trueup.locked_alert(p_alert_id bigint) RETURNS trueup.data_consistency_alerts
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2855,6 +3482,34 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.note_trueup_idempotency_keys() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if tg_op = 'UPDATE' then
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.idempotency_keys', array[
+            'id=' || new."id",
+            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+        ]);
+    elsif tg_op = 'INSERT' then
+        insert into trueup.changes (table_name, keys)
+        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        from (select * from new_rows limit 100001) as n
+        having count(*) > 0;
+    elsif tg_op = 'DELETE' then
+        insert into trueup.changes (table_name, keys)
+        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        from (select * from old_rows limit 100001) as o
+        having count(*) > 0;
+    else
+        insert into trueup.changes (table_name) values ('trueup.idempotency_keys');
+    end if;
+    return null;
+end;
+$$;
+
 CREATE FUNCTION trueup.note_trueup_manual_review_queue() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -2968,6 +3623,10 @@ begin
     end if;
 end;
 $$;
+
+CREATE FUNCTION trueup.parameters_hash(p_parameters jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN encode(sha256(convert_to((p_parameters)::text, 'UTF8'::name)), 'hex'::text);
 
 CREATE FUNCTION trueup.phone_matches(p_company_id bigint, p_direction text, p_from_number text, p_to_number text, p_customer_company_id bigint, p_phone_normalized text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -3208,6 +3867,82 @@ CREATE FUNCTION trueup.reference_fault(p_company_id bigint, p_id bigint, p_found
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (p_id IS NULL) THEN NULL::jsonb WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_id, 'exists', false) WHEN (p_found_company_id <> p_company_id) THEN jsonb_build_object('id', p_id, 'company_id', p_found_company_id) ELSE NULL::jsonb END;
 
+CREATE FUNCTION trueup.refuse_conflict(p_company_id bigint, p_appointment_id bigint, p_customer_id bigint, p_service_id bigint, p_staff_id bigint, p_booked_for text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_window interval := trueup.setting('duplicate_appointment_window')::interval;
+    v_duplicate_ids bigint[];
+    v_overlapping_ids bigint[];
+begin
+    if p_customer_id is not null then
+        select array_agg(la.id order by la.id) into v_duplicate_ids
+        from trueup.live_appointments as la
+        where
+            la.company_id = p_company_id
+            and la.customer_id = p_customer_id
+            and la.starts_at >= p_starts_at - v_window
+            and la.starts_at <= p_starts_at + v_window
+            and la.service_id is not distinct from p_service_id
+            and la.metadata ->> 'booked_for' is not distinct from p_booked_for
+            and la.id is distinct from p_appointment_id;
+    end if;
+
+    if p_staff_id is not null then
+        select array_agg(o.id order by o.id) into v_overlapping_ids
+        from (
+            select la.id
+            from trueup.live_appointments as la
+            where
+                la.staff_id = p_staff_id
+                and la.starts_at >= p_starts_at - interval '4 hours'
+                and la.starts_at < p_ends_at
+                and la.ends_at > p_starts_at
+                and la.ends_at > la.starts_at
+            union
+            select la.id
+            from trueup.live_appointments as la
+            where
+                la.staff_id = p_staff_id
+                and la.ends_at - la.starts_at > interval '4 hours'
+                and la.starts_at < p_ends_at
+                and la.ends_at > p_starts_at
+        ) as o
+        where o.id is distinct from p_appointment_id;
+    end if;
+
+    if v_duplicate_ids is not null then
+        raise exception 'customer % has this service at nearly the same time', p_customer_id
+            using
+                errcode = 'TU203',
+                constraint = 'appointment_duplicate',
+                schema = 'trueup',
+                detail = format('Near-duplicate of appointment %s.', array_to_string(v_duplicate_ids, ', '))
+                    || case
+                        when v_overlapping_ids is null then ''
+                        else format(
+                            ' Staff %s is booked for appointment %s.',
+                            p_staff_id, array_to_string(v_overlapping_ids, ', ')
+                        )
+                    end,
+                hint = 'Reschedule that one, or say whom the second one is for (booked_for).';
+    elsif v_overlapping_ids is not null then
+        raise exception 'conflicting key value violates exclusion constraint "appointments_staff_id_excl"'
+            using
+                errcode = 'exclusion_violation',
+                constraint = 'appointments_staff_id_excl',
+                schema = 'public',
+                table = 'appointments',
+                detail = format(
+                    'Staff %s is booked for appointment %s at that time.',
+                    p_staff_id, array_to_string(v_overlapping_ids, ', ')
+                ),
+                hint = 'Choose another time, or somebody else.';
+    end if;
+end;
+$$;
+
 CREATE FUNCTION trueup.refuse_past(p_until timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -3217,6 +3952,19 @@ begin
         raise exception '% is no time to come', coalesce(p_until::text, 'null')
             using errcode = 'TU005', hint = 'Say until when, for example tomorrow at nine.';
     end if;
+end;
+$$;
+
+CREATE FUNCTION trueup.refuse_unknown(p_what text, p_id bigint, p_company_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception '% % does not exist in company %',
+        p_what, coalesce(p_id::text, 'NULL'), coalesce(p_company_id::text, 'NULL')
+        using
+            errcode = 'TU200',
+            hint = 'Nothing was changed. Ids are looked up in the company given and in no other.';
 end;
 $$;
 
@@ -4476,6 +5224,82 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.reschedule_appointment(p_company_id bigint, p_appointment_id bigint, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_call_id bigint DEFAULT NULL::bigint, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER, p_booking_uid text DEFAULT NULL::text, p_previous_starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(appointment_id bigint, replayed boolean, modification_id bigint, previous_starts_at timestamp with time zone, starts_at timestamp with time zone, ends_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_appointment public.appointments := trueup.changeable_appointment(p_company_id, p_appointment_id, p_call_id);
+    v_ends_at timestamptz := coalesce(
+        p_ends_at, p_starts_at + (v_appointment.ends_at - v_appointment.starts_at)
+    );
+    v_booking_uid text := coalesce(nullif(btrim(p_booking_uid), ''), v_appointment.calcom_booking_uid);
+    v_modification_id bigint;
+begin
+    if p_starts_at is null or not isfinite(p_starts_at) or not isfinite(v_ends_at) or v_ends_at <= p_starts_at then
+        raise exception 'appointment % cannot be moved there: it starts, and ends after that', p_appointment_id
+            using errcode = 'TU205', detail = format('From %s to %s.', p_starts_at, v_ends_at);
+    end if;
+
+    if v_appointment.status not in ('pending', 'confirmed') then
+        raise exception 'appointment % is %', p_appointment_id, v_appointment.status
+            using errcode = 'TU204', hint = 'Book a new one.';
+    end if;
+
+    if
+        v_appointment.starts_at = p_starts_at
+        and v_appointment.ends_at = v_ends_at
+        and v_appointment.calcom_booking_uid is not distinct from v_booking_uid
+    then
+        return query
+        select
+            p_appointment_id, true, moved.id, moved.old_starts_at, v_appointment.starts_at, v_appointment.ends_at
+        from (values (1)) as one (row)
+        left join lateral (
+            select m.id, m.old_starts_at
+            from public.appointment_modifications as m
+            where m.appointment_id = p_appointment_id and m.kind = 'reschedule'
+            order by m.created_at desc, m.id desc
+            limit 1
+        ) as moved on true;
+        return;
+    end if;
+
+    if p_previous_starts_at <> v_appointment.starts_at then
+        raise exception 'appointment % starts at % by now', p_appointment_id, v_appointment.starts_at
+            using
+                errcode = 'TU204',
+                detail = format('It was to be moved from %s.', p_previous_starts_at),
+                hint = 'Ask the customer again which time is meant.';
+    end if;
+
+    perform trueup.refuse_conflict(
+        p_company_id, p_appointment_id, v_appointment.customer_id, v_appointment.service_id, v_appointment.staff_id,
+        v_appointment.metadata ->> 'booked_for', p_starts_at, v_ends_at
+    );
+
+    update public.appointments as a
+    set
+        starts_at = p_starts_at,
+        ends_at = v_ends_at,
+        previous_starts_at = v_appointment.starts_at,
+        calcom_booking_uid = v_booking_uid,
+        updated_at = now()
+    where a.id = p_appointment_id;
+
+    insert into public.appointment_modifications as m
+        (company_id, appointment_id, call_id, kind, old_starts_at, new_starts_at, reason, actor, created_at)
+    values (
+        p_company_id, p_appointment_id, p_call_id, 'reschedule', v_appointment.starts_at, p_starts_at, p_reason,
+        p_actor, clock_timestamp()
+    )
+    returning m.id into v_modification_id;
+
+    return query
+    select p_appointment_id, false, v_modification_id, v_appointment.starts_at, p_starts_at, v_ends_at;
+end;
+$$;
+
 CREATE FUNCTION trueup.resolve_review(p_item_id bigint, p_token uuid, p_notes text DEFAULT NULL::text, p_repair boolean DEFAULT false) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -4724,6 +5548,44 @@ begin
     end if;
 
     return v_guard;
+end;
+$$;
+
+CREATE FUNCTION trueup.settle_request(p_request_id bigint, p_outcome text, p_result jsonb DEFAULT NULL::jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_request trueup.idempotency_keys;
+begin
+    if p_outcome is null or p_outcome not in ('success', 'failure', 'retry') then
+        raise exception 'a request is settled with success, failure or retry, not with %', coalesce(p_outcome, 'NULL')
+            using errcode = 'TU205';
+    end if;
+
+    select ik.* into v_request from trueup.idempotency_keys as ik where ik.id = p_request_id for update;
+
+    if not found then
+        raise exception 'request % does not exist', p_request_id using errcode = 'TU200';
+    elsif v_request.status = 'finished' and v_request.is_retryable = (p_outcome = 'retry') then
+        return;
+    elsif
+        v_request.status = 'finished'
+        or (v_request.status = 'running' and v_request.lease_expires_at > clock_timestamp())
+    then
+        raise exception 'request % is %', p_request_id, v_request.status
+            using errcode = 'TU204', hint = 'Only a request that is unfinished past its lease is settled by hand.';
+    end if;
+
+    -- the token goes: a runner that still lives must not say otherwise
+    update trueup.idempotency_keys as ik
+    set
+        status = 'finished',
+        finished_at = clock_timestamp(),
+        is_retryable = p_outcome = 'retry',
+        result = p_result,
+        token = null
+    where ik.id = p_request_id;
 end;
 $$;
 
@@ -5164,6 +6026,90 @@ CREATE FUNCTION trueup.usable_phone(p_number text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((NOT trueup.is_placeholder(p_number)) AND (COALESCE(trueup.plain_phone(p_number), ''::text) ~ '[0-9]{6}'::text));
 
+CREATE FUNCTION trueup.validate_booking(p_company_id bigint, p_call_id bigint, p_appointment_id bigint, p_booking_uid text DEFAULT NULL::text) RETURNS TABLE(reason text, detail text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_appointment public.appointments;
+    v_booking_uid text;
+begin
+    select c.* into v_call
+    from public.calls as c
+    where c.id = p_call_id and c.company_id = p_company_id and c.deleted_at is null;
+    if not found then
+        perform trueup.refuse_unknown('call', p_call_id, p_company_id);
+    end if;
+
+    select a.* into v_appointment
+    from public.appointments as a
+    where a.id = p_appointment_id and a.company_id = p_company_id and a.deleted_at is null;
+    if not found then
+        return query
+        select
+            'appointment_not_found',
+            format('company %s has no appointment %s', p_company_id, coalesce(p_appointment_id::text, 'NULL'));
+        return;
+    end if;
+    v_booking_uid := coalesce(nullif(btrim(p_booking_uid), ''), v_call.booking_id);
+
+    return query
+    select r.reason, r.detail
+    from (
+        values
+        (
+            1,
+            v_appointment.call_id is null,
+            'appointment_not_linked',
+            format('appointment %s names no call', p_appointment_id)
+        ),
+        (
+            2,
+            v_appointment.call_id <> p_call_id,
+            'appointment_wrong_call',
+            format('appointment %s names call %s', p_appointment_id, v_appointment.call_id)
+        ),
+        (
+            3,
+            -- the call may hold the provider's number of the booking instead of its uid
+            v_booking_uid is not null
+            and v_appointment.calcom_booking_uid is distinct from v_booking_uid
+            and v_appointment.calcom_booking_id::text is distinct from v_booking_uid,
+            'booking_id_mismatch',
+            format(
+                'appointment %s stands for booking %s, not %s',
+                p_appointment_id, coalesce(v_appointment.calcom_booking_uid, 'NULL'), v_booking_uid
+            )
+        ),
+        (
+            4,
+            v_appointment.created_at
+            < clock_timestamp() - trueup.setting('booking_validation_window')::interval,
+            'appointment_too_old',
+            format('appointment %s was made at %s', p_appointment_id, v_appointment.created_at)
+        ),
+        (
+            5,
+            not v_call.appointment_made
+            or v_call.appointment_id is null
+            or v_call.appointment_link_status <> 'linked'
+            or v_call.appointment_linked_at is null
+            or v_call.booking_failed
+            or coalesce(v_call.session_outcome = 'creation_failed', false),
+            'call_flags_inconsistent',
+            format(
+                'call %s: made %s, appointment %s, link status %s, failed %s, outcome %s',
+                p_call_id, v_call.appointment_made, coalesce(v_call.appointment_id::text, 'NULL'),
+                v_call.appointment_link_status, v_call.booking_failed, coalesce(v_call.session_outcome, 'NULL')
+            )
+        )
+    ) as r (position, is_wrong, reason, detail)
+    where r.is_wrong
+    order by r.position;
+end;
+$$;
+
 CREATE FUNCTION trueup.violation_under_review(p_check text, p_entity_type text, p_entity_id text) RETURNS TABLE(company_id text, description text, evidence jsonb)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO ''
@@ -5528,6 +6474,21 @@ begin
     from "trueup"."tenant_mismatch" as v
     where v.entity_id = any(p_ids) and v.entity_type = 'phone_number'
         and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_request(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+begin
+    return query
+    select 'idempotency_key_stuck'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."idempotency_key_stuck" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'request'
+        and (p_checks is null or 'idempotency_key_stuck' = any(p_checks));
 end;
 $$;
 
@@ -7089,8 +8050,34 @@ CREATE TABLE trueup.idempotency_keys (
     lease_expires_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    id bigint NOT NULL,
+    token uuid,
+    attempt integer DEFAULT 1 NOT NULL,
+    was_taken_over boolean DEFAULT false NOT NULL,
+    is_retryable boolean DEFAULT false NOT NULL,
     CONSTRAINT idempotency_keys_finished_complete CHECK (((status = 'finished'::text) = (finished_at IS NOT NULL))),
     CONSTRAINT idempotency_keys_status_known CHECK ((status = ANY (ARRAY['running'::text, 'finished'::text, 'unknown'::text])))
+);
+
+CREATE VIEW trueup.idempotency_key_stuck AS
+ SELECT company_id,
+    'request'::text AS entity_type,
+    id AS entity_id,
+        CASE status
+            WHEN 'unknown'::text THEN 'nobody knows how the request ended'::text
+            ELSE 'the request was begun and is not finished'::text
+        END AS description,
+    jsonb_build_object('scope', scope, 'key', key, 'attempt', attempt, 'status', status, 'lease_expires_at', lease_expires_at) AS evidence
+   FROM trueup.idempotency_keys ik
+  WHERE ((status <> 'finished'::text) AND ((lease_expires_at IS NULL) OR (lease_expires_at <= now())));
+
+ALTER TABLE trueup.idempotency_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.idempotency_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE trueup.manual_review_events (
@@ -7290,6 +8277,15 @@ ALTER TABLE trueup.repairs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE trueup.request_policies (
+    scope text NOT NULL,
+    policy text NOT NULL,
+    lease interval,
+    description text DEFAULT ''::text NOT NULL,
+    CONSTRAINT request_policies_lease_positive CHECK ((lease > '00:00:00'::interval)),
+    CONSTRAINT request_policies_policy_known CHECK ((policy = ANY (ARRAY['replay'::text, 'retry'::text, 'complete'::text])))
 );
 
 CREATE TABLE trueup.retention (
@@ -7607,7 +8603,10 @@ ALTER TABLE ONLY trueup.guards
     ADD CONSTRAINT guards_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY trueup.idempotency_keys
-    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (key);
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_request_key UNIQUE NULLS NOT DISTINCT (key, scope, company_id);
 
 ALTER TABLE ONLY trueup.manual_review_events
     ADD CONSTRAINT manual_review_events_pkey PRIMARY KEY (id);
@@ -7629,6 +8628,9 @@ ALTER TABLE ONLY trueup.repair_changes
 
 ALTER TABLE ONLY trueup.repairs
     ADD CONSTRAINT repairs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.request_policies
+    ADD CONSTRAINT request_policies_pkey PRIMARY KEY (scope);
 
 ALTER TABLE ONLY trueup.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (name);
@@ -7678,6 +8680,8 @@ CREATE INDEX appointments_call_id_idx ON public.appointments USING btree (call_i
 CREATE UNIQUE INDEX appointments_company_id_id_key ON public.appointments USING btree (company_id, id);
 
 CREATE INDEX appointments_customer_id_idx ON public.appointments USING btree (customer_id, company_id, starts_at) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX appointments_former_key_idx ON public.appointments USING btree (company_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND ((deleted_at IS NOT NULL) OR (status = 'cancelled'::text)));
 
 CREATE UNIQUE INDEX appointments_idempotency_key_key ON public.appointments USING btree (company_id, idempotency_key) WHERE ((deleted_at IS NULL) AND (status <> 'cancelled'::text) AND (idempotency_key IS NOT NULL));
 
@@ -7784,7 +8788,7 @@ CREATE INDEX data_consistency_alerts_resolved_at_idx ON trueup.data_consistency_
 
 CREATE INDEX idempotency_keys_finished_idx ON trueup.idempotency_keys USING btree (finished_at) WHERE (status = 'finished'::text);
 
-CREATE INDEX idempotency_keys_running_idx ON trueup.idempotency_keys USING btree (lease_expires_at) WHERE (status = 'running'::text);
+CREATE INDEX idempotency_keys_unfinished_idx ON trueup.idempotency_keys USING btree (lease_expires_at) WHERE (status <> 'finished'::text);
 
 CREATE INDEX manual_review_events_item_id_idx ON trueup.manual_review_events USING btree (item_id, id);
 
@@ -7960,6 +8964,8 @@ CREATE TRIGGER touch_alert BEFORE UPDATE ON trueup.data_consistency_alerts FOR E
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
 
+CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.idempotency_keys REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
+
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.manual_review_queue REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
@@ -7971,6 +8977,8 @@ CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.vocabularies FOR EAC
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.webhook_events REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
+CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.idempotency_keys REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.manual_review_queue REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
@@ -7984,6 +8992,8 @@ CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.webhook_events REFER
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
 
+CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.idempotency_keys FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
+
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.manual_review_queue FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
@@ -7995,6 +9005,8 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.vocabularies FOR
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.webhook_events FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF service_key, current_state, mode, opened_at ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF key, company_id, scope, status, lease_expires_at, id, attempt ON trueup.idempotency_keys FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, reason, entity_type, entity_id, created_at ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 

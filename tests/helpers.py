@@ -86,3 +86,14 @@ def connected(url: str, count: int) -> Iterator[list[psycopg.Connection[Any]]]:
     finally:
         for connection in connections:
             connection.close()
+
+
+class Pool:
+    """A pool of one connection, which it opens when it lends it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def connection(self) -> psycopg.Connection[Any]:
+        """Open a connection; it commits and closes when the block that took it ends."""
+        return psycopg.connect(self.url)

@@ -21,6 +21,7 @@ from trueup import server
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench
+import bookings
 import changed
 import filing
 import generator
@@ -108,6 +109,18 @@ def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(
     assert measured["facts"]["missed"] == 0
     assert measured["facts"]["alerts_by_passes"] > 0
     assert median(measured["seconds"]["session 200"]) < median(measured["seconds"]["full"])
+
+
+def test_a_booking_costs_little_more_than_its_rows_and_a_replay_less(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bookings, "TRANSACTIONS", 100)
+    measured = bookings.measure(replace(place, repetitions=3))
+    assert measured["facts"]["ratios"]["plain 1"] < 3
+    assert median(measured["seconds"]["replay 1"]) < median(measured["seconds"]["book 1"])
+    results = goals.read(page.RESULTS)
+    results[max(results)]["variants"]["bookings"] = measured
+    assert "| `book_appointment` |" in page.written(results)["benchmarks.md"]
 
 
 def test_help_imports_little(place: Place) -> None:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 import pytest
+from helpers import Pool
 
 from trueup import calling
 from trueup.errors import RefusedError
-
-
-class Pool:
-    """A pool of one connection, which it opens when it lends it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Any]]:
-        with psycopg.connect(self.url) as connection:
-            yield connection
 
 
 class AsyncPool:

@@ -14,6 +14,7 @@ LAYERS = (
     {"model", "durations", "names"},
     {"packs", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking"},
+    {"booking"},
     {"deploy"},
     {"migration"},
     {"evaluation"},

@@ -44,7 +44,7 @@ _FUNCTIONS = {
     "undo": "repairing",
     "verify": "inspection",
 }
-_MODULES = ("alerts", "circuit", "contracts", "errors", "guards", "model", "review", "server")
+_MODULES = ("alerts", "booking", "circuit", "contracts", "errors", "guards", "model", "review", "server")
 
 __all__ = [
     "__version__",

@@ -9,7 +9,7 @@
 --                       owner of the application's tables
 --     trueup_runner     evaluates checks, files alerts, repairs
 --     trueup_reviewer   reads alerts and the queue, decides through functions
---     trueup_app        hands work to the queue
+--     trueup_app        calls what the pack has for applications, and hands work to the queue
 --     trueup_dashboard  reads what dashboards show
 
 do $$
