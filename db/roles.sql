@@ -2,7 +2,8 @@
 --
 -- The roles themselves are made by the core's roles.sql, which runs first. The runner
 -- repairs, so it writes the tables that repairs write; dashboards see no names and no
--- numbers of callers. Harmless to run again.
+-- numbers of callers. Applications call functions, and need no right on our tables.
+-- Harmless to run again.
 
 do $$
 begin
@@ -26,5 +27,11 @@ begin
         trueup.sync_failures, trueup.circuit_breaker_states, trueup.circuit_breaker_events,
         trueup.circuit_breaker_metrics
         to trueup_dashboard;
+
+    -- the inbox: applications put events in, and may have them processed
+    grant execute on function
+        trueup.receive_event(text, jsonb), trueup.receive_event_body(text, text),
+        trueup.process_events(integer), trueup.retry_events(bigint[], text)
+        to trueup_app;
 end;
 $$;

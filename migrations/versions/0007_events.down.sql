@@ -2,8 +2,13 @@ alter table public.calls
     drop constraint if exists calls_booking_details_decoded,
     drop constraint if exists calls_metadata_decoded;
 alter table public.appointments drop constraint if exists appointments_metadata_decoded;
+drop index if exists public.services_event_type_idx;
 delete from trueup.constraints
-where name in ('calls_booking_details_decoded', 'calls_metadata_decoded', 'appointments_metadata_decoded');
+where
+    name in (
+        'calls_booking_details_decoded', 'calls_metadata_decoded', 'appointments_metadata_decoded',
+        'services_event_type_idx'
+    );
 delete from trueup.review_priorities where reason = 'event_dead';
 delete from trueup.settings
 where
@@ -19,4 +24,5 @@ alter table trueup.webhook_events
     drop column next_attempt_at,
     add constraint webhook_events_provider_event_type_object_id_occurred_at_bo_key
         unique (provider, event_type, object_id, occurred_at, body_hash);
-drop index if exists trueup.webhook_events_due_idx, trueup.webhook_events_object_due_idx;
+drop index if exists
+    trueup.webhook_events_due_idx, trueup.webhook_events_object_due_idx, trueup.webhook_events_encoded_idx;

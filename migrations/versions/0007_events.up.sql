@@ -30,6 +30,9 @@ create index webhook_events_due_idx
 create index webhook_events_object_due_idx
     on trueup.webhook_events (provider, object_id, id) where status = 'received';
 
+create index webhook_events_encoded_idx
+    on trueup.webhook_events (id) where case when jsonb_typeof(body) = 'string' then 1 end = 1;
+
 insert into trueup.settings (name, value, default_value, kind, description) values
 ('event_max_bytes', '1000000', '1000000', 'integer', 'a larger webhook event is refused'),
 ('event_max_attempts', '5', '5', 'integer', 'how often an event that fails is tried before a person gets it'),
@@ -41,6 +44,9 @@ insert into trueup.review_priorities (reason, priority) values ('event_dead', 2)
 
 -- the text says object or array, however often it was encoded; any other string is a value
 insert into trueup.constraints (name, table_name, kind, definition, check_name, purpose) values
+('services_event_type_idx', 'public.services', 'index',
+    '(calcom_event_type_id) where calcom_event_type_id is not null',
+    null, 'service of a provider event, whose company may not be known yet'),
 ('calls_booking_details_decoded', 'public.calls', 'check',
     '(jsonb_typeof(booking_details) <> ''string'' or booking_details #>> ''{}'' !~ ''^[\s"\\]*[[{]'')',
     'event_double_encoded', 'booking_details is JSON, not JSON inside a string'),
