@@ -159,7 +159,7 @@ STORIES: dict[str, list[dict[str, Any]]] = {
         booking_event("BOOKING_RESCHEDULED", "bk4", start(2), said(4), "bk3"),
     ],
     "two bookings of one call, one rejected": [
-        *told("call_started", "call_ended", "call_analyzed", from_number="anonymous"),
+        *told("call_started", "call_ended", "call_analyzed", from_number="+4917099"),
         booking_event("BOOKING_REQUESTED", "bk1", start(1), said(1), status="PENDING", **NAMED),
         booking_event("BOOKING_REJECTED", "bk1", start(1), said(2), **NAMED),
         booking_event("BOOKING_CREATED", "bk2", start(5), said(3), **NAMED),
@@ -190,11 +190,10 @@ STATE = """
 select jsonb_build_object(
     'calls', (
         select jsonb_agg(to_jsonb(c) - '{id,customer_id,appointment_id,created_at,updated_at,customer_linked_at,appointment_linked_at}'::text[]
-            || jsonb_build_object('customer', k.phone || coalesce(k.email, ''), 'booking', a.calcom_booking_uid)
+            || jsonb_build_object('customer', concat_ws(' ', k.phone, k.email))
             order by c.retell_call_id)
         from public.calls as c
         left join public.customers as k on c.customer_id = k.id
-        left join public.appointments as a on c.appointment_id = a.id
     ),
     'appointments', (
         select jsonb_agg(to_jsonb(a) - '{id,customer_id,call_id,updated_at,idempotency_key}'::text[]
@@ -264,7 +263,7 @@ def test_any_order_and_repetition_ends_in_one_state(enforced: str, story: str) -
     assert violations(enforced) == []
     assert expected["events"] == {"processed": len(events)}
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         order=st.permutations(range(len(events))),
         again=st.lists(st.integers(0, len(events) - 1), max_size=4),

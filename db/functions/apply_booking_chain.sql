@@ -13,9 +13,9 @@
 -- staff and metadata among it, is the application's and is never touched.
 --
 -- A cancellation without a booking creates nothing; its event is kept, and the booking is
--- created cancelled when it comes. A move whose origin has not come yet, and a booking
--- whose call has not, wait for it (setting event_order_wait), and are then applied as they
--- are. Each step is one row of appointment_modifications, unless the application wrote
+-- created cancelled when it comes. A move or a confirmation whose booking has not come
+-- yet, and a booking whose call has not, wait for it (setting event_order_wait), and are
+-- then applied as they are. Each step is one row of appointment_modifications, unless the application wrote
 -- it when it asked for the move. Its call is one that the event names besides the call
 -- that made the booking (decision D2).
 
@@ -45,6 +45,7 @@ declare
     v_reason text;
     v_made record;
     v_is_created boolean := false;
+    v_told_at timestamptz[];
     v_is_creating boolean;
     v_named_call_id text;
     r record;
@@ -129,7 +130,7 @@ begin
         v_is_creating := r.event_type not in ('BOOKING_CANCELLED', 'BOOKING_REJECTED');
         if r.booking_uid = v_origin_uid and r.event_type <> 'BOOKING_RESCHEDULED' then
             v_named_call_id := coalesce(v_named_call_id, r.named_call_id);
-            if v_is_creating and v_origin.id is null then
+            if r.event_type in ('BOOKING_CREATED', 'BOOKING_REQUESTED') and v_origin.id is null then
                 v_origin := r;
             end if;
         end if;
@@ -190,7 +191,7 @@ begin
         end if;
 
         v_reason := case
-            when v_steps is not null and v_origin.id is null then 'waits for the booking that was moved'
+            when v_origin.id is null then 'waits for the event that made the booking'
             when v_named_call_id is not null and v_call_id is null then 'waits for the call that made the booking'
         end;
         if v_reason is not null then
@@ -263,6 +264,13 @@ begin
         and v_appointment.calcom_booking_uid <> v_head_uid
         and v_head.id is not null;
 
+    v_told_at := array(
+        select ev.occurred_at
+        from unnest(v_events) as ev
+        where ev.booking_uid = any(v_chain) and ev.occurred_at is not null and ev.says not in ('cancelled', 'rejected')
+        order by ev.occurred_at
+    );
+
     -- an appointment that bears a uid beyond the chain was moved by the application since
     if v_is_moved or v_appointment.calcom_booking_uid = v_head_uid then
         update public.appointments as a
@@ -293,7 +301,8 @@ begin
                 )
                 when v_is_moved then null
                 else a.cancelled_at
-            end
+            end,
+            created_at = case when a.created_at = any(v_told_at) then v_told_at[1] else a.created_at end
         where
             a.id = v_appointment.id
             and (
@@ -301,6 +310,8 @@ begin
                 or (v_says in ('cancelled', 'rejected') and a.status in ('pending', 'confirmed'))
                 or (v_says = 'accepted' and a.status = 'pending')
                 or (v_is_created and v_steps is not null)
+                -- an earlier word of the same booking has come since
+                or (a.created_at = any(v_told_at) and a.created_at > v_told_at[1])
             );
     end if;
 
@@ -341,8 +352,13 @@ begin
                 (t.step ->> 'starts_at')::timestamptz as new_starts_at,
                 trueup.string_or_null(t.step #> '{payload,rescheduleReason}') as reason,
                 coalesce((t.step ->> 'occurred_at')::timestamptz, now()) as moved_at,
-                nullif(t.step ->> 'named_call_id', v_named_call_id) as named_call_id
+                c.id as call_id
             from jsonb_array_elements(v_steps) with ordinality as t (step, ordinality)
+            left join public.calls as c
+                on
+                    c.company_id = p_company_id
+                    and c.retell_call_id = nullif(t.step ->> 'named_call_id', v_named_call_id)
+                    and c.deleted_at is null
         ),
 
         -- from here to there and back again and once more is three moves
@@ -353,6 +369,21 @@ begin
                     partition by told.old_starts_at, told.new_starts_at order by told.ordinality
                 ) as times
             from told
+        ),
+
+        -- the call that asked for the move may come later than the move
+        completed as (
+            update public.appointment_modifications as am
+            set call_id = told.call_id
+            from told
+            where
+                am.appointment_id = v_appointment.id
+                and am.kind = 'reschedule'
+                and am.actor = 'calcom'
+                and am.created_at = told.moved_at
+                and am.new_starts_at = told.new_starts_at
+                and am.call_id is null
+                and told.call_id is not null
         )
 
         insert into public.appointment_modifications (
@@ -361,14 +392,7 @@ begin
         select
             p_company_id,
             v_appointment.id,
-            (
-                select c.id
-                from public.calls as c
-                where
-                    c.company_id = p_company_id
-                    and c.retell_call_id = counted.named_call_id
-                    and c.deleted_at is null
-            ),
+            counted.call_id,
             'reschedule',
             counted.old_starts_at,
             counted.new_starts_at,

@@ -16,6 +16,9 @@ declare
     v_ids bigint[] := '{}';
     v_companies bigint[] := '{}';
     v_found bigint[];
+    v_by_uid bigint[];
+    v_by_chain bigint[];
+    v_not bigint[];
     v_reason text;
     r record;
 begin
@@ -49,28 +52,45 @@ begin
         end;
 
         if v_found = '{}' and v_reason is null then
-            v_found := array(
-                select distinct coalesce(other.company_id, v_companies[array_position(v_ids, other.id)])
-                from trueup.booking_events as other
+            -- a uid that two companies have is told apart by the number of the booking
+            select
+                array_agg(distinct other.company_id) filter (where other.is_same and not other.is_another),
+                array_agg(distinct other.company_id) filter (where not other.is_same),
+                coalesce(array_agg(distinct other.company_id) filter (where other.is_same and other.is_another), '{}')
+            into v_by_uid, v_by_chain, v_not
+            from (
+                select
+                    coalesce(be.company_id, v_companies[array_position(v_ids, be.id)]) as company_id,
+                    be.booking_uid = r.booking_uid as is_same,
+                    coalesce(be.booking_number <> r.booking_number, false) as is_another
+                from trueup.booking_events as be
                 where
-                    other.booking_uid = any(p_uids)
-                    and (other.company_id is not null or other.id = any(v_ids))
-                    and other.id <> r.id
-                    -- a uid that two companies have is told apart by the number
-                    and not (other.booking_uid = r.booking_uid and other.booking_number <> r.booking_number)
-            );
-        end if;
-        if v_found = '{}' and v_reason is null then
+                    be.booking_uid = any(p_uids)
+                    and (be.company_id is not null or be.id = any(v_ids))
+                    and be.id <> r.id
+            ) as other;
             v_found := array(
-                select co.id
-                from public.companies as co
-                where
-                    exists (
-                        select 1
-                        from public.appointments as a
-                        where a.company_id = co.id and a.calcom_booking_uid = any(p_uids)
-                    )
+                select unnest(coalesce(v_by_uid, v_by_chain, '{}')) except select unnest(v_not)
             );
+            if v_found = '{}' then
+                v_found := array(
+                    select co.id
+                    from public.companies as co
+                    where
+                        co.id <> all(v_not)
+                        and exists (
+                            select 1
+                            from public.appointments as a
+                            where
+                                a.company_id = co.id
+                                and a.calcom_booking_uid = any(p_uids)
+                                and not (
+                                    a.calcom_booking_uid = r.booking_uid
+                                    and coalesce(a.calcom_booking_id <> r.booking_number, false)
+                                )
+                        )
+                );
+            end if;
         end if;
 
         if cardinality(v_found) = 1 and v_reason is null then
