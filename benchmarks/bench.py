@@ -45,6 +45,7 @@ VARIANTS = (
     "checks",
     "startup",
     "filing",
+    "events",
     "repair",
     "changed",
     "topology",

@@ -271,8 +271,21 @@ begin
         order by ev.occurred_at
     );
 
-    -- an appointment that bears a uid beyond the chain was moved by the application since
-    if v_is_moved or v_appointment.calcom_booking_uid = v_head_uid then
+    -- an appointment that bears a uid beyond the chain was moved by the application since;
+    -- asked here, because an update of no row costs its statement triggers all the same
+    if
+        v_is_moved
+        or (
+            v_appointment.calcom_booking_uid = v_head_uid
+            and (
+                (v_says in ('cancelled', 'rejected') and v_appointment.status in ('pending', 'confirmed'))
+                or (v_says = 'accepted' and v_appointment.status = 'pending')
+                or (v_is_created and v_steps is not null)
+                -- an earlier word of the same booking has come since
+                or (v_appointment.created_at = any(v_told_at) and v_appointment.created_at > v_told_at[1])
+            )
+        )
+    then
         update public.appointments as a
         set
             calcom_booking_uid = v_head_uid,
@@ -281,8 +294,12 @@ begin
                 else a.calcom_booking_id
             end,
             previous_starts_at = case
-                when v_is_moved or v_is_created
-                    then coalesce((v_steps -> -1 ->> 'old_starts_at')::timestamptz, a.previous_starts_at)
+                when v_steps is not null then coalesce(
+                    (v_steps -> -1 ->> 'old_starts_at')::timestamptz,
+                    (v_steps -> -2 ->> 'starts_at')::timestamptz,
+                    v_origin.starts_at,
+                    a.previous_starts_at
+                )
                 else a.previous_starts_at
             end,
             starts_at = case when v_is_moved then v_head.starts_at else a.starts_at end,
@@ -303,16 +320,7 @@ begin
                 else a.cancelled_at
             end,
             created_at = case when a.created_at = any(v_told_at) then v_told_at[1] else a.created_at end
-        where
-            a.id = v_appointment.id
-            and (
-                v_is_moved
-                or (v_says in ('cancelled', 'rejected') and a.status in ('pending', 'confirmed'))
-                or (v_says = 'accepted' and a.status = 'pending')
-                or (v_is_created and v_steps is not null)
-                -- an earlier word of the same booking has come since
-                or (a.created_at = any(v_told_at) and a.created_at > v_told_at[1])
-            );
+        where a.id = v_appointment.id;
     end if;
 
     if

@@ -158,7 +158,7 @@ begin
                 where
                     w.named_call_id = p_retell_call_id
                     and w.provider = 'calcom'
-                    and w.status in ('received', 'processed')
+                    and (w.status = 'processed' or (w.status = 'received' and w.next_attempt_at > now()))
                     and w.attempt_count = 0
                 for update skip locked
             );

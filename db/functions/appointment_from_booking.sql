@@ -278,25 +278,28 @@ begin
         return;
     end if;
 
-    update public.calls as c
-    set
-        customer_id = k.id,
-        customer_link_status = case
-            when c.customer_link_status = 'pending_review' then 'pending_review'
-            else 'linked'
-        end,
-        customer_link_method = case
-            when k.phone_normalized = trueup.plain_phone(c.from_number) then 'phone_match'
-            else 'appointment_link'
-        end,
-        customer_link_confidence = 100.00,
-        customer_linked_at = now()
-    from public.customers as k
-    where c.id = v_call.id and c.customer_id is null and k.id = appointment_from_booking.customer_id;
-
     -- the provider's word is above what a transcript or an earlier error said
     update public.calls as c
     set
+        customer_id = coalesce(c.customer_id, k.id),
+        customer_link_status = case
+            when c.customer_id is not null or k.id is null or c.customer_link_status = 'pending_review'
+                then c.customer_link_status
+            else 'linked'
+        end,
+        customer_link_method = case
+            when c.customer_id is not null or k.id is null then c.customer_link_method
+            when k.phone_normalized = trueup.plain_phone(c.from_number) then 'phone_match'
+            else 'appointment_link'
+        end,
+        customer_link_confidence = case
+            when c.customer_id is not null or k.id is null then c.customer_link_confidence
+            else 100.00
+        end,
+        customer_linked_at = case
+            when c.customer_id is not null or k.id is null then c.customer_linked_at
+            else now()
+        end,
         session_outcome = case
             when c.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
                 then c.session_outcome
@@ -304,6 +307,16 @@ begin
         end,
         booking_failed = false,
         booking_failure_reason = null
-    where c.id = v_call.id;
+    from (values (appointment_from_booking.customer_id)) as whose (id)
+    left join public.customers as k on whose.id = k.id
+    where
+        c.id = v_call.id
+        and (
+            (c.customer_id is null and k.id is not null)
+            or c.session_outcome is null
+            or c.session_outcome not in ('appointment_booked', 'appointment_rescheduled', 'appointment_cancelled')
+            or c.booking_failed
+            or c.booking_failure_reason is not null
+        );
 end;
 $$;
