@@ -11,23 +11,36 @@ CALLS = 2_000
 WORKERS = 2
 
 SENT = Path(__file__).with_name("events.sql").read_text()
+COMPANY = 900000001
 GROUND = """
-insert into public.companies (id, name) overriding system value values (900000001, 'events') on conflict do nothing;
+insert into public.companies (id, name) overriding system value values (900000001, 'events')
+on conflict do nothing;
 insert into public.services (company_id, name, duration_minutes, calcom_event_type_id)
 select 900000001, 'measured', 45, 7000001
 where not exists (select 1 from public.services as s where s.calcom_event_type_id = 7000001);
-insert into public.phone_numbers (company_id, number) values (900000001, '+4930900000') on conflict do nothing;
+insert into public.phone_numbers (company_id, number) values (900000001, '+4930900000')
+on conflict do nothing;
+"""
+COLUMNS = """
+select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+from pg_catalog.pg_attribute as a
+where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
 """
 # what the events left, in tables of the session
-TABLES = ("trueup.webhook_events", "public.customers", "public.calls", "public.appointments",
-          "public.appointment_modifications")
+TABLES = (
+    "trueup.webhook_events",
+    "public.customers",
+    "public.calls",
+    "public.appointments",
+    "public.appointment_modifications",
+)
 
 
 def measure(place: Place) -> Figures:
-    """Return the seconds of receiving and processing, and of the same rows as plain INSERTs in one transaction.
+    """Return the seconds of receiving and processing, and of plain INSERTs of the same rows.
 
     The INSERTs are one statement for each table, with every trigger and constraint that
-    the application's own would meet, and are rolled back.
+    the application's own would meet, in one transaction that is rolled back.
     """
     seconds: dict[str, list[float]] = {"receive": [], "process": [], "insert_inbox": [], "insert_rows": []}
     with place.connected() as connection:
@@ -67,7 +80,9 @@ def _receive(connection: Connection, events: list[tuple[str, str]]) -> None:
 def _process(place: Place) -> None:
     def work(_: int) -> None:
         with place.connected() as connection:
-            while (row := connection.execute("select objects from trueup.process_events()").fetchone()) != (0,):
+            while (row := connection.execute("select objects from trueup.process_events()").fetchone()) != (
+                0,
+            ):
                 assert row is not None
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -78,35 +93,25 @@ def _process(place: Place) -> None:
 def _inserted(connection: Connection, tables: tuple[str, ...]) -> float:
     """Return the seconds of inserting the rows of our company again, after their removal; all rolled back."""
     with connection.transaction(force_rollback=True):
+        statements = []
         for table in tables:
-            kept = table.replace(".", "_")
-            columns = connection.execute(
-                "select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_catalog.pg_attribute as a "
-                "where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''",
-                (table,),
-            ).fetchone()
+            columns = connection.execute(COLUMNS, (table,)).fetchone()
             assert columns is not None
+            kept = f"pg_temp.{table.replace('.', '_')}"
             connection.execute(
-                f"create temporary table {kept} on commit drop as "
-                f"select {columns[0]} from {table} as t where t.company_id = 900000001".encode()
+                f"create temporary table {kept.removeprefix('pg_temp.')} on commit drop as "
+                f"select {columns[0]} from {table} as t where t.company_id = {COMPANY}".encode()
+            )
+            statements.append(
+                f"insert into {table} ({columns[0]}) overriding system value select {columns[0]} from {kept}"
             )
         _clean(connection)
-
-        def insert() -> None:
-            for table in tables:
-                names = connection.execute(
-                    "select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_catalog.pg_attribute as a "
-                    "where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped",
-                    (f"pg_temp.{table.replace('.', '_')}",),
-                ).fetchone()
-                assert names is not None
-                connection.execute(
-                    f"insert into {table} ({names[0]}) overriding system value "
-                    f"select {names[0]} from pg_temp.{table.replace('.', '_')}".encode()
-                )
-            connection.execute("set constraints all immediate")
-
-        return timed(insert)
+        return timed(
+            lambda: [
+                connection.execute(statement.encode())
+                for statement in [*statements, "set constraints all immediate"]
+            ]
+        )
 
 
 def _clean(connection: Connection) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from conftest import Databases
 from helpers import sql, value
@@ -66,9 +65,7 @@ def booking_event(
         "startTime": start,
         "endTime": start.replace(":00:00.000Z", ":45:00.000Z"),
         "status": "ACCEPTED",
-        "attendees": [
-            {"name": "Erika Muster", "email": "erika@example.com", "timeZone": "Europe/Berlin"}
-        ],
+        "attendees": [{"name": "Erika Muster", "email": "erika@example.com", "timeZone": "Europe/Berlin"}],
         "metadata": {},
         "length": 45,
     }
@@ -109,7 +106,8 @@ def test_a_call_and_its_booking(ground: str) -> None:
         ground, "select company_id, status, direction, duration_ms, appointment_made from public.calls"
     ) == [(1, "analyzed", "inbound", 61000, True)]
     assert sql(
-        ground, "select company_id, status, source, calcom_booking_uid, call_id is not null from public.appointments"
+        ground,
+        "select company_id, status, source, calcom_booking_uid, call_id is not null from public.appointments",
     ) == [(1, "confirmed", "calcom", "bk1", True)]
 
 
@@ -168,7 +166,9 @@ STORIES: dict[str, list[dict[str, Any]]] = {
         *told("call_started", "call_ended"),
         recent("call_ended", 2),
         booking_event("BOOKING_CREATED", "bk1", start(1), said(1), **NAMED),
-        booking_event("BOOKING_RESCHEDULED", "bk2", start(2), said(20), "bk1", metadata={"call_id": call_id(2)}),
+        booking_event(
+            "BOOKING_RESCHEDULED", "bk2", start(2), said(20), "bk1", metadata={"call_id": call_id(2)}
+        ),
         booking_event("BOOKING_CONFIRMED", "bk2", start(2), said(21)),
     ],
     "placeholders and a cancellation of what was moved": [
@@ -181,7 +181,9 @@ STORIES: dict[str, list[dict[str, Any]]] = {
     "two tenants, one uid": [
         booking_event("BOOKING_CREATED", "bk1", start(1), said(1), bookingId=1),
         booking_event("BOOKING_CREATED", "bk1", start(1), said(1), eventTypeId=700002, bookingId=2),
-        booking_event("BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1", eventTypeId=700002, bookingId=3),
+        booking_event(
+            "BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1", eventTypeId=700002, bookingId=3
+        ),
         booking_event("BOOKING_CANCELLED", "bk1", start(1), said(3), bookingId=1),
     ],
 }
@@ -217,7 +219,11 @@ select jsonb_build_object(
     ) as e)
 )
 """
-CHECKED = [c for c in packs.load().checks if c.name not in ("guard_disarmed", "check_not_run", "schema_contract_broken")]
+CHECKED = [
+    c
+    for c in packs.load().checks
+    if c.name not in ("guard_disarmed", "check_not_run", "schema_contract_broken")
+]
 
 
 def fresh(url: str) -> None:
@@ -241,7 +247,8 @@ def apply(url: str, events: Sequence[dict[str, Any]], cuts: frozenset[int] = fro
 
 def violations(url: str) -> list[tuple[Any, ...]]:
     union = " union all ".join(
-        f"select '{check.name}', v.entity_type, v.entity_id::text from trueup.{check.name} as v" for check in CHECKED
+        f"select '{check.name}', v.entity_type, v.entity_id::text from trueup.{check.name} as v"
+        for check in CHECKED
     )
     return sql(url, union)
 

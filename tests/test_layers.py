@@ -18,18 +18,28 @@ LAYERS = (
     {"migration"},
     {"evaluation"},
     {"changes"},
-    {"alerts", "contracts", "explaining", "guards", "inspection", "retention", "review", "scaffold"},
+    {
+        "alerts",
+        "contracts",
+        "events",
+        "explaining",
+        "guards",
+        "inspection",
+        "retention",
+        "review",
+        "scaffold",
+    },
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},
     {"cli_options"},
-    {"cli_explain", "cli_review"},
+    {"cli_events", "cli_explain", "cli_review"},
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
     "psycopg": {"store", "calling"},
     "alembic": {"migration"},
     "sqlalchemy": {"migration"},
-    "click": {"cli", "cli_explain", "cli_options", "cli_review"},
+    "click": {"cli", "cli_events", "cli_explain", "cli_options", "cli_review"},
 }
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trueup import __version__
+from trueup.cli_events import events
 from trueup.cli_explain import explain
 from trueup.cli_options import (
     check_names,
@@ -64,7 +65,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (explain, review, alerts, guard, contract):
+for command in (explain, review, alerts, guard, contract, events):
     cli.add_command(command)
 
 

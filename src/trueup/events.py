@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
+from threading import Lock
 from typing import Any
 
 from trueup.calling import AsyncDatabase, Database, rows, rows_async
@@ -22,7 +23,8 @@ from trueup.store import session
 
 PROVIDERS = ("calcom", "retell")
 STATUSES = ("received", "parked", "dead", "processed", "ignored", "all")
-CALL_TYPES = ("call_started", "call_ended", "call_analyzed")
+# objects of one transaction
+BATCH = 100
 
 Body = Mapping[str, Any] | str | bytes
 
@@ -167,7 +169,7 @@ def receive(
     signature of the one event is verified over the bytes as they are.
     """
     if (secret is None) != (signature is None):
-        raise UsageError("a signature is verified with a secret: give --secret and --signature, or neither")
+        raise UsageError("a signature is verified with a secret: give both, or neither")
     kept: list[Received] = []
     with session(database, "events receive") as connection:
         inbox = Events(connection.connection)
@@ -190,19 +192,26 @@ def receive(
 
 
 def process(limit: int | None = None, workers: int = 1, *, database: str | None = None) -> Processed:
-    """Process the inbox until nothing is due, or about `limit` objects are done; `workers` at once."""
+    """Process the inbox until nothing is due, or `limit` objects were taken; `workers` sessions at once."""
+    nothing = Processed(0, 0, 0, 0, 0, 0, 0)
+    turn = Lock()
     left = limit
 
-    def work() -> Processed:
+    def batch() -> int:
         nonlocal left
-        done = Processed(0, 0, 0, 0, 0, 0, 0)
+        if left is None:
+            return BATCH
+        with turn:
+            taken = min(left, BATCH)
+            left -= taken
+        return taken
+
+    def work() -> Processed:
+        done = nothing
         with session(database, "events process") as connection:
             inbox = Events(connection.connection)
-            while left is None or left > 0:
-                batch = 100 if left is None else min(left, 100)
-                if left is not None:
-                    left -= batch
-                found = inbox.process(batch)
+            while size := batch():
+                found = inbox.process(size)
                 done += found
                 if not found.objects:
                     break
@@ -211,7 +220,7 @@ def process(limit: int | None = None, workers: int = 1, *, database: str | None 
     with ThreadPoolExecutor(workers) as pool:
         done = [each.result() for each in [pool.submit(work) for _ in range(workers)]]
     # an object that one worker held when another came by is left to this last look
-    return sum(done, work() if workers > 1 else Processed(0, 0, 0, 0, 0, 0, 0))
+    return sum(done, work() if workers > 1 else nothing)
 
 
 def list_events(
