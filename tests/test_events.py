@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import hmac
 import json
+import subprocess
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from conftest import Databases
-from helpers import sql, value
+from helpers import connected, eventually, launch, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trueup import packs
+from trueup.errors import RefusedError
+from trueup.events import AsyncEvents, Events, is_signed
 
 GROUND = """
 select factory.company(1), factory.company(2);
@@ -109,6 +119,539 @@ def test_a_call_and_its_booking(ground: str) -> None:
         ground,
         "select company_id, status, source, calcom_booking_uid, call_id is not null from public.appointments",
     ) == [(1, "confirmed", "calcom", "bk1", True)]
+
+
+def appointments(url: str, columns: str) -> list[tuple[Any, ...]]:
+    return sql(url, f"select {columns} from public.appointments order by id")
+
+
+# --- received ---------------------------------------------------------------------------
+
+
+def test_an_event_is_stored_once(ground: str) -> None:
+    ((first, duplicate, status),) = receive(ground, booking_event())
+    assert (duplicate, status) == (False, "received")
+    assert receive(ground, booking_event()) == [(first, True, "received")]
+    process(ground)
+    assert receive(ground, booking_event()) == [(first, True, "processed")]
+    ((other, duplicate, _),) = receive(ground, booking_event(at="2025-10-20T09:01:06.000Z"))
+    assert other != first
+    assert not duplicate
+    # a provider event has no time of its own: then NULL equals NULL
+    ((started, _, _),) = receive(ground, call_event("call_started", start_timestamp=None))
+    assert receive(ground, call_event("call_started", start_timestamp=None)) == [(started, True, "received")]
+
+
+def test_fifty_receive_one_event_at_once(ground: str) -> None:
+    barrier = threading.Barrier(8)
+
+    def one(_: int) -> tuple[Any, ...]:
+        with psycopg.connect(ground, autocommit=True) as connection:
+            barrier.wait()
+            return Events(connection).receive("calcom", booking_event()).event_id, None
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({found[0] for found in pool.map(one, range(8))}) == 1
+    assert value(ground, "select count(*) from trueup.webhook_events") == 1
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        lambda event: json.dumps(event),
+        lambda event: json.dumps(json.dumps(event)),
+        lambda event: event | {"payload": json.dumps(event["payload"])},
+        lambda event: (
+            event | {"payload": event["payload"] | {"metadata": json.dumps(event["payload"]["metadata"])}}
+        ),
+    ],
+)
+def test_what_is_encoded_twice_is_stored_decoded(ground: str, twice: Any) -> None:
+    event = booking_event(metadata={"call_id": call_id(1), "by": "agent"})
+    sql(ground, "select * from trueup.receive_event('calcom', %s)", json.dumps(twice(event)))
+    assert sql(ground, "select body, named_call_id from trueup.webhook_events") == [(event, call_id(1))]
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "sqlstate", "says"),
+    [
+        ("calcom", "[]", "TU302", "no JSON object"),
+        ("calcom", "17", "TU302", "no JSON object"),
+        ("calcom", "null", "TU302", "no JSON object"),
+        ("calcom", '"a word"', "TU302", "no JSON object"),
+        ("calcom", "{}", "TU302", "has no type"),
+        ("calcom", '{"triggerEvent": 5}', "TU302", "has no type"),
+        ("calcom", '{"triggerEvent": "BOOKING_CREATED"}', "TU302", "has no payload"),
+        ("calcom", '{"triggerEvent": "BOOKING_CREATED", "payload": []}', "TU302", "has no payload"),
+        ("calcom", '{"triggerEvent": "BOOKING_CREATED", "payload": {}}', "TU303", "which object"),
+        ("calcom", '{"triggerEvent": "BOOKING_CREATED", "payload": {"uid": " "}}', "TU303", "which object"),
+        ("calcom", '{"triggerEvent": "BOOKING_CREATED", "payload": {"uid": 7}}', "TU303", "which object"),
+        ("calcom", json.dumps(booking_event(uid="x" * 5000)), "TU303", "which object"),
+        ("retell", '{"event": "call_ended", "call": {"call_id": null}}', "TU303", "which object"),
+        ("stripe", "{}", "TU301", "unknown provider"),
+        ("calcom", "not json", "TU302", "no JSON"),
+        ("calcom", '{"triggerEvent": "\\u0000"}', "TU302", "no JSON"),
+        ("calcom", "[" * 100_000, "TU302", "no JSON"),
+        ("calcom", json.dumps(booking_event(title="x" * 10_000_000)), "TU304", "larger than 1000000 bytes"),
+    ],
+    ids=lambda given: given[:30] if isinstance(given, str) else None,
+)
+def test_bad_input_is_refused_and_nothing_stored(
+    ground: str, provider: str, body: str, sqlstate: str, says: str
+) -> None:
+    with psycopg.connect(ground) as connection:
+        with pytest.raises(RefusedError, match=says) as refused:
+            Events(connection).receive(provider, body)
+        assert refused.value.sqlstate == sqlstate
+    assert value(ground, "select count(*) from trueup.webhook_events") == 0
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"triggerEvent": "PING", "createdAt": "2025-10-20T09:01:05.000Z", "payload": {}},
+        {"triggerEvent": "MEETING_ENDED", "payload": {"uid": "bk1"}},
+        {"triggerEvent": "call_ended", "payload": None},
+    ],
+)
+def test_what_means_nothing_to_us_is_kept_as_ignored(ground: str, event: dict[str, Any]) -> None:
+    ((_, _, status),) = receive(ground, event)
+    assert status == "ignored"
+    assert value(ground, "select error is not null and processed_at is not null from trueup.webhook_events")
+    process(ground)
+    assert value(ground, "select status from trueup.webhook_events") == "ignored"
+
+
+# --- processed --------------------------------------------------------------------------
+
+
+def test_a_status_never_goes_down(ground: str) -> None:
+    receive(ground, call_event("call_analyzed"))
+    process(ground)
+    receive(ground, call_event("call_started"), call_event("call_ended"))
+    process(ground)
+    assert sql(ground, "select status, ended_at is not null from public.calls") == [("analyzed", True)]
+
+
+def test_an_opinion_sets_no_flag(ground: str) -> None:
+    """Decision D3: what a model says of a call is no booking."""
+    receive(ground, call_event("call_analyzed"))
+    process(ground)
+    assert sql(
+        ground,
+        "select appointment_made, booking_confirmed, session_outcome, appointment_link_status from public.calls",
+    ) == [(False, False, None, "unlinked")]
+
+
+def test_nobody_gets_what_is_nobodys(ground: str) -> None:
+    """Item 8 of the incident: no search through all companies, no company 1 by default."""
+    receive(
+        ground,
+        call_event(to_number="+4999", from_number="+4998"),
+        booking_event(eventTypeId=799999),
+        booking_event("BOOKING_CANCELLED", uid="bk7"),
+    )
+    process(ground)
+    assert (
+        sql(ground, "select status, company_id, left(error, 14) from trueup.webhook_events")
+        == [("parked", None, "unknown tenant")] * 3
+    )
+    for table in ("calls", "appointments", "customers"):
+        assert value(ground, f"select count(*) from public.{table}") == 0
+    assert value(ground, "select count(*) from trueup.event_unprocessed") == 3
+
+    sql(ground, "select factory.phone_number(3, '+4999', 2), factory.service(3, 2, 45, 799999)")
+    with psycopg.connect(ground) as connection:
+        assert len(Events(connection).retry(status="parked")) == 3
+    process(ground)
+    assert sql(
+        ground, "select company_id from public.calls union all select company_id from public.appointments"
+    ) == [
+        (2,),
+        (2,),
+    ]
+    assert sql(ground, "select object_id from trueup.webhook_events where status = 'parked'") == [("bk7",)]
+
+
+def test_evidence_that_contradicts_itself_is_no_evidence(ground: str) -> None:
+    receive(ground, call_event(to_number="+493012345602"))
+    process(ground)
+    receive(ground, booking_event(metadata={"call_id": call_id(1)}))
+    process(ground)
+    assert sql(ground, "select status, error from trueup.webhook_events where provider = 'calcom'") == [
+        ("parked", "the event type and the call are of different companies")
+    ]
+    assert appointments(ground, "id") == []
+
+
+def test_a_line_that_calls_another_company_is_told_by_the_direction(ground: str) -> None:
+    numbers = {"from_number": "+493012345601", "to_number": "+493012345602"}
+    receive(ground, call_event(number=1, **numbers), call_event(number=2, direction="outbound", **numbers))
+    receive(ground, call_event(number=3, direction=None, **numbers))
+    process(ground)
+    assert sql(ground, "select company_id, direction from public.calls order by retell_call_id") == [
+        (2, "inbound"),
+        (1, "outbound"),
+    ]
+    assert value(ground, "select error from trueup.webhook_events where status = 'parked'") == (
+        "unknown tenant: the numbers are lines of two companies"
+    )
+
+
+def test_a_booking_and_a_call_the_application_stored_are_found(ground: str) -> None:
+    """What is the application's stays: a re-delivery never overwrites and never empties a column."""
+    sql(
+        ground,
+        "select factory.customer(5, 1, 'Erika', '+491701111111'), factory.staff(6, 1);"
+        "select factory.call(id => 7, retell_call_id => %s, customer_id => 5, customer_name => 'Erika', "
+        "  session_outcome => 'callback_requested', metadata => '{\"mine\": 1}');"
+        "select factory.appointment(id => 8, calcom_booking_uid => 'bk1', customer_id => 5, staff_id => 6,"
+        "  source => 'manual', starts_at => '2025-10-22 12:00:00+00', ends_at => '2025-10-22 12:45:00+00',"
+        "  metadata => '{\"mine\": 2}');"
+        "update public.appointments set notes = 'mine', status = 'completed' where id = 8".replace(
+            "%s", f"'{call_id(1)}'"
+        ),
+    )
+    keep = "id, company_id, customer_id, staff_id, notes, metadata, source, status, starts_at, cancelled_at"
+    before = appointments(ground, keep)
+    receive(
+        ground,
+        call_event("call_analyzed", from_number=None, disconnection_reason=None),
+        booking_event(start="2025-10-22T13:00:00.000Z", attendees=[], metadata=None),
+        booking_event("BOOKING_CANCELLED", start="2025-10-22T13:00:00.000Z"),
+    )
+    process(ground)
+    assert appointments(ground, keep) == before
+    assert appointments(ground, "service_id, calcom_booking_id is not null") == [(1, True)]
+    assert sql(
+        ground,
+        "select id, customer_id, customer_name, session_outcome, from_number, metadata -> 'mine' from public.calls",
+    ) == [(7, 5, "Erika", "callback_requested", "+491700000000", 1)]
+
+
+def test_a_move_that_the_application_asked_for_is_one_step(ground: str) -> None:
+    receive(ground, booking_event())
+    process(ground)
+    sql(
+        ground,
+        "update public.appointments set starts_at = '2025-10-23 12:00+00', ends_at = '2025-10-23 12:45+00', "
+        "calcom_booking_uid = 'bk2';"
+        "insert into public.appointment_modifications "
+        "(company_id, appointment_id, kind, old_starts_at, new_starts_at, actor) "
+        "select 1, a.id, 'reschedule', '2025-10-22 12:00+00', '2025-10-23 12:00+00', 'ann' from public.appointments as a",
+    )
+    receive(
+        ground,
+        booking_event(
+            "BOOKING_RESCHEDULED", "bk2", "2025-10-23T12:00:00.000Z", "2025-10-20T10:00:00.000Z", "bk1"
+        ),
+    )
+    process(ground)
+    assert sql(ground, "select actor from public.appointment_modifications") == [("ann",)]
+    assert appointments(ground, "calcom_booking_uid, count(*) over ()") == [("bk2", 1)]
+
+
+def test_what_was_deleted_here_is_not_brought_back(ground: str) -> None:
+    receive(ground, booking_event())
+    process(ground)
+    sql(ground, "update public.appointments set deleted_at = now()")
+    receive(ground, booking_event(at="2025-10-21T09:00:00.000Z"))
+    process(ground)
+    assert appointments(ground, "deleted_at is null") == [(False,)]
+    assert sql(ground, "select status, error from trueup.webhook_events order by id") == [
+        ("processed", None),
+        ("ignored", "the appointment of this booking was deleted here"),
+    ]
+
+
+def test_a_cancellation_may_come_first(ground: str) -> None:
+    receive(ground, booking_event("BOOKING_CANCELLED", eventTypeId=700001, at="2025-10-20T11:00:00.000Z"))
+    process(ground)
+    assert appointments(ground, "id") == []
+    receive(ground, booking_event())
+    process(ground)
+    assert appointments(ground, "status, cancelled_at, metadata") == [
+        ("cancelled", datetime(2025, 10, 20, 11, tzinfo=UTC), {})
+    ]
+
+
+def test_an_event_waits_for_the_one_before_it_and_not_for_ever(ground: str) -> None:
+    move = booking_event(
+        "BOOKING_RESCHEDULED", "bk2", previous="bk1", rescheduleStartTime="2025-10-21T12:00:00Z"
+    )
+    receive(ground, move, booking_event(uid="bk5", metadata={"call_id": call_id(1)}))
+    with psycopg.connect(ground, autocommit=True) as connection:
+        assert Events(connection).process().waiting == 2
+    assert sql(ground, "select error from trueup.webhook_events order by id") == [
+        ("waits for the event that made the booking",),
+        ("waits for the call that made the booking",),
+    ]
+    sql(
+        ground,
+        "update trueup.webhook_events set received_at = now() - interval '61 seconds', next_attempt_at = now()",
+    )
+    process(ground)
+    assert appointments(ground, "calcom_booking_uid, call_id") == [("bk2", None), ("bk5", None)]
+    # and when they come after all, it is one appointment, and the call's
+    receive(ground, booking_event(start="2025-10-21T12:00:00.000Z", at="2025-10-20T08:00:00Z"), call_event())
+    process(ground)
+    assert appointments(ground, "calcom_booking_uid, call_id is not null") == [("bk2", False), ("bk5", True)]
+    assert value(ground, "select count(*) from public.appointment_modifications") == 1
+
+
+# --- what fails -------------------------------------------------------------------------
+
+
+def test_a_poisonous_event_stops_no_other_and_ends_with_a_person(ground: str) -> None:
+    receive(
+        ground,
+        call_event("call_started"),
+        call_event(),
+        call_event("call_analyzed", duration_ms="a minute"),
+        call_event(number=2),
+    )
+    process(ground)
+    assert sql(ground, "select status, attempt_count from trueup.webhook_events order by id") == [
+        ("processed", 0),
+        ("processed", 0),
+        ("received", 1),
+        ("processed", 0),
+    ]
+    assert sql(ground, "select status from public.calls order by retell_call_id") == [
+        ("analyzed",),
+        ("ended",),
+    ]
+    for attempt in range(2, 6):
+        # not before its time
+        process(ground)
+        sql(ground, "update trueup.webhook_events set next_attempt_at = now() where status = 'received'")
+        process(ground)
+        assert value(ground, "select max(attempt_count) from trueup.webhook_events") == attempt
+    assert sql(ground, "select status, error from trueup.webhook_events where attempt_count > 0") == [
+        ("dead", 'invalid input syntax for type numeric: "a minute" (SQLSTATE 22P02)')
+    ]
+    assert sql(ground, "select reason, entity_type, severity, status from trueup.manual_review_queue") == [
+        ("event_dead", "webhook_event", "critical", "pending")
+    ]
+    assert value(ground, "select count(*) from trueup.event_unprocessed") == 0
+
+
+def test_a_guard_refuses_the_event_and_not_the_batch(ground: str) -> None:
+    """A deferred guard looks inside the savepoint: at COMMIT it would refuse all that was processed."""
+    sql(ground, "update trueup.guards set mode = 'enforce'")
+    sql(ground, "update trueup.settings set value = '1' where name = 'event_max_attempts'")
+    sql(
+        ground,
+        "create function public.confirm() returns trigger language plpgsql as "
+        "$$ begin new.booking_confirmed := new.from_number = '+4911'; return new; end; $$;"
+        "create trigger confirm before insert on public.calls for each row execute function public.confirm()",
+    )
+    receive(ground, call_event(from_number="+4911"), call_event(number=2))
+    process(ground)
+    assert sql(
+        ground, "select status, error like 'call % violates guard%' from trueup.webhook_events order by id"
+    ) == [("dead", True), ("processed", None)]
+
+
+# --- several workers --------------------------------------------------------------------
+
+
+def crowd(count: int) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    for number in range(count):
+        made += [call_event(kind, number) for kind in ("call_analyzed", "call_started", "call_ended")]
+        made.append(booking_event(uid=f"bk{number}", metadata={"call_id": call_id(number)}, bookingId=number))
+        made.append(
+            booking_event(
+                "BOOKING_RESCHEDULED",
+                f"bk{number}-2",
+                "2025-10-23T12:00:00.000Z",
+                "2025-10-20T10:00:00.000Z",
+                f"bk{number}",
+                bookingId=10_000 + number,
+            )
+        )
+    return made
+
+
+def settled(url: str, count: int) -> None:
+    assert sql(url, "select status, count(*) from trueup.webhook_events group by status") == [
+        ("processed", 5 * count)
+    ]
+    assert sql(url, "select status, appointment_made, count(*) from public.calls group by 1, 2") == [
+        ("analyzed", True, count)
+    ]
+    assert sql(
+        url,
+        "select count(*), count(distinct call_id), min(starts_at) = max(starts_at) from public.appointments",
+    ) == [(count, count, True)]
+    assert value(url, "select count(*) from public.appointment_modifications") == count
+
+
+def test_workers_share_the_inbox(ground: str) -> None:
+    receive(ground, *crowd(30))
+    with connected(ground, 4) as connections:
+        for connection in connections:
+            connection.autocommit = True
+
+        def work(connection: psycopg.Connection[Any]) -> int:
+            done = 0
+            while (found := Events(connection).process(3)).objects:
+                done += found.events
+            return done
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(work, connections)) >= 5 * 30 - 20
+    process(ground)
+    settled(ground, 30)
+
+
+def test_nobody_else_takes_the_object_of_a_worker(ground: str) -> None:
+    receive(ground, call_event("call_started"), booking_event(metadata={"call_id": call_id(1)}))
+    with connected(ground, 2) as (first, second):
+        assert Events(first).process(1).objects == 1
+        sql(ground, "select * from trueup.receive_event('retell', %s)", json.dumps(call_event()))
+        # its call is the other's, and a booking of that call waits for it
+        assert Events(second).process().objects == 0
+        first.commit()
+        second.commit()
+        assert Events(second).process().events == 2
+        second.commit()
+    assert sql(ground, "select status, appointment_made from public.calls") == [("ended", True)]
+
+
+def test_a_worker_that_is_killed_loses_nothing(ground: str) -> None:
+    receive(ground, *crowd(40))
+    waiting = "select count(*) from trueup.webhook_events where status = 'received'"
+
+    def begun(before: int, worker: subprocess.Popen[str]) -> bool:
+        return bool(value(ground, waiting) < before or worker.poll() is not None)
+
+    for _ in range(3):
+        before = value(ground, waiting)
+        worker = launch("events", "process", "--workers", "2", url=ground)
+        eventually(partial(begun, before, worker))
+        worker.kill()
+        worker.communicate()
+    eventually(
+        lambda: (
+            value(
+                ground,
+                "select count(*) from pg_stat_activity where application_name = 'trueup events process'",
+            )
+            == 0
+        )
+    )
+    process(ground)
+    settled(ground, 40)
+
+
+# --- the command line and the signatures -------------------------------------------------
+
+
+def test_signatures() -> None:
+    body, secret = b'{"event":"call_ended"}', "key_1234"
+    cal = hmac.new(secret.encode(), body, "sha256").hexdigest()
+    assert is_signed("calcom", body, secret, cal)
+    assert is_signed("calcom", body, secret, cal.upper())
+    assert not is_signed("calcom", body + b"\n", secret, cal)
+    assert not is_signed("calcom", body, "other", cal)
+    assert not is_signed("calcom", body, secret, "")
+    retell = hmac.new(secret.encode(), body + b"1760950861000", "sha256").hexdigest()
+    assert is_signed("retell", body, secret, f"v=1760950861000,d={retell}")
+    assert not is_signed("retell", body, secret, f"v=1760950861001,d={retell}")
+    assert not is_signed("retell", body, secret, f"d={retell}")
+    assert not is_signed("retell", body, secret, f"d={cal}")
+    assert not is_signed("retell", body, secret, "v=\N{SNOWMAN},d=\N{SNOWMAN}")
+
+
+def test_the_command_line(ground: str, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    lines = [call_event("call_started"), call_event(), booking_event(metadata={"call_id": call_id(1)})]
+    file.write_text("\n".join([json.dumps(line) for line in lines] + ["", json.dumps(lines[0])]) + "\n")
+    done = run("events", "receive", file, url=ground)
+    assert (done.returncode, done.stdout) == (0, "3 received, 1 duplicate\n"), done.stderr
+    done = run("events", "process", "--workers", "2", url=ground)
+    assert (done.returncode, done.stdout) == (0, "3 processed\n"), done.stderr
+    assert run("events", "process", url=ground).stdout == "nothing is due\n"
+    assert run("events", "list", url=ground).stdout == "no event waits\n"
+    listed = json.loads(run("events", "list", "--status", "all", "--format", "json", url=ground).stdout)
+    assert [each["event_type"] for each in listed] == ["BOOKING_CREATED", "call_ended", "call_started"]
+    shown = run("events", "show", str(listed[0]["id"]), url=ground).stdout
+    assert "BOOKING_CREATED of calcom" in shown
+    assert '"uid": "bk1"' in shown
+    assert run("events", "show", "4711", url=ground).returncode == 2
+
+
+def test_a_document_over_several_lines_is_one_event(ground: str, tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(booking_event(), indent=2))
+    assert run("events", "receive", file, url=ground).stdout == "1 received\n"
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (b'{"event": "call_ended", "call": {"call_id": "\xff\xfe"}}', "byte 46 is not UTF-8"),
+        (b"not json", "this is no JSON"),
+        (b"[1, 2]", "which provider"),
+        (b'{"event": "call_ended", "call": {}}', "does not say which object"),
+        (b'{"event": "call_ended", "call": {"call_id": "\\ud800"}}', "is no JSON"),
+        (b'{"event": "call_ended", "call": {"call_id": "\0"}}', "is no JSON"),
+    ],
+    ids=["utf8", "json", "provider", "object", "surrogate", "nul"],
+)
+def test_bad_lines_are_named_and_good_ones_before_them_kept(
+    ground: str, tmp_path: Path, bad: bytes, says: str
+) -> None:
+    file = tmp_path / "events.jsonl"
+    good = [json.dumps(call_event(number=number)).encode() for number in (1, 2, 3)]
+    file.write_bytes(b"\n".join([*good[:2], bad, good[2]]))
+    done = run("events", "receive", file, url=ground)
+    assert done.returncode == 2
+    assert "line 3: " in done.stderr
+    assert says in done.stderr
+    assert "the 2 events before it were received" in done.stderr
+    assert value(ground, "select count(*) from trueup.webhook_events") == 2
+
+
+def test_a_wrong_signature_is_refused_and_the_secret_not_told(ground: str, tmp_path: Path) -> None:
+    body, secret = json.dumps(booking_event()).encode(), "s3cret-of-the-webhook"
+    file = tmp_path / "body.json"
+    file.write_bytes(body)
+    signature = hmac.new(secret.encode(), body, "sha256").hexdigest()
+    for arguments in (["--signature", "0" * 64], [], ["--signature", signature, "--provider", "retell"]):
+        done = run("events", "receive", file, *arguments, url=ground, TRUEUP_WEBHOOK_SECRET=secret)
+        assert done.returncode == 2
+        assert "signature" in done.stderr
+        assert secret not in done.stderr + done.stdout
+    assert value(ground, "select count(*) from trueup.webhook_events") == 0
+    done = run("events", "receive", file, "--signature", signature, url=ground, TRUEUP_WEBHOOK_SECRET=secret)
+    assert (done.returncode, done.stdout) == (0, "1 received\n")
+
+
+def test_the_same_asynchronously(ground: str) -> None:
+    async def work() -> tuple[str, int, list[int]]:
+        async with await psycopg.AsyncConnection.connect(ground, autocommit=True) as connection:
+            inbox = AsyncEvents(connection)
+            received = await inbox.receive("calcom", json.dumps(booking_event()).encode())
+            done = await inbox.process()
+            return received.status, done.processed, await inbox.retry(status="dead")
+
+    assert asyncio.run(work()) == ("received", 1, [])
+
+
+def test_an_application_needs_its_role_only(ground: str) -> None:
+    name = value(ground, "select current_database()") + "_app"
+    sql(ground, f"create role {name} login in role trueup_app")
+    try:
+        with psycopg.connect(ground.replace("postgres@", f"{name}@"), autocommit=True) as connection:
+            assert Events(connection).receive("calcom", booking_event()).status == "received"
+            assert Events(connection).process().processed == 1
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("select * from trueup.webhook_events")
+    finally:
+        sql(ground, f"drop role {name}")
 
 
 # --- any order, any repetition ---------------------------------------------------------
