@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import Connection, Figures, Place, timed
+from harness import Connection, Figures, Place, median, ratio, timed
 
 CALLS = 2_000
 WORKERS = 2
@@ -58,7 +58,20 @@ def measure(place: Place) -> Figures:
                 seconds[name].append(_inserted(connection, tables))
             place.say("  ".join(f"{name} {found[-1]:.3f} s" for name, found in seconds.items()))
         _clean(connection)
-    return {"seconds": seconds, "facts": {"events": len(events), "workers": WORKERS}}
+    return {
+        "seconds": seconds,
+        "facts": {
+            "events": len(events),
+            "workers": WORKERS,
+            "microseconds": {
+                name: round(median(found) / len(events) * 1e6) for name, found in seconds.items()
+            },
+            "ratio": {
+                "receive": round(ratio(seconds["receive"], seconds["insert_inbox"]), 2),
+                "process": round(ratio(seconds["process"], seconds["insert_rows"]), 2),
+            },
+        },
+    }
 
 
 def _send(connection: Connection, seed: int) -> list[tuple[str, str]]:

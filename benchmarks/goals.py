@@ -123,6 +123,7 @@ def goals(results: Results) -> list[Goal]:
             2,
             (last(results, "bloat") or {}).get("ratio"),
         ),
+        *_events(results),
         *_writers(results),
     ]
     return found
@@ -190,6 +191,14 @@ def measured_facts(results: Results, calls: int, variant: str) -> dict[str, Any]
     """Return the facts of a variant at one size."""
     facts = results[calls]["variants"].get(variant, {}).get("facts", {})
     return dict(facts)
+
+
+def _events(results: Results) -> list[Goal]:
+    """Return the goal of the inbox: 2,000 events a second on two cores."""
+    facts = last(results, "events")
+    if facts is None:
+        return []
+    return [Goal("a webhook event processed, two workers", 500, facts["microseconds"]["process"], "µs")]
 
 
 def _writers(results: Results) -> list[Goal]:

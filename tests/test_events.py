@@ -418,7 +418,7 @@ def test_a_poisonous_event_stops_no_other_and_ends_with_a_person(ground: str) ->
         ("processed", 0),
     ]
     assert sql(ground, "select status from public.calls order by retell_call_id") == [
-        ("analyzed",),
+        ("ended",),
         ("ended",),
     ]
     for attempt in range(2, 6):
