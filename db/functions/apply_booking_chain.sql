@@ -15,9 +15,9 @@
 -- A cancellation without a booking creates nothing; its event is kept, and the booking is
 -- created cancelled when it comes. A move or a confirmation whose booking has not come
 -- yet, and a booking whose call has not, wait for it (setting event_order_wait), and are
--- then applied as they are. Each step is one row of appointment_modifications, unless the application wrote
--- it when it asked for the move. Its call is one that the event names besides the call
--- that made the booking (decision D2).
+-- then applied as they are. Each step is one row of appointment_modifications, unless the
+-- application wrote it when it asked for the move. Its call is one that the event names
+-- besides the call that made the booking (decision D2).
 
 create or replace function trueup.apply_booking_chain(p_company_id bigint, p_uids text[], p_event_ids bigint[])
     returns void
@@ -448,7 +448,11 @@ begin
                 where
                     am.appointment_id = v_appointment.id
                     and am.kind = 'cancel'
-                    and (am.actor is distinct from 'calcom' or am.created_at = cancelled.cancelled_at or cancelled.cancelled_at is null)
+                    and (
+                        am.actor is distinct from 'calcom'
+                        or am.created_at = cancelled.cancelled_at
+                        or cancelled.cancelled_at is null
+                    )
             )
         order by cancelled.cancelled_at;
     end if;

@@ -11,7 +11,7 @@
 -- processed (which counts ignored), parked (nobody knows whose they are), waiting for
 -- another event, failed (to be tried again) and dead. Call it again until objects is 0.
 
-create or replace function trueup.process_events(p_limit integer default 100)
+create or replace function trueup.process_events(p_limit integer default 50)
     returns table (
         objects integer, events integer, processed integer, parked integer, waiting integer, failed integer,
         dead integer
@@ -24,6 +24,8 @@ create or replace function trueup.process_events(p_limit integer default 100)
     set enable_seqscan = off
     set plan_cache_mode = force_generic_plan
     set jit = off
+    -- a row that somebody else holds on to delays its event, and not the batch
+    set lock_timeout = '3s'
 as $$
 #variable_conflict use_column
 declare
@@ -32,9 +34,11 @@ declare
     v_event_ids bigint[] := '{}';
     r record;
 begin
-    if p_limit is null or p_limit < 1 then
-        raise exception 'limit % is not positive', coalesce(p_limit::text, 'NULL')
-            using errcode = 'TU311', hint = 'Give the number of objects to process.';
+    if p_limit is null or p_limit not between 1 and 500 then
+        raise exception 'limit % is not between 1 and 500', coalesce(p_limit::text, 'NULL')
+            using
+                errcode = 'TU311',
+                hint = 'Locks of all objects are held until the transaction ends: call it more often instead.';
     end if;
 
     v_head_ids := array(

@@ -7,6 +7,10 @@
 --
 -- Identity is the whole key, an event without a time included: NULL equals NULL. It
 -- begins with the object, and so serves the lookup of its events, too.
+--
+-- Locks: ACCESS EXCLUSIVE on the inbox while its indexes are built; whoever receives an
+-- event meanwhile waits. No table of the application.
+-- squawk-ignore-file ban-drop-constraint, constraint-missing-not-valid, disallowed-unique-constraint
 
 alter table trueup.webhook_events
     add column previous_object_id text,

@@ -41,9 +41,8 @@ def events() -> None:
 @events.command(
     "receive",
     epilog="""\b
-Examples:
+Example:
   trueup events receive webhooks.jsonl
-  trueup events receive body.json --provider calcom --signature 5f1c...
 
 FILE holds one JSON document, or one event on each line; - is standard input. Each event
 is kept as soon as it is received. The first that is not UTF-8, no JSON, refused or
@@ -54,7 +53,7 @@ stored, and what came before it is.
 The signature is that of the one body in FILE, over its bytes as they came:
   calcom  header X-Cal-Signature-256; the secret is that of the webhook
   retell  header X-Retell-Signature (v=...,d=...); the secret is the API key
-Where a secret is set, a body without a signature is refused.
+Where a secret is set, a body without a signature is refused. The secret is never printed.
 """,
 )
 @click.argument("file", type=click.File("rb"))

@@ -24,7 +24,7 @@ from trueup.store import session
 PROVIDERS = ("calcom", "retell")
 STATUSES = ("received", "parked", "dead", "processed", "ignored", "all")
 # objects of one transaction
-BATCH = 100
+BATCH = 50
 
 Body = Mapping[str, Any] | str | bytes
 
@@ -101,7 +101,7 @@ class Events:
         (found,) = rows(self.database, "receive_event_body", Received, provider=provider, body=_text(event))
         return found
 
-    def process(self, limit: int = 100) -> Processed:
+    def process(self, limit: int = 50) -> Processed:
         """Apply what is due of at most `limit` calls and bookings; call it until `objects` is 0."""
         (found,) = rows(self.database, "process_events", Processed, limit=limit)
         return found
@@ -125,7 +125,7 @@ class AsyncEvents:
         )
         return found
 
-    async def process(self, limit: int = 100) -> Processed:
+    async def process(self, limit: int = 50) -> Processed:
         """Do what Events.process does."""
         (found,) = await rows_async(self.database, "process_events", Processed, limit=limit)
         return found
