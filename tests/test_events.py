@@ -142,16 +142,19 @@ def test_an_event_is_stored_once(ground: str) -> None:
     assert receive(ground, call_event("call_started", start_timestamp=None)) == [(started, True, "received")]
 
 
-def test_fifty_receive_one_event_at_once(ground: str) -> None:
+def test_eight_receive_one_event_at_once(ground: str) -> None:
     barrier = threading.Barrier(8)
 
-    def one(_: int) -> tuple[Any, ...]:
+    def one(_: int) -> tuple[int, bool]:
         with psycopg.connect(ground, autocommit=True) as connection:
             barrier.wait()
-            return Events(connection).receive("calcom", booking_event()).event_id, None
+            received = Events(connection).receive("calcom", booking_event())
+            return received.event_id, received.duplicate
 
     with ThreadPoolExecutor(8) as pool:
-        assert len({found[0] for found in pool.map(one, range(8))}) == 1
+        found = list(pool.map(one, range(8)))
+    assert len({event_id for event_id, _ in found}) == 1
+    assert sorted(duplicate for _, duplicate in found) == [False] + [True] * 7
     assert value(ground, "select count(*) from trueup.webhook_events") == 1
 
 
@@ -233,6 +236,40 @@ def test_a_status_never_goes_down(ground: str) -> None:
     assert sql(ground, "select status, ended_at is not null from public.calls") == [("analyzed", True)]
 
 
+def test_item_6_every_event_of_a_booking_reaches_its_call(ground: str) -> None:
+    """Item 6 of the incident: cancel, move, delete and re-delivery, not the creation alone."""
+    flags = (
+        "select c.appointment_made, c.appointment_link_status, c.appointment_id = a.id, c.session_outcome, "
+        "la.id is not null from public.calls as c cross join public.appointments as a "
+        "left join trueup.live_appointments as la on la.id = a.id"
+    )
+    named = {"metadata": {"call_id": call_id(1)}}
+    receive(ground, call_event(), booking_event(**named))
+    process(ground)
+    assert sql(ground, flags) == [(True, "linked", True, "appointment_booked", True)]
+    receive(
+        ground,
+        booking_event("BOOKING_RESCHEDULED", "bk2", "2025-10-23T12:00:00.000Z", said(0), "bk1", **named),
+    )
+    process(ground)
+    assert sql(ground, flags) == [(True, "linked", True, "appointment_booked", True)]
+    # cancelled: it was made and is linked, and is not live (decision D1)
+    receive(ground, booking_event("BOOKING_CANCELLED", "bk2", "2025-10-23T12:00:00.000Z", said(1), **named))
+    process(ground)
+    assert sql(ground, flags) == [(True, "linked", True, "appointment_booked", False)]
+    # deleted: the flags go, and no further event of call or booking sets them again
+    sql(ground, "update public.appointments set deleted_at = now()")
+    gone = [(False, "unlinked", None, None, False)]
+    assert sql(ground, flags) == gone
+    receive(
+        ground, call_event("call_analyzed"), booking_event("BOOKING_CONFIRMED", "bk2", at=said(2), **named)
+    )
+    process(ground)
+    assert sql(ground, flags) == gone
+    sql(ground, "update public.appointments set deleted_at = null")
+    assert sql(ground, flags) == [(True, "linked", True, "appointment_booked", False)]
+
+
 def test_an_opinion_sets_no_flag(ground: str) -> None:
     """Decision D3: what a model says of a call is no booking."""
     receive(ground, call_event("call_analyzed"))
@@ -243,7 +280,7 @@ def test_an_opinion_sets_no_flag(ground: str) -> None:
     ) == [(False, False, None, "unlinked")]
 
 
-def test_nobody_gets_what_is_nobodys(ground: str) -> None:
+def test_item_8_nobody_gets_what_is_nobodys(ground: str) -> None:
     """Item 8 of the incident: no search through all companies, no company 1 by default."""
     receive(
         ground,
@@ -451,6 +488,39 @@ def test_a_guard_refuses_the_event_and_not_the_batch(ground: str) -> None:
     assert sql(
         ground, "select status, error like 'call % violates guard%' from trueup.webhook_events order by id"
     ) == [("dead", True), ("processed", None)]
+
+
+def test_moves_in_a_circle_are_for_a_person(ground: str) -> None:
+    sql(ground, "update trueup.settings set value = '1' where name = 'event_max_attempts'")
+    sql(ground, "update trueup.settings set value = '0' where name = 'event_order_wait'")
+    receive(
+        ground,
+        booking_event("BOOKING_RESCHEDULED", "bk1", at=said(1), previous="bk2"),
+        booking_event("BOOKING_RESCHEDULED", "bk2", at=said(2), previous="bk1"),
+    )
+    process(ground)
+    assert sql(ground, "select status, error from trueup.webhook_events order by id") == [
+        ("processed", None),
+        ("dead", "the moves of booking bk1 form a circle (SQLSTATE TU310)"),
+    ]
+    assert appointments(ground, "calcom_booking_uid") == [("bk1",)]
+
+
+def test_two_appointments_of_one_chain_are_not_merged(ground: str) -> None:
+    """A step that comes after both its ends were given up waiting for: a person decides."""
+    sql(ground, "update trueup.settings set value = '0' where name = 'event_order_wait'")
+    receive(ground, booking_event("BOOKING_RESCHEDULED", "bk3", start(3), said(3), "bk2"))
+    process(ground)
+    receive(ground, booking_event("BOOKING_CREATED", "bk1", start(1), said(1)))
+    process(ground)
+    assert appointments(ground, "calcom_booking_uid") == [("bk3",), ("bk1",)]
+    receive(ground, booking_event("BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1"))
+    process(ground)
+    assert appointments(ground, "calcom_booking_uid, status") == [("bk3", "confirmed"), ("bk1", "confirmed")]
+    assert sql(
+        ground,
+        "select error like 'appointments % bear bookings of one chain' from trueup.webhook_events where status = 'parked'",
+    ) == [(True,)]
 
 
 # --- several workers --------------------------------------------------------------------
