@@ -801,6 +801,40 @@ STORIES: dict[str, list[dict[str, Any]]] = {
     ],
 }
 
+# company, uid, status, day of the start, call, steps
+ENDS = {
+    "booked, moved twice and cancelled": [
+        (1, "bk3", "cancelled", 3, call_id(1), "reschedule reschedule cancel")
+    ],
+    "moved there and back and there again": [
+        (1, "bk4", "confirmed", 2, None, "reschedule reschedule reschedule")
+    ],
+    "two bookings of one call, one rejected": [
+        (1, "bk1", "cancelled", 1, call_id(1), "cancel"),
+        (1, "bk2", "confirmed", 5, call_id(1), None),
+    ],
+    "a later call moves what the first one booked": [(1, "bk2", "confirmed", 2, call_id(1), "reschedule")],
+    "placeholders and a cancellation of what was moved": [
+        (1, "bk2", "confirmed", 2, None, "cancel reschedule"),
+        (1, "bk9", "confirmed", 7, None, None),
+    ],
+    "two tenants, one uid": [
+        (1, "bk1", "cancelled", 1, None, "cancel"),
+        (2, "bk2", "confirmed", 2, None, "reschedule"),
+    ],
+}
+END = """
+select
+    a.company_id, a.calcom_booking_uid, a.status, extract(day from a.starts_at - %s)::integer, c.retell_call_id,
+    (
+        select string_agg(m.kind, ' ' order by m.created_at)
+        from public.appointment_modifications as m
+        where m.appointment_id = a.id
+    )
+from public.appointments as a
+left join public.calls as c on a.call_id = c.id
+order by a.company_id, a.calcom_booking_uid
+"""
 STATE = """
 select jsonb_build_object(
     'calls', (
@@ -880,6 +914,7 @@ def enforced(databases: Databases) -> Any:
 def test_any_order_and_repetition_ends_in_one_state(enforced: str, story: str) -> None:
     events = STORIES[story]
     expected = apply(enforced, events)
+    assert sql(enforced, END, NOW + timedelta(days=20)) == ENDS[story]
     assert violations(enforced) == []
     assert expected["events"] == {"processed": len(events)}
 
