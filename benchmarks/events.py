@@ -48,6 +48,7 @@ def measure(place: Place) -> Figures:
         for repetition in range(place.repetitions):
             events = _send(connection, repetition + 1)
             _clean(connection)
+            connection.execute(f"vacuum analyze {', '.join(TABLES)}".encode())
             seconds["receive"].append(timed(lambda events=events: _receive(connection, events)))  # type: ignore[misc]
             seconds["process"].append(timed(lambda: _process(place)))
             left = connection.execute(

@@ -562,7 +562,11 @@ begin
                 where
                     am.appointment_id = v_appointment.id
                     and am.kind = 'cancel'
-                    and (am.actor is distinct from 'calcom' or am.created_at = cancelled.cancelled_at or cancelled.cancelled_at is null)
+                    and (
+                        am.actor is distinct from 'calcom'
+                        or am.created_at = cancelled.cancelled_at
+                        or cancelled.cancelled_at is null
+                    )
             )
         order by cancelled.cancelled_at;
     end if;
@@ -3770,12 +3774,13 @@ exception
 end;
 $$;
 
-CREATE FUNCTION trueup.process_events(p_limit integer DEFAULT 100) RETURNS TABLE(objects integer, events integer, processed integer, parked integer, waiting integer, failed integer, dead integer)
+CREATE FUNCTION trueup.process_events(p_limit integer DEFAULT 50) RETURNS TABLE(objects integer, events integer, processed integer, parked integer, waiting integer, failed integer, dead integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET lock_timeout TO '3s'
     AS $$
 #variable_conflict use_column
 declare
@@ -3784,9 +3789,11 @@ declare
     v_event_ids bigint[] := '{}';
     r record;
 begin
-    if p_limit is null or p_limit < 1 then
-        raise exception 'limit % is not positive', coalesce(p_limit::text, 'NULL')
-            using errcode = 'TU311', hint = 'Give the number of objects to process.';
+    if p_limit is null or p_limit not between 1 and 500 then
+        raise exception 'limit % is not between 1 and 500', coalesce(p_limit::text, 'NULL')
+            using
+                errcode = 'TU311',
+                hint = 'Locks of all objects are held until the transaction ends: call it more often instead.';
     end if;
 
     v_head_ids := array(
