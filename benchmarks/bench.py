@@ -46,6 +46,7 @@ VARIANTS = (
     "startup",
     "filing",
     "breaker",
+    "events",
     "repair",
     "changed",
     "topology",

@@ -124,6 +124,7 @@ def goals(results: Results) -> list[Goal]:
             (last(results, "bloat") or {}).get("ratio"),
         ),
         *_breaker(results),
+        *_events(results),
         *_writers(results),
         *_bookings(results),
     ]
@@ -213,6 +214,14 @@ def _bookings(results: Results) -> list[Goal]:
         for clients in (1, 8)
         if facts
     ]
+
+
+def _events(results: Results) -> list[Goal]:
+    """Return the goal of the inbox: 2,000 events a second on two cores."""
+    facts = last(results, "events")
+    if facts is None:
+        return []
+    return [Goal("a webhook event processed, two workers", 500, facts["microseconds"]["process"], "µs")]
 
 
 def _writers(results: Results) -> list[Goal]:

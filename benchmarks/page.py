@@ -186,6 +186,8 @@ def _sections(results: goals.Results) -> list[dict[str, Any]]:
         found.append(_writers(writers))
     if bookings := goals.last(results, "bookings"):
         found.append(_bookings(bookings))
+    if inbox := goals.last(results, "events"):
+        found.append(_events(inbox))
     if layouts := goals.last(results, "topology"):
         found.append(_topology(layouts))
     if goals.last(results, "breaker"):
@@ -193,6 +195,28 @@ def _sections(results: goals.Results) -> list[dict[str, Any]]:
     if day := goals.last(results, "bloat"):
         found.append(_bloat(day))
     return found
+
+
+def _events(facts: Mapping[str, Any]) -> dict[str, Any]:
+    each = facts["microseconds"]
+    rows = [
+        [label, f"{number(each[what])} µs", number(1e6 / each[what]), number(facts["ratio"].get(what))]
+        for what, label in (
+            ("receive", "received, one after the other"),
+            ("insert_inbox", "the same rows of the inbox, one INSERT"),
+            ("process", f"processed, {facts['workers']} workers"),
+            ("insert_rows", "the rows that came of them, an INSERT for each table"),
+        )
+    ]
+    return {
+        "title": "Webhook events",
+        "notes": (
+            f"{facts['events']:,} events of calls and their bookings, some moved or cancelled. The rows that "
+            "they left are inserted again in one transaction, which meets the same triggers and constraints "
+            "and decides nothing."
+        ),
+        "table": {"columns": ["", "each", "a second", "÷ INSERT"], "rows": rows},
+    }
 
 
 def _writers(facts: Mapping[str, Any]) -> dict[str, Any]:

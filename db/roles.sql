@@ -2,7 +2,8 @@
 --
 -- The roles themselves are made by the core's roles.sql, which runs first. The runner
 -- repairs, so it writes the tables that repairs write; dashboards see no names and no
--- numbers of callers. Harmless to run again.
+-- numbers of callers. Applications call functions, and need no right on our tables.
+-- Harmless to run again.
 
 do $$
 declare
@@ -29,8 +30,8 @@ begin
         trueup.circuit_breaker_metrics, trueup.circuit_breaker_settings
         to trueup_dashboard;
 
-    -- what applications call; each looks its rows up in the company it is given. Who orders a
-    -- circuit is a person with the rights of the runner
+    -- what applications call; each looks its rows up in the company it is given, or finds the
+    -- company by evidence. Who orders a circuit is a person with the rights of the runner
     for r in
         select p.oid::regprocedure as name, p.proname = 'settle_request' as is_for_people
         from pg_catalog.pg_proc as p
@@ -39,6 +40,7 @@ begin
             and p.proname in (
                 'book_appointment', 'reschedule_appointment', 'cancel_appointment', 'validate_booking',
                 'fail_booking', 'begin_request', 'finish_request', 'settle_request',
+                'receive_event', 'receive_event_body', 'process_events', 'retry_events',
                 'circuit_allow', 'circuit_report'
             )
     loop

@@ -134,6 +134,763 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.apply_booking_chain(p_company_id bigint, p_uids text[], p_event_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_events trueup.booking_events[];
+    v_steps jsonb;
+    v_chain text[];
+    v_head_uid text;
+    v_origin_uid text;
+    v_head trueup.booking_events;
+    v_origin trueup.booking_events;
+    v_appointment public.appointments;
+    v_ids bigint[];
+    v_kept_ids bigint[];
+    v_is_deleted boolean;
+    v_call_id bigint;
+    v_says text;
+    v_cancelled_at timestamptz;
+    v_event_type_id bigint;
+    v_attendees jsonb;
+    v_is_moved boolean;
+    v_reason text;
+    v_made record;
+    v_is_created boolean := false;
+    v_told_at timestamptz[];
+    v_is_creating boolean;
+    v_named_call_id text;
+    r record;
+begin
+    v_events := array(
+        select be
+        from trueup.booking_events as be
+        where
+            be.booking_uid = any(p_uids)
+            and (be.id = any(p_event_ids) or (be.company_id = p_company_id and be.status = 'processed'))
+        order by be.occurred_at nulls first, be.body_hash
+    );
+
+    -- the moves, in order; each as often as it was told is one
+    with recursive step as (
+        select distinct on (ev.booking_uid)
+            ev.*
+        from unnest(v_events) as ev
+        where ev.event_type = 'BOOKING_RESCHEDULED'
+        order by ev.booking_uid, ev.occurred_at nulls first, ev.body_hash
+    ),
+
+    walk as (
+        select
+            step.*,
+            1 as depth
+        from step
+        where not exists (select 1 from step as p where p.booking_uid = step.previous_uid)
+        union all
+        select
+            step.*,
+            walk.depth + 1
+        from walk
+        inner join step on walk.booking_uid = step.previous_uid
+        where walk.depth < 1000
+    )
+
+    select
+        jsonb_agg(to_jsonb(walk) order by walk.depth, walk.occurred_at nulls first, walk.body_hash),
+        array_agg(walk.booking_uid order by walk.depth, walk.occurred_at nulls first, walk.body_hash)
+    into v_steps, v_chain
+    from walk;
+
+    v_origin_uid := coalesce(v_steps -> 0 ->> 'previous_uid', v_chain[1], v_events[1].booking_uid);
+    v_chain := array[v_origin_uid] || v_chain;
+    v_head_uid := v_chain[cardinality(v_chain)];
+    if v_steps is null and exists (select 1 from unnest(v_events) as ev where ev.event_type = 'BOOKING_RESCHEDULED') then
+        raise exception 'the moves of booking % form a circle', v_head_uid using errcode = 'TU310';
+    end if;
+
+    -- uids that only the events of somebody else connect are bookings of their own
+    for r in
+        select
+            ev.booking_uid,
+            array_agg(ev.id) as ids
+        from unnest(v_events) as ev
+        where ev.booking_uid <> all(v_chain) and ev.id = any(p_event_ids)
+        group by ev.booking_uid
+        order by ev.booking_uid
+    loop
+        perform trueup.apply_booking_chain(p_company_id, array[r.booking_uid], r.ids);
+    end loop;
+    v_ids := array(
+        select ev.id
+        from unnest(v_events) as ev
+        where ev.booking_uid = any(v_chain) and ev.id = any(p_event_ids)
+    );
+    if v_ids = '{}' then
+        return;
+    end if;
+
+    -- what they say together; a word that is none of these is left to appointment_from_booking
+    for r in
+        select ev.*
+        from unnest(v_events) as ev
+        where ev.booking_uid = any(v_chain)
+    loop
+        v_event_type_id := coalesce(v_event_type_id, r.event_type_id);
+        if jsonb_typeof(r.payload -> 'attendees' -> 0) = 'object' then
+            v_attendees := coalesce(v_attendees, r.payload -> 'attendees');
+        end if;
+        v_is_creating := r.event_type not in ('BOOKING_CANCELLED', 'BOOKING_REJECTED');
+        if r.booking_uid = v_origin_uid and r.event_type <> 'BOOKING_RESCHEDULED' then
+            v_named_call_id := coalesce(v_named_call_id, r.named_call_id);
+            if r.event_type in ('BOOKING_CREATED', 'BOOKING_REQUESTED') and v_origin.id is null then
+                v_origin := r;
+            end if;
+        end if;
+        if r.booking_uid = v_head_uid then
+            if v_is_creating and r.starts_at is not null and v_head.id is null then
+                v_head := r;
+            end if;
+            if r.says in ('cancelled', 'rejected') then
+                v_cancelled_at := least(v_cancelled_at, r.occurred_at);
+            end if;
+            if
+                v_says is null
+                or array_position(array['pending', 'accepted', 'rejected', 'cancelled'], r.says)
+                > coalesce(array_position(array['pending', 'accepted', 'rejected', 'cancelled'], v_says), 0)
+            then
+                v_says := r.says;
+            end if;
+        end if;
+    end loop;
+
+    select
+        array_agg(f.id order by f.id) filter (where f.deleted_at is null),
+        bool_or(f.deleted_at is not null)
+    into v_kept_ids, v_is_deleted
+    from (
+        select
+            a.id,
+            a.deleted_at
+        from public.appointments as a
+        where
+            a.company_id = p_company_id
+            and (
+                a.calcom_booking_uid = any(v_chain)
+                or a.id = any(
+                    array(select ev.appointment_id from unnest(v_events) as ev where ev.booking_uid = any(v_chain))
+                )
+            )
+        order by a.id
+        for no key update
+    ) as f;
+
+    if v_named_call_id is not null then
+        select c.id into v_call_id
+        from public.calls as c
+        where c.company_id = p_company_id and c.retell_call_id = v_named_call_id and c.deleted_at is null;
+    end if;
+
+    if v_kept_ids is null and not coalesce(v_is_deleted, false) then
+        if v_head.id is null then
+            update trueup.webhook_events as e
+            set
+                status = 'processed',
+                company_id = p_company_id,
+                processed_at = now(),
+                error = 'nothing to cancel or confirm yet; kept for when the booking comes'
+            where e.id = any(v_ids);
+            return;
+        end if;
+
+        v_reason := case
+            when v_origin.id is null then 'waits for the event that made the booking'
+            when v_named_call_id is not null and v_call_id is null then 'waits for the call that made the booking'
+        end;
+        if v_reason is not null then
+            update trueup.webhook_events as e
+            set
+                company_id = p_company_id,
+                status = 'received',
+                next_attempt_at = e.received_at + trueup.setting('event_order_wait')::interval,
+                error = v_reason
+            where
+                e.id = any(v_ids)
+                and not exists (
+                    select 1
+                    from trueup.webhook_events as waiting
+                    where
+                        waiting.id = any(v_ids)
+                        and waiting.received_at + trueup.setting('event_order_wait')::interval <= clock_timestamp()
+                );
+            if found then
+                return;
+            end if;
+        end if;
+
+        select ab.* into v_made
+        from trueup.appointment_from_booking(
+            p_company_id => p_company_id,
+            p_booking_uid => v_head_uid,
+            p_booking_number => v_head.booking_number,
+            p_status => v_says,
+            p_starts_at => v_head.starts_at,
+            p_ends_at => v_head.ends_at,
+            p_event_type_id => v_event_type_id,
+            p_attendees => v_attendees,
+            p_metadata => coalesce(v_origin.payload, v_head.payload) -> 'metadata',
+            p_source => 'calcom',
+            p_sync_origin => 'calcom',
+            p_call_id => v_call_id,
+            p_booked_at => coalesce(v_origin.occurred_at, v_head.occurred_at),
+            p_cancelled_at => v_cancelled_at
+        ) as ab;
+        if v_made.outcome = 'review' then
+            v_reason := v_made.reason;
+        else
+            v_kept_ids := array[v_made.appointment_id];
+            v_is_created := true;
+        end if;
+    elsif v_kept_ids is null then
+        update trueup.webhook_events as e
+        set
+            status = 'ignored',
+            company_id = p_company_id,
+            processed_at = now(),
+            error = 'the appointment of this booking was deleted here'
+        where e.id = any(v_ids);
+        return;
+    end if;
+
+    if cardinality(v_kept_ids) > 1 then
+        v_reason := format('appointments %s bear bookings of one chain', array_to_string(v_kept_ids, ', '));
+    end if;
+    if v_kept_ids is null or cardinality(v_kept_ids) > 1 then
+        update trueup.webhook_events as e
+        set status = 'parked', company_id = p_company_id, error = v_reason
+        where e.id = any(v_ids);
+        return;
+    end if;
+
+    select a.* into v_appointment from public.appointments as a where a.id = v_kept_ids[1];
+    v_is_moved := v_appointment.calcom_booking_uid = any(v_chain)
+        and v_appointment.calcom_booking_uid <> v_head_uid
+        and v_head.id is not null;
+
+    v_told_at := array(
+        select ev.occurred_at
+        from unnest(v_events) as ev
+        where ev.booking_uid = any(v_chain) and ev.occurred_at is not null and ev.says not in ('cancelled', 'rejected')
+        order by ev.occurred_at
+    );
+
+    -- an appointment that bears a uid beyond the chain was moved by the application since;
+    -- asked here, because an update of no row costs its statement triggers all the same
+    if
+        v_is_moved
+        or (
+            v_appointment.calcom_booking_uid = v_head_uid
+            and (
+                (v_says in ('cancelled', 'rejected') and v_appointment.status in ('pending', 'confirmed'))
+                or (v_says = 'accepted' and v_appointment.status = 'pending')
+                or (v_is_created and v_steps is not null)
+                -- an earlier word of the same booking has come since
+                or (v_appointment.created_at = any(v_told_at) and v_appointment.created_at > v_told_at[1])
+            )
+        )
+    then
+        update public.appointments as a
+        set
+            calcom_booking_uid = v_head_uid,
+            calcom_booking_id = case
+                when v_is_moved then coalesce(v_head.booking_number, a.calcom_booking_id)
+                else a.calcom_booking_id
+            end,
+            previous_starts_at = case
+                when v_steps is not null then coalesce(
+                    (v_steps -> -1 ->> 'old_starts_at')::timestamptz,
+                    (v_steps -> -2 ->> 'starts_at')::timestamptz,
+                    v_origin.starts_at,
+                    a.previous_starts_at
+                )
+                else a.previous_starts_at
+            end,
+            starts_at = case when v_is_moved then v_head.starts_at else a.starts_at end,
+            ends_at = case when v_is_moved then v_head.ends_at else a.ends_at end,
+            status = case
+                when a.status in ('completed', 'no_show') then a.status
+                when v_says in ('cancelled', 'rejected') then 'cancelled'
+                when a.status = 'cancelled' and not v_is_moved then 'cancelled'
+                when v_says = 'accepted' then 'confirmed'
+                else a.status
+            end,
+            cancelled_at = case
+                when a.status in ('completed', 'no_show') then a.cancelled_at
+                when v_says in ('cancelled', 'rejected') then coalesce(
+                    case when not v_is_moved then a.cancelled_at end, v_cancelled_at, now()
+                )
+                when v_is_moved then null
+                else a.cancelled_at
+            end,
+            created_at = case when a.created_at = any(v_told_at) then v_told_at[1] else a.created_at end
+        where a.id = v_appointment.id;
+    end if;
+
+    if
+        not v_is_created
+        and (
+            (v_appointment.call_id is null and v_call_id is not null)
+            or (v_appointment.service_id is null and v_event_type_id is not null)
+            or (v_appointment.calcom_booking_id is null and v_head.booking_number is not null)
+        )
+    then
+        -- what it cannot complete without contradicting the row it leaves, for the checks
+        perform trueup.appointment_from_booking(
+            p_company_id => p_company_id,
+            p_booking_uid => coalesce(case when v_is_moved then v_head_uid end, v_appointment.calcom_booking_uid),
+            p_booking_number => v_head.booking_number,
+            p_status => v_says,
+            p_starts_at => v_head.starts_at,
+            p_ends_at => v_head.ends_at,
+            p_event_type_id => v_event_type_id,
+            p_attendees => v_attendees,
+            p_metadata => null,
+            p_source => 'calcom',
+            p_sync_origin => 'calcom',
+            p_call_id => case when v_appointment.call_id is null then v_call_id end
+        );
+    end if;
+
+    if v_steps is not null then
+        with told as (
+            select
+                t.ordinality,
+                coalesce(
+                    (t.step ->> 'old_starts_at')::timestamptz,
+                    (lag(t.step) over (order by t.ordinality) ->> 'starts_at')::timestamptz,
+                    v_origin.starts_at
+                ) as old_starts_at,
+                (t.step ->> 'starts_at')::timestamptz as new_starts_at,
+                trueup.string_or_null(t.step #> '{payload,rescheduleReason}') as reason,
+                coalesce((t.step ->> 'occurred_at')::timestamptz, now()) as moved_at,
+                c.id as call_id
+            from jsonb_array_elements(v_steps) with ordinality as t (step, ordinality)
+            left join public.calls as c
+                on
+                    c.company_id = p_company_id
+                    and c.retell_call_id = nullif(t.step ->> 'named_call_id', v_named_call_id)
+                    and c.deleted_at is null
+        ),
+
+        -- from here to there and back again and once more is three moves
+        counted as (
+            select
+                told.*,
+                row_number() over (
+                    partition by told.old_starts_at, told.new_starts_at order by told.ordinality
+                ) as times
+            from told
+        ),
+
+        -- the call that asked for the move may come later than the move
+        completed as (
+            update public.appointment_modifications as am
+            set call_id = told.call_id
+            from told
+            where
+                am.appointment_id = v_appointment.id
+                and am.kind = 'reschedule'
+                and am.actor = 'calcom'
+                and am.created_at = told.moved_at
+                and am.new_starts_at = told.new_starts_at
+                and am.call_id is null
+                and told.call_id is not null
+        )
+
+        insert into public.appointment_modifications (
+            company_id, appointment_id, call_id, kind, old_starts_at, new_starts_at, reason, actor, created_at
+        )
+        select
+            p_company_id,
+            v_appointment.id,
+            counted.call_id,
+            'reschedule',
+            counted.old_starts_at,
+            counted.new_starts_at,
+            counted.reason,
+            'calcom',
+            counted.moved_at
+        from counted
+        where
+            counted.new_starts_at is not null
+            and counted.times > (
+                select count(*)
+                from public.appointment_modifications as am
+                where
+                    am.appointment_id = v_appointment.id
+                    and am.kind = 'reschedule'
+                    and am.new_starts_at = counted.new_starts_at
+                    and (am.old_starts_at = counted.old_starts_at or am.old_starts_at is null)
+            )
+        order by counted.ordinality;
+    end if;
+
+    if exists (select 1 from unnest(v_events) as ev where ev.says in ('cancelled', 'rejected')) then
+        insert into public.appointment_modifications (company_id, appointment_id, kind, reason, actor, created_at)
+        select
+            p_company_id,
+            v_appointment.id,
+            'cancel',
+            cancelled.reason,
+            'calcom',
+            coalesce(cancelled.cancelled_at, now())
+        from (
+            select
+                min(ev.occurred_at) as cancelled_at,
+                (array_agg(
+                    trueup.string_or_null(ev.payload -> 'cancellationReason') order by ev.occurred_at, ev.body_hash
+                ))[1] as reason
+            from unnest(v_events) as ev
+            where ev.booking_uid = any(v_chain) and ev.says in ('cancelled', 'rejected')
+            group by ev.booking_uid
+        ) as cancelled
+        where
+            not exists (
+                select 1
+                from public.appointment_modifications as am
+                where
+                    am.appointment_id = v_appointment.id
+                    and am.kind = 'cancel'
+                    and (
+                        am.actor is distinct from 'calcom'
+                        or am.created_at = cancelled.cancelled_at
+                        or cancelled.cancelled_at is null
+                    )
+            )
+        order by cancelled.cancelled_at;
+    end if;
+
+    update trueup.webhook_events as e
+    set
+        status = 'processed',
+        company_id = p_company_id,
+        appointment_id = v_appointment.id,
+        processed_at = now(),
+        error = null
+    where
+        e.id = any(v_ids)
+        or (
+            -- kept for when the booking comes: it has come
+            e.id = any(array(select ev.id from unnest(v_events) as ev where ev.booking_uid = any(v_chain)))
+            and e.appointment_id is null
+        );
+end;
+$$;
+
+CREATE FUNCTION trueup.apply_booking_events(p_uids text[], p_event_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ids bigint[] := '{}';
+    v_companies bigint[] := '{}';
+    v_found bigint[];
+    v_by_uid bigint[];
+    v_by_chain bigint[];
+    v_not bigint[];
+    v_reason text;
+    r record;
+begin
+    for r in
+        select
+            be.id,
+            be.booking_uid,
+            be.booking_number,
+            array(
+                select distinct s.company_id
+                from public.services as s
+                where s.calcom_event_type_id = be.event_type_id and s.company_id is not null
+            ) as by_service,
+            array(
+                select distinct c.company_id
+                from public.calls as c
+                where c.retell_call_id = be.named_call_id and c.company_id is not null
+            ) as by_call
+        from trueup.booking_events as be
+        where be.id = any(p_event_ids)
+        -- what has evidence of its own first: the others may borrow it
+        order by be.event_type_id is null and be.named_call_id is null, be.id
+    loop
+        v_found := case
+            when r.by_service = '{}' then r.by_call
+            when r.by_call = '{}' then r.by_service
+            else array(select unnest(r.by_service) intersect select unnest(r.by_call))
+        end;
+        v_reason := case
+            when r.by_service <> '{}' and v_found = '{}' then 'the event type and the call are of different companies'
+        end;
+
+        if v_found = '{}' and v_reason is null then
+            -- a uid that two companies have is told apart by the number of the booking
+            select
+                array_agg(distinct other.company_id) filter (where other.is_same and not other.is_another),
+                array_agg(distinct other.company_id) filter (where not other.is_same),
+                coalesce(array_agg(distinct other.company_id) filter (where other.is_same and other.is_another), '{}')
+            into v_by_uid, v_by_chain, v_not
+            from (
+                select
+                    coalesce(be.company_id, v_companies[array_position(v_ids, be.id)]) as company_id,
+                    be.booking_uid = r.booking_uid as is_same,
+                    coalesce(be.booking_number <> r.booking_number, false) as is_another
+                from trueup.booking_events as be
+                where
+                    be.booking_uid = any(p_uids)
+                    and (be.company_id is not null or be.id = any(v_ids))
+                    and be.id <> r.id
+            ) as other;
+            v_found := array(
+                select unnest(coalesce(v_by_uid, v_by_chain, '{}')) except select unnest(v_not)
+            );
+            if v_found = '{}' then
+                v_found := array(
+                    select co.id
+                    from public.companies as co
+                    where
+                        co.id <> all(v_not)
+                        and exists (
+                            select 1
+                            from public.appointments as a
+                            where
+                                a.company_id = co.id
+                                and a.calcom_booking_uid = any(p_uids)
+                                and not (
+                                    a.calcom_booking_uid = r.booking_uid
+                                    and coalesce(a.calcom_booking_id <> r.booking_number, false)
+                                )
+                        )
+                );
+            end if;
+        end if;
+
+        if cardinality(v_found) = 1 and v_reason is null then
+            v_ids := v_ids || r.id;
+            v_companies := v_companies || v_found[1];
+        else
+            update trueup.webhook_events as e
+            set
+                status = 'parked',
+                error = coalesce(v_reason, case
+                    when v_found = '{}' then 'unknown tenant: nothing says which company the booking is of'
+                    else 'unknown tenant: several companies may have this booking'
+                end)
+            where e.id = r.id;
+        end if;
+    end loop;
+
+    for r in
+        select
+            whose.company_id,
+            array_agg(whose.id) as ids
+        from unnest(v_ids, v_companies) as whose (id, company_id)
+        group by whose.company_id
+        order by whose.company_id
+    loop
+        perform trueup.apply_booking_chain(r.company_id, p_uids, r.ids);
+    end loop;
+end;
+$$;
+
+CREATE FUNCTION trueup.apply_call_events(p_retell_call_id text, p_event_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+    c_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
+    v_call public.calls;
+    v_company_ids bigint[];
+    v_company_id bigint;
+    v_line public.phone_numbers;
+    v_called public.phone_numbers;
+    v_calling public.phone_numbers;
+    v_said jsonb := '{}';
+    v_rank integer := 0;
+    v_retell jsonb;
+    v_to text;
+    v_from text;
+    v_direction text;
+    v_started_at timestamptz;
+    v_ended_at timestamptz;
+    v_duration_ms integer;
+    v_reason text;
+    r record;
+begin
+    for r in
+        select
+            case
+                when e.body -> 'call' ->> 'call_status' = 'error' then 5
+                else array_position(array['', 'call_started', 'call_ended', 'call_analyzed'], e.event_type)
+            end as rank,
+            e.body -> 'call' as said
+        from trueup.webhook_events as e
+        where
+            e.provider = 'retell'
+            and e.object_id = p_retell_call_id
+            and (e.id = any(p_event_ids) or e.status = 'processed')
+        order by
+            array_position(array['call_started', 'call_ended', 'call_analyzed'], e.event_type),
+            e.occurred_at nulls first,
+            e.body_hash
+    loop
+        v_rank := greatest(v_rank, r.rank);
+        v_said := v_said || jsonb_strip_nulls(jsonb_build_object(
+            'from_number', r.said -> 'from_number',
+            'to_number', r.said -> 'to_number',
+            'agent_id', r.said -> 'agent_id',
+            'call_type', r.said -> 'call_type',
+            'call_status', r.said -> 'call_status',
+            'direction', r.said -> 'direction',
+            'start_timestamp', r.said -> 'start_timestamp',
+            'end_timestamp', r.said -> 'end_timestamp',
+            'duration_ms', r.said -> 'duration_ms',
+            'disconnection_reason', r.said -> 'disconnection_reason',
+            'call_analysis', r.said -> 'call_analysis'
+        ));
+    end loop;
+    v_from := trueup.string_or_null(v_said -> 'from_number');
+    v_to := trueup.string_or_null(v_said -> 'to_number');
+    v_direction := trueup.vocabulary_value('direction', trueup.string_or_null(v_said -> 'direction'));
+    v_retell := v_said - 'from_number' - 'to_number';
+
+    v_company_ids := array(
+        select distinct c.company_id
+        from public.calls as c
+        where c.retell_call_id = p_retell_call_id and c.company_id is not null
+    );
+    v_company_id := v_company_ids[1];
+    if v_company_id is null then
+        select pn.* into v_called
+        from public.phone_numbers as pn
+        where pn.number in (v_to, trueup.plain_phone(v_to)) and pn.company_id is not null;
+        select pn.* into v_calling
+        from public.phone_numbers as pn
+        where pn.number in (v_from, trueup.plain_phone(v_from)) and pn.company_id is not null;
+        v_line := case
+            when v_called.id is null or (v_direction = 'outbound' and v_calling.id is not null) then v_calling
+            else v_called
+        end;
+        v_company_id := v_line.company_id;
+    end if;
+    v_reason := case
+        when cardinality(v_company_ids) > 1 then 'several companies have a call with this id'
+        when cardinality(v_company_ids) = 0 and p_retell_call_id !~ '^call_[0-9a-f]{27}$'
+            then 'the call id is not of the provider''s form'
+        when v_company_id is null then 'unknown tenant: neither number is a line of a company'
+        when
+            cardinality(v_company_ids) = 0
+            and v_direction is null
+            and v_called.company_id <> v_calling.company_id
+            then 'unknown tenant: the numbers are lines of two companies'
+    end;
+    if v_reason is not null then
+        update trueup.webhook_events as e
+        set status = 'parked', error = v_reason
+        where e.id = any(p_event_ids);
+        return;
+    end if;
+
+    v_started_at := trueup.instant_of_ms(v_retell -> 'start_timestamp');
+    v_ended_at := trueup.instant_of_ms(v_retell -> 'end_timestamp');
+    v_duration_ms := (v_retell ->> 'duration_ms')::numeric::integer;
+
+    select c.* into v_call
+    from public.calls as c
+    where c.company_id = v_company_id and c.retell_call_id = p_retell_call_id
+    for no key update;
+
+    if v_call.id is null then
+        if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
+            v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
+        end if;
+        insert into public.calls as c (
+            company_id, branch_id, phone_number_id, retell_call_id, from_number, to_number, direction, call_type,
+            status, started_at, ended_at, duration_ms, disconnection_reason, metadata
+        )
+        values (
+            v_company_id,
+            v_line.branch_id,
+            v_line.id,
+            p_retell_call_id,
+            v_from,
+            v_to,
+            v_direction,
+            trueup.string_or_null(v_retell -> 'call_type'),
+            c_ranked[v_rank],
+            v_started_at,
+            v_ended_at,
+            v_duration_ms,
+            trueup.string_or_null(v_retell -> 'disconnection_reason'),
+            jsonb_build_object('retell', v_retell)
+        );
+
+        -- whoever waited for this call need not wait longer, and who did not is linked now
+        update trueup.webhook_events as e
+        set status = 'received', next_attempt_at = now(), error = null
+        where
+            e.id in (
+                select w.id
+                from trueup.webhook_events as w
+                where
+                    w.named_call_id = p_retell_call_id
+                    and w.provider = 'calcom'
+                    and (w.status = 'processed' or (w.status = 'received' and w.next_attempt_at > now()))
+                    and w.attempt_count = 0
+                for update skip locked
+            );
+    else
+        v_started_at := coalesce(v_started_at, v_call.started_at);
+        v_ended_at := coalesce(v_ended_at, v_call.ended_at);
+        v_duration_ms := coalesce(v_duration_ms, v_call.duration_ms);
+        if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
+            v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
+        end if;
+        v_call.metadata := trueup.decoded(v_call.metadata);
+        v_retell := case
+            when jsonb_typeof(v_call.metadata -> 'retell') = 'object' then v_call.metadata -> 'retell'
+            else '{}'
+        end || v_retell;
+        update public.calls as c
+        set
+            status = case
+                when v_rank > array_position(c_ranked, c.status) then c_ranked[v_rank]
+                else c.status
+            end,
+            from_number = coalesce(v_from, c.from_number),
+            to_number = coalesce(v_to, c.to_number),
+            direction = coalesce(v_direction, c.direction),
+            call_type = coalesce(trueup.string_or_null(v_retell -> 'call_type'), c.call_type),
+            started_at = v_started_at,
+            ended_at = v_ended_at,
+            duration_ms = v_duration_ms,
+            disconnection_reason = coalesce(
+                trueup.string_or_null(v_retell -> 'disconnection_reason'), c.disconnection_reason
+            ),
+            branch_id = coalesce(c.branch_id, v_line.branch_id),
+            phone_number_id = coalesce(c.phone_number_id, v_line.id),
+            metadata = case
+                when jsonb_typeof(v_call.metadata) = 'object'
+                    then v_call.metadata || jsonb_build_object('retell', v_retell)
+                else c.metadata
+            end
+        where c.id = v_call.id;
+    end if;
+
+    update trueup.webhook_events as e
+    set status = 'processed', company_id = v_company_id, processed_at = now(), error = null
+    where e.id = any(p_event_ids);
+end;
+$_$;
+
 CREATE FUNCTION trueup.apply_repair(p_check text, p_entity_type text, p_entity_id text, p_actor text DEFAULT SESSION_USER, p_run_id bigint DEFAULT NULL::bigint, p_correct boolean DEFAULT true, OUT outcome text, OUT reason text, OUT repair_id bigint) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -348,6 +1105,276 @@ begin
 end;
 $_$;
 
+CREATE FUNCTION trueup.appointment_from_booking(p_company_id bigint, p_booking_uid text, p_booking_number bigint, p_status text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_event_type_id bigint, p_attendees jsonb, p_metadata jsonb, p_source text, p_sync_origin text, p_call_id bigint DEFAULT NULL::bigint, p_booked_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_cancelled_at timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT outcome text, OUT appointment_id bigint, OUT customer_id bigint, OUT reason text, OUT evidence jsonb) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_call public.calls;
+    v_found public.appointments;
+    v_uid text := nullif(btrim(p_booking_uid), '');
+    v_attendee jsonb := trueup.decoded(p_attendees) -> 0;
+    v_metadata jsonb := trueup.decoded(p_metadata);
+    v_kept_ids bigint[];
+    v_deleted_ids bigint[];
+    v_service_ids bigint[];
+    v_status text;
+    v_customer_found text;
+    v_booked_at timestamptz := least(p_booked_at, now());
+begin
+    perform pg_advisory_xact_lock(hashtextextended(
+        format('trueup.booking %s %s', p_company_id, coalesce(v_uid, p_booking_number::text)), 0
+    ));
+    if p_call_id is not null then
+        select c.* into v_call
+        from public.calls as c
+        where c.id = p_call_id and c.company_id = p_company_id
+        for no key update;
+    end if;
+
+    evidence := jsonb_strip_nulls(jsonb_build_object(
+        'booking_uid', v_uid, 'booking_number', p_booking_number, 'provider_status', lower(p_status)
+    ));
+
+    -- its appointment, if there is one; locked, so that nobody links or deletes it meanwhile
+    select
+        array_agg(f.id order by f.id) filter (where f.deleted_at is null),
+        array_agg(f.id order by f.id) filter (where f.deleted_at is not null)
+    into v_kept_ids, v_deleted_ids
+    from (
+        select
+            a.id,
+            a.deleted_at
+        from public.appointments as a
+        where
+            a.company_id = p_company_id
+            and (a.calcom_booking_uid = v_uid or a.calcom_booking_id = p_booking_number)
+        order by a.id
+        for no key update
+    ) as f;
+    appointment_id := v_kept_ids[1];
+
+    v_service_ids := array(
+        select s.id
+        from public.services as s
+        where s.company_id = p_company_id and s.calcom_event_type_id = p_event_type_id
+        order by s.id
+    );
+
+    if v_kept_ids is not null then
+        select a.* into v_found from public.appointments as a where a.id = appointment_id;
+        reason := case
+            when p_call_id is not null and v_call.id is null then 'the call is not one of the company'
+            when cardinality(v_kept_ids) > 1 then 'several appointments bear the booking'
+            when v_found.call_id <> p_call_id then 'the appointment of this booking belongs to another call'
+            when v_found.calcom_booking_uid <> v_uid
+                then 'the appointment with this booking number bears another booking uid'
+            when v_found.call_id = p_call_id then null
+            when
+                exists (
+                    select 1
+                    from public.appointment_modifications as am
+                    where am.call_id = p_call_id and am.appointment_id = v_found.id
+                )
+                or (
+                    v_call.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
+                    and v_found.created_at < v_call.started_at
+                )
+                then 'the call changed the appointment of this booking and did not make it'
+            when v_found.customer_id <> v_call.customer_id and v_found.metadata ->> 'booked_for' is null
+                then 'the appointment of this booking is for another customer than the call'
+        end;
+        if reason is not null then
+            outcome := 'review';
+            evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
+                'appointment_ids', v_kept_ids,
+                'deleted_appointment_ids', v_deleted_ids,
+                'call_id', v_found.call_id,
+                'customer_id', v_found.customer_id
+            ));
+            return;
+        end if;
+
+        -- either side lends the other its customer, unless it was booked for somebody else
+        if v_found.call_id is null and v_call.id is not null and v_found.metadata ->> 'booked_for' is null then
+            customer_id := coalesce(v_call.customer_id, v_found.customer_id);
+            v_customer_found := case when v_call.customer_id is null then 'appointment' else 'call' end;
+        end if;
+        if not exists (
+            select 1
+            from public.customers as k
+            where k.id = customer_id and k.company_id = p_company_id and k.deleted_at is null
+        ) then
+            customer_id := null;
+        end if;
+
+        update public.appointments as a
+        set
+            call_id = coalesce(a.call_id, p_call_id),
+            customer_id = coalesce(a.customer_id, appointment_from_booking.customer_id),
+            service_id = coalesce(a.service_id, case when cardinality(v_service_ids) = 1 then v_service_ids[1] end),
+            calcom_booking_uid = coalesce(a.calcom_booking_uid, v_uid),
+            calcom_booking_id = coalesce(a.calcom_booking_id, p_booking_number)
+        where
+            a.id = v_found.id
+            and (
+                (a.call_id is null and p_call_id is not null)
+                or (a.customer_id is null and appointment_from_booking.customer_id is not null)
+                or (a.service_id is null and cardinality(v_service_ids) = 1)
+                or (a.calcom_booking_uid is null and v_uid is not null)
+                or (a.calcom_booking_id is null and p_booking_number is not null)
+            );
+        outcome := 'found';
+    else
+        -- how providers say it, in their lists and in their events
+        v_status := case lower(p_status)
+            when 'accepted' then 'confirmed'
+            when 'pending' then 'pending'
+            when 'cancelled' then 'cancelled'
+            when 'rejected' then 'cancelled'
+        end;
+        reason := case
+            when p_call_id is not null and v_call.id is null then 'the call is not one of the company'
+            when v_deleted_ids is not null then 'the appointment of this booking was deleted'
+            when v_uid is null and p_booking_number is null then 'the booking has neither uid nor number'
+            when p_starts_at is null or p_ends_at is null then 'the booking has no readable start and end'
+            when p_ends_at <= p_starts_at then 'the booking ends before it starts'
+            when v_status is null then 'the booking has a status we do not know'
+            when v_service_ids = '{}' then 'the event type of the booking is no service of the company'
+            when cardinality(v_service_ids) > 1 then 'several services have the event type of the booking'
+            when
+                v_call.customer_id is not null
+                and not exists (
+                    select 1
+                    from public.customers as k
+                    where
+                        k.id = v_call.customer_id
+                        and k.company_id = p_company_id
+                        and k.deleted_at is null
+                )
+                then 'the customer of the call is deleted, or not one of the company'
+        end;
+        if reason is null and v_call.customer_id is not null then
+            customer_id := v_call.customer_id;
+            v_customer_found := 'call';
+        elsif reason is null then
+            select bc.customer_id, bc.how, bc.reason
+            into customer_id, v_customer_found, reason
+            from trueup.backfill_customer(
+                p_company_id,
+                v_call.id,
+                case
+                    when v_call.id is not null then v_call.from_number
+                    else trueup.string_or_null(v_attendee -> 'phoneNumber')
+                end,
+                trueup.string_or_null(v_attendee -> 'email'),
+                coalesce(trueup.string_or_null(v_attendee -> 'name'), v_call.customer_name)
+            ) as bc;
+        end if;
+        if reason is not null then
+            outcome := 'review';
+            evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
+                'deleted_appointment_ids', v_deleted_ids,
+                'event_type_id', p_event_type_id,
+                'service_ids', nullif(v_service_ids, '{}'),
+                'customer_id', v_call.customer_id
+            ));
+            return;
+        end if;
+
+        insert into public.appointments as a (
+            company_id, branch_id, customer_id, service_id, call_id, starts_at, ends_at, status, source,
+            sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, cancelled_at, metadata,
+            created_at
+        )
+        values (
+            p_company_id,
+            (
+                select b.id
+                from public.branches as b
+                where b.id = v_call.branch_id and b.company_id = p_company_id
+            ),
+            customer_id,
+            v_service_ids[1],
+            v_call.id,
+            p_starts_at,
+            p_ends_at,
+            v_status,
+            p_source,
+            p_sync_origin,
+            p_booking_number,
+            v_uid,
+            'synced',
+            case when v_status = 'cancelled' then coalesce(p_cancelled_at, v_booked_at, now()) end,
+            case when jsonb_typeof(v_metadata) = 'object' then v_metadata else '{}' end
+            || case
+                when v_status = 'cancelled' and p_cancelled_at is null then '{"cancelled_at_estimated": true}'
+                else '{}'
+            end::jsonb,
+            coalesce(v_booked_at, now())
+        )
+        returning a.* into v_found;
+        outcome := 'created';
+        appointment_id := v_found.id;
+        evidence := evidence || jsonb_build_object('service_id', v_found.service_id);
+    end if;
+
+    evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
+        'deleted_appointment_ids', v_deleted_ids,
+        'appointment_id', appointment_id,
+        'found_by', case
+            when outcome = 'found' then case when v_found.calcom_booking_uid = v_uid then 'uid' else 'number' end
+        end,
+        'customer_id', customer_id,
+        'customer_found', case when customer_id is not null then v_customer_found end
+    ));
+    if v_call.id is null or (outcome = 'found' and v_found.call_id = v_call.id) then
+        return;
+    end if;
+
+    -- the provider's word is above what a transcript or an earlier error said
+    update public.calls as c
+    set
+        customer_id = coalesce(c.customer_id, k.id),
+        customer_link_status = case
+            when c.customer_id is not null or k.id is null or c.customer_link_status = 'pending_review'
+                then c.customer_link_status
+            else 'linked'
+        end,
+        customer_link_method = case
+            when c.customer_id is not null or k.id is null then c.customer_link_method
+            when k.phone_normalized = trueup.plain_phone(c.from_number) then 'phone_match'
+            else 'appointment_link'
+        end,
+        customer_link_confidence = case
+            when c.customer_id is not null or k.id is null then c.customer_link_confidence
+            else 100.00
+        end,
+        customer_linked_at = case
+            when c.customer_id is not null or k.id is null then c.customer_linked_at
+            else now()
+        end,
+        session_outcome = case
+            when c.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
+                then c.session_outcome
+            else 'appointment_booked'
+        end,
+        booking_failed = false,
+        booking_failure_reason = null
+    from (values (appointment_from_booking.customer_id)) as whose (id)
+    left join public.customers as k on whose.id = k.id
+    where
+        c.id = v_call.id
+        and (
+            (c.customer_id is null and k.id is not null)
+            or c.session_outcome is null
+            or c.session_outcome not in ('appointment_booked', 'appointment_rescheduled', 'appointment_cancelled')
+            or c.booking_failed
+            or c.booking_failure_reason is not null
+        );
+end;
+$$;
+
 CREATE TABLE public.appointments (
     id bigint NOT NULL,
     company_id bigint,
@@ -378,6 +1405,7 @@ CREATE TABLE public.appointments (
     CONSTRAINT appointments_calcom_sync_status_vocabulary CHECK ((calcom_sync_status = ANY (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text]))),
     CONSTRAINT appointments_cancel_agrees CHECK (((status = 'cancelled'::text) = (cancelled_at IS NOT NULL))),
     CONSTRAINT appointments_company_known CHECK ((company_id IS NOT NULL)),
+    CONSTRAINT appointments_metadata_decoded CHECK (((jsonb_typeof(metadata) <> 'string'::text) OR ((metadata #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
     CONSTRAINT appointments_retell_has_key CHECK (((source IS DISTINCT FROM 'retell'::text) OR (idempotency_key IS NOT NULL))),
     CONSTRAINT appointments_source_vocabulary CHECK ((source = ANY (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text]))),
     CONSTRAINT appointments_status_vocabulary CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text]))),
@@ -410,6 +1438,24 @@ CREATE VIEW trueup.kept_appointments AS
 CREATE FUNCTION trueup.appointment_of_booking(p_company_id bigint, p_booking_uid text) RETURNS bigint[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (SELECT array_agg(ka.id ORDER BY ka.id) AS array_agg FROM trueup.kept_appointments ka WHERE ((ka.company_id = appointment_of_booking.p_company_id) AND (ka.calcom_booking_uid = appointment_of_booking.p_booking_uid) AND (ka.call_id IS NULL)));
+
+CREATE FUNCTION trueup.appointments_fill_decoded() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    if tg_op = 'UPDATE' then -- whatever the statement names
+        perform trueup.note_row('public.appointments', 'id=' || new.id);
+    end if;
+
+    new.metadata := trueup.decoded(new.metadata);
+    return new;
+end;
+$$;
 
 CREATE FUNCTION trueup.appointments_fill_key() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -536,8 +1582,14 @@ declare
     v_email text := case when trueup.usable_email(p_email) then lower(btrim(p_email)) end;
     v_customer_ids bigint[];
 begin
-    -- two repairs at once must not create one caller twice
-    perform pg_advisory_xact_lock(hashtextextended('trueup.backfill_customer ' || p_company_id, 0));
+    -- two sessions at once must not create one caller twice; others need not wait
+    perform pg_advisory_xact_lock(locked.key)
+    from (
+        select hashtextextended(format('trueup.backfill_customer %s %s', p_company_id, contact.value), 0) as key
+        from (values (v_phone), (v_email)) as contact (value)
+        where contact.value is not null
+        order by key
+    ) as locked;
 
     v_customer_ids := array(
         select k.id
@@ -573,13 +1625,16 @@ begin
         p_company_id,
         case when trueup.usable_name(p_company_id, p_name) then p_name end,
         case when v_phone is not null then p_number end,
-        case when v_phone is not null then v_email else trueup.withheld_email(p_call_id) end,
+        case when v_phone is not null or p_call_id is null then v_email else trueup.withheld_email(p_call_id) end,
         'backfill',
-        case when v_phone is null then 'address given with the booking: ' || v_email end
+        case when v_phone is null and p_call_id is not null then 'address given with the booking: ' || v_email end
     )
     returning k.id into customer_id;
 
-    how := case when v_phone is null then 'created for a withheld number' else 'created' end;
+    how := case
+        when v_phone is null and p_call_id is not null then 'created for a withheld number'
+        else 'created'
+    end;
 end;
 $$;
 
@@ -904,6 +1959,14 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.string_or_null(p_value jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (jsonb_typeof(p_value) = 'string'::text) THEN NULLIF(btrim((p_value #>> '{}'::text[])), ''::text) ELSE NULL::text END;
+
+CREATE FUNCTION trueup.call_id_named(p_metadata jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT named.call_id FROM (VALUES (1,trueup.string_or_null((call_id_named.p_metadata -> 'call_id'::text))), (2,trueup.string_or_null((call_id_named.p_metadata -> 'retell_call_id'::text)))) named("position", call_id) WHERE (named.call_id ~ '^call_[0-9a-f]{27}$'::text) ORDER BY named."position" LIMIT 1);
+
 CREATE FUNCTION trueup.calls_fill_appointment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -1027,6 +2090,25 @@ begin
         now()
     );
 
+    return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.calls_fill_decoded() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if trueup.undoing() then
+        return new;
+    end if;
+
+    if tg_op = 'UPDATE' then -- whatever the statement names
+        perform trueup.note_row('public.calls', 'id=' || new.id);
+    end if;
+
+    new.booking_details := trueup.decoded(new.booking_details);
+    new.metadata := trueup.decoded(new.metadata);
     return new;
 end;
 $$;
@@ -2034,6 +3116,10 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.double_encoded(p_value jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((jsonb_typeof(p_value) = 'string'::text) AND ((p_value #>> '{}'::text[]) ~ '^[\s"\\]*[[{]'::text));
+
 CREATE FUNCTION trueup.escalate_reviews(p_actor text DEFAULT SESSION_USER) RETURNS SETOF trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -2193,6 +3279,52 @@ begin
     );
 
     return query select p_call_id, false, v_alert_id, v_item_id;
+end;
+$$;
+
+CREATE FUNCTION trueup.fail_event(p_event_id bigint, p_sqlstate text, p_message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_event trueup.webhook_events;
+begin
+    if p_sqlstate like '40%' or p_sqlstate in ('55P03', '55006') then
+        update trueup.webhook_events as e
+        set status = 'received', next_attempt_at = clock_timestamp() + interval '1 second'
+        where e.id = p_event_id;
+        return;
+    end if;
+
+    update trueup.webhook_events as e
+    set
+        attempt_count = e.attempt_count + 1,
+        error = format('%s (SQLSTATE %s)', left(p_message, 1000), p_sqlstate),
+        status = case
+            when e.attempt_count + 1 >= trueup.setting('event_max_attempts')::integer then 'dead'
+            else 'received'
+        end,
+        next_attempt_at = clock_timestamp()
+            + trueup.setting('event_retry_delay')::interval * 2 ^ least(e.attempt_count, 20)
+    where e.id = p_event_id
+    returning e.* into v_event;
+
+    if v_event.status = 'dead' then
+        perform trueup.queue_review(
+            'event_dead',
+            'webhook_event',
+            p_event_id::text,
+            format('%s could not be applied after %s attempts', v_event.event_type, v_event.attempt_count),
+            v_event.company_id::text,
+            'critical',
+            jsonb_strip_nulls(jsonb_build_object(
+                'provider', v_event.provider,
+                'event_type', v_event.event_type,
+                'object_id', v_event.object_id,
+                'sqlstate', p_sqlstate
+            ))
+        );
+    end if;
 end;
 $$;
 
@@ -2987,6 +4119,10 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.instant_of_ms(p_value jsonb) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((jsonb_typeof(p_value) = 'number'::text) AND (p_value > '0'::jsonb) AND (p_value < '4102444800000'::jsonb)) THEN ('1970-01-01 00:00:00+00'::timestamp with time zone + ((((p_value #>> '{}'::text[]))::numeric)::double precision * '00:00:00.001'::interval)) ELSE NULL::timestamp with time zone END;
+
 CREATE FUNCTION trueup.instant_or_null(p_text text) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
     SET search_path TO ''
@@ -3576,17 +4712,19 @@ begin
     if tg_op = 'UPDATE' then
         insert into trueup.changes (table_name, keys)
         values ('trueup.webhook_events', array[
+            'id=' || new."id",
             'object_id=' || new."object_id",
+            case when old."id" is distinct from new."id" then 'id=' || old."id" end,
             case when old."object_id" is distinct from new."object_id" then 'object_id=' || old."object_id" end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('object_id=' || n."object_id") end
+        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('id=' || n."id") || array_agg('object_id=' || n."object_id") end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('object_id=' || o."object_id") end
+        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('id=' || o."id") || array_agg('object_id=' || o."object_id") end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -3649,6 +4787,198 @@ exception
 end;
 $$;
 
+CREATE FUNCTION trueup.process_events(p_limit integer DEFAULT 50) RETURNS TABLE(objects integer, events integer, processed integer, parked integer, waiting integer, failed integer, dead integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    SET lock_timeout TO '3s'
+    AS $$
+#variable_conflict use_column
+declare
+    v_head_ids bigint[];
+    v_taken_ids bigint[];
+    v_event_ids bigint[] := '{}';
+    r record;
+begin
+    if p_limit is null or p_limit not between 1 and 500 then
+        raise exception 'limit % is not between 1 and 500', coalesce(p_limit::text, 'NULL')
+            using
+                errcode = 'TU311',
+                hint = 'Locks of all objects are held until the transaction ends: call it more often instead.';
+    end if;
+
+    v_head_ids := array(
+        select e.id
+        from trueup.webhook_events as e
+        where
+            e.status = 'received'
+            and e.next_attempt_at <= clock_timestamp()
+            and not exists (
+                select 1
+                from trueup.webhook_events as older
+                where
+                    older.provider = e.provider
+                    and older.object_id = e.object_id
+                    and older.status = 'received'
+                    and older.next_attempt_at <= clock_timestamp()
+                    and older.id < e.id
+            )
+        order by e.next_attempt_at, e.id
+        limit p_limit
+        for update of e skip locked
+    );
+
+    objects := 0;
+    for r in
+        select
+            e.provider,
+            e.object_id
+        from trueup.webhook_events as e
+        where e.id = any(v_head_ids)
+        order by e.next_attempt_at, e.id
+    loop
+        v_taken_ids := trueup.process_object(r.provider, r.object_id);
+        if v_taken_ids <> '{}' then
+            objects := objects + 1;
+            v_event_ids := v_event_ids || v_taken_ids;
+        end if;
+    end loop;
+
+    select
+        count(*),
+        count(*) filter (where e.status in ('processed', 'ignored')),
+        count(*) filter (where e.status = 'parked'),
+        count(*) filter (where e.status = 'received' and e.attempt_count = 0),
+        count(*) filter (where e.status = 'received' and e.attempt_count > 0),
+        count(*) filter (where e.status = 'dead')
+    into events, processed, parked, waiting, failed, dead
+    from trueup.webhook_events as e
+    where e.id = any(v_event_ids);
+    return next;
+end;
+$$;
+
+CREATE FUNCTION trueup.process_object(p_provider text, p_object_id text) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_uids text[] := array[p_object_id];
+    v_call_ids text[];
+    v_locked text[] := '{}';
+    v_wanted text[];
+    v_event_ids bigint[];
+    v_event_id bigint;
+    v_key text;
+begin
+    -- what was read before the lock may have grown before it was got
+    loop
+        if p_provider = 'retell' then
+            v_wanted := array['call ' || p_object_id];
+        else
+            with recursive chain as (
+                select p_object_id as uid
+                union
+                select linked.uid
+                from chain
+                cross join lateral (
+                    select e.previous_object_id as uid
+                    from trueup.webhook_events as e
+                    where
+                        e.provider = 'calcom'
+                        and e.object_id = chain.uid
+                        and e.previous_object_id is not null
+                    union all
+                    select e.object_id
+                    from trueup.webhook_events as e
+                    where e.previous_object_id = chain.uid and e.provider = 'calcom'
+                ) as linked
+            )
+
+            select array_agg(chain.uid order by chain.uid) into v_uids from chain;
+            v_call_ids := array(
+                select distinct e.named_call_id
+                from trueup.webhook_events as e
+                where e.provider = 'calcom' and e.object_id = any(v_uids) and e.named_call_id is not null
+            );
+            v_wanted := array(
+                select 'call ' || named.call_id
+                from unnest(v_call_ids) as named (call_id)
+                union all
+                select 'booking ' || bk.uid
+                from unnest(v_uids) as bk (uid)
+            );
+        end if;
+        exit when v_wanted <@ v_locked;
+
+        foreach v_key in array v_wanted loop
+            if v_key <> all(v_locked) and not pg_try_advisory_xact_lock(hashtextextended('trueup.event ' || v_key, 0)) then
+                return null;
+            end if;
+        end loop;
+        v_locked := v_wanted;
+    end loop;
+
+    v_event_ids := array(
+        select e.id
+        from trueup.webhook_events as e
+        where
+            e.provider = p_provider
+            and e.object_id = any(v_uids)
+            and (
+                e.status = 'parked'
+                -- one that waits for another has failed at nothing
+                or (e.status = 'received' and (e.next_attempt_at <= clock_timestamp() or e.attempt_count = 0))
+            )
+        order by e.occurred_at nulls first, e.id
+        for update skip locked
+    );
+    if v_event_ids = '{}' then
+        return '{}';
+    end if;
+
+    begin
+        if p_provider = 'retell' then
+            perform trueup.apply_call_events(p_object_id, v_event_ids);
+        else
+            perform trueup.apply_booking_events(v_uids, v_event_ids);
+        end if;
+        set constraints all immediate;
+        set constraints all deferred;
+        return v_event_ids;
+    exception
+        when query_canceled or admin_shutdown or crash_shutdown or out_of_memory or disk_full then
+            raise;
+        when others then
+            if cardinality(v_event_ids) = 1 then
+                perform trueup.fail_event(v_event_ids[1], sqlstate, sqlerrm);
+                return v_event_ids;
+            end if;
+    end;
+
+    foreach v_event_id in array v_event_ids loop
+        begin
+            if p_provider = 'retell' then
+                perform trueup.apply_call_events(p_object_id, array[v_event_id]);
+            else
+                perform trueup.apply_booking_events(v_uids, array[v_event_id]);
+            end if;
+            set constraints all immediate;
+            set constraints all deferred;
+        exception
+            when query_canceled or admin_shutdown or crash_shutdown or out_of_memory or disk_full then
+                raise;
+            when others then
+                perform trueup.fail_event(v_event_id, sqlstate, sqlerrm);
+        end;
+    end loop;
+
+    return v_event_ids;
+end;
+$$;
+
 CREATE TABLE trueup.webhook_events (
     id bigint NOT NULL,
     company_id bigint,
@@ -3663,6 +4993,10 @@ CREATE TABLE trueup.webhook_events (
     error text,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     processed_at timestamp with time zone,
+    previous_object_id text,
+    named_call_id text,
+    appointment_id bigint,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT webhook_events_provider_known CHECK ((provider = ANY (ARRAY['retell'::text, 'calcom'::text]))),
     CONSTRAINT webhook_events_status_known CHECK ((status = ANY (ARRAY['received'::text, 'processed'::text, 'parked'::text, 'ignored'::text, 'dead'::text])))
 );
@@ -3670,10 +5004,6 @@ CREATE TABLE trueup.webhook_events (
 CREATE FUNCTION trueup.provider_call_end(p_company_id bigint, p_retell_call_id text, p_metadata jsonb) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     RETURN COALESCE((SELECT to_timestamp((((b.end_ms)::numeric / 1000.0))::double precision) AS to_timestamp FROM (VALUES (trueup.bigint_or_null(((provider_call_end.p_metadata -> 'retell'::text) ->> 'end_timestamp'::text)))) b(end_ms) WHERE ((b.end_ms > 0) AND (b.end_ms < '4102444800000'::bigint))), (SELECT CASE WHEN (min(b.end_ms) = max(b.end_ms)) THEN to_timestamp((((min(b.end_ms))::numeric / 1000.0))::double precision) ELSE NULL::timestamp with time zone END AS "case" FROM (trueup.webhook_events e CROSS JOIN LATERAL (SELECT trueup.bigint_or_null(((trueup.decoded(e.body) -> 'call'::text) ->> 'end_timestamp'::text)) AS end_ms) b) WHERE ((e.provider = 'retell'::text) AND (e.event_type = ANY (ARRAY['call_ended'::text, 'call_analyzed'::text])) AND (e.object_id = provider_call_end.p_retell_call_id) AND (e.company_id = provider_call_end.p_company_id) AND (b.end_ms > 0) AND (b.end_ms < '4102444800000'::bigint))));
-
-CREATE FUNCTION trueup.string_or_null(p_value jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (jsonb_typeof(p_value) = 'string'::text) THEN NULLIF(btrim((p_value #>> '{}'::text[])), ''::text) ELSE NULL::text END;
 
 CREATE FUNCTION trueup.provider_call_type(p_metadata jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -3860,6 +5190,168 @@ begin
     );
 
     return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.receive_event(p_provider text, p_event jsonb) RETURNS TABLE(event_id bigint, duplicate boolean, status text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    v_limit constant integer := trueup.setting('event_max_bytes')::integer;
+    v_body jsonb;
+    v_text text;
+    v_payload_key text;
+    v_payload jsonb;
+    v_type text;
+    v_object_id text;
+    v_previous_id text;
+    v_named_call_id text;
+    v_occurred_at timestamptz;
+    v_ignored text;
+    v_is_known boolean;
+begin
+    if p_provider is null or p_provider not in ('retell', 'calcom') then
+        raise exception 'unknown provider %', coalesce(quote_literal(p_provider), 'NULL')
+            using errcode = 'TU301', hint = 'Give retell or calcom.';
+    end if;
+    if pg_column_size(p_event) > 4 * v_limit or octet_length(p_event::text) > v_limit then
+        raise exception 'event of % is larger than % bytes', p_provider, v_limit
+            using
+                errcode = 'TU304',
+                detail = format('It has %s bytes.', octet_length(p_event::text)),
+                hint = 'The setting event_max_bytes says how large an event may be.';
+    end if;
+
+    v_body := trueup.decoded(p_event);
+    if v_body is null or jsonb_typeof(v_body) <> 'object' then
+        raise exception 'event of % is no JSON object', p_provider
+            using errcode = 'TU302', detail = format('It is of type %s.', coalesce(jsonb_typeof(v_body), 'NULL'));
+    end if;
+
+    v_payload_key := case p_provider when 'calcom' then 'payload' else 'call' end;
+    v_type := trueup.string_or_null(v_body -> case p_provider when 'calcom' then 'triggerEvent' else 'event' end);
+    if v_type is null or length(v_type) > 200 then
+        raise exception 'event of % has no type', p_provider
+            using
+                errcode = 'TU302',
+                hint = case p_provider
+                    when 'calcom' then 'A webhook of Cal.com names it in triggerEvent.'
+                    else 'A webhook of Retell names it in event.'
+                end;
+    end if;
+
+    v_is_known := v_type in (
+        'call_started', 'call_ended', 'call_analyzed',
+        'BOOKING_CREATED', 'BOOKING_RESCHEDULED', 'BOOKING_CANCELLED', 'BOOKING_CONFIRMED',
+        'BOOKING_REJECTED', 'BOOKING_REQUESTED'
+    ) and (p_provider = 'calcom') = (v_type like 'BOOKING%');
+    v_payload := trueup.decoded(v_body -> v_payload_key);
+    if jsonb_typeof(v_payload -> 'metadata') = 'string' then
+        v_payload := jsonb_set(v_payload, '{metadata}', trueup.decoded(v_payload -> 'metadata'));
+    end if;
+
+    if not v_is_known then
+        v_ignored := case
+            when v_type = 'PING' then 'a test of the connection'
+            else 'no event of this type concerns a call or a booking'
+        end;
+    elsif jsonb_typeof(v_payload) is distinct from 'object' then
+        raise exception 'event % of % has no %', v_type, p_provider, v_payload_key using errcode = 'TU302';
+    end if;
+    if v_payload is distinct from v_body -> v_payload_key then
+        v_body := jsonb_set(v_body, array[v_payload_key], v_payload);
+    end if;
+
+    if p_provider = 'calcom' then
+        v_object_id := trueup.string_or_null(v_payload -> 'uid');
+        v_occurred_at := trueup.instant_or_null(v_body ->> 'createdAt');
+        v_named_call_id := trueup.call_id_named(v_payload -> 'metadata');
+        if v_type = 'BOOKING_RESCHEDULED' then
+            v_previous_id := nullif(trueup.string_or_null(v_payload -> 'rescheduleUid'), v_object_id);
+        end if;
+    else
+        v_object_id := trueup.string_or_null(v_payload -> 'call_id');
+        v_occurred_at := trueup.instant_of_ms(
+            v_payload -> case v_type when 'call_started' then 'start_timestamp' else 'end_timestamp' end
+        );
+    end if;
+    if length(v_object_id) > 200 or length(v_previous_id) > 200 then
+        v_object_id := null; -- longer than any id, and than an index can hold
+        v_previous_id := null;
+    end if;
+    if v_is_known and v_object_id is null then
+        raise exception 'event % of % does not say which object it is about', v_type, p_provider
+            using
+                errcode = 'TU303',
+                detail = format('%s.%s is missing, blank, too long or no string.', v_payload_key,
+                    case p_provider when 'calcom' then 'uid' else 'call_id' end),
+                hint = 'Nothing can be done with it; nothing was stored.';
+    end if;
+
+    v_text := v_body::text;
+    insert into trueup.webhook_events as e (
+        provider, event_type, object_id, previous_object_id, named_call_id, occurred_at, body, body_hash,
+        status, error, processed_at
+    )
+    values (
+        p_provider,
+        v_type,
+        v_object_id,
+        v_previous_id,
+        v_named_call_id,
+        v_occurred_at,
+        v_body,
+        encode(sha256(convert_to(v_text, 'UTF8')), 'hex'),
+        case when v_ignored is null then 'received' else 'ignored' end,
+        v_ignored,
+        case when v_ignored is not null then now() end
+    )
+    on conflict on constraint webhook_events_identity_key do nothing
+    returning e.id, false, e.status into event_id, duplicate, status;
+
+    if event_id is null then
+        select e.id, true, e.status
+        into event_id, duplicate, status
+        from trueup.webhook_events as e
+        where
+            e.provider = p_provider
+            and e.object_id is not distinct from v_object_id
+            and e.event_type = v_type
+            and e.occurred_at is not distinct from v_occurred_at
+            and e.body_hash = encode(sha256(convert_to(v_text, 'UTF8')), 'hex');
+    end if;
+    return next;
+end;
+$$;
+
+CREATE FUNCTION trueup.receive_event_body(p_provider text, p_body text) RETURNS TABLE(event_id bigint, duplicate boolean, status text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    v_limit constant integer := trueup.setting('event_max_bytes')::integer;
+    v_event jsonb;
+begin
+    if octet_length(p_body) > v_limit then
+        raise exception 'event of % is larger than % bytes', p_provider, v_limit
+            using
+                errcode = 'TU304',
+                detail = format('It has %s bytes.', octet_length(p_body)),
+                hint = 'The setting event_max_bytes says how large an event may be.';
+    end if;
+
+    begin
+        v_event := p_body::jsonb;
+    exception
+        when data_exception or program_limit_exceeded then
+            raise exception 'event of % is no JSON', p_provider
+                using errcode = 'TU302', detail = sqlerrm || '.', hint = 'Nothing was stored.';
+    end;
+
+    return query select * from trueup.receive_event(p_provider, v_event);
 end;
 $$;
 
@@ -4387,16 +5879,8 @@ CREATE FUNCTION trueup.repair_call_booked_without_appointment(p_call_id bigint) 
 declare
     v_call public.calls;
     v_proof trueup.booking_proofs;
-    v_found public.appointments;
-    v_uids text[];
-    v_numbers bigint[];
-    v_kept_ids bigint[];
-    v_deleted_ids bigint[];
-    v_service_ids bigint[];
-    v_status text;
-    v_booked_at timestamptz;
-    v_customer_id bigint;
-    v_customer_found text;
+    v_made record;
+    v_number bigint;
     v_reason text;
     v_evidence jsonb;
 begin
@@ -4410,8 +5894,7 @@ begin
     -- which booking: what the call says and what the payload proves must be one
     select bp.* into v_proof from trueup.booking_proofs as bp where bp.call_id = p_call_id;
     v_call.booking_id := nullif(btrim(v_call.booking_id), '');
-    v_uids := array_remove(array[v_proof.booking_uid, v_call.booking_id], null);
-    v_numbers := array_remove(array[v_proof.booking_number, trueup.bigint_or_null(v_call.booking_id)], null);
+    v_number := coalesce(v_proof.booking_number, trueup.bigint_or_null(v_call.booking_id));
     v_evidence := jsonb_strip_nulls(jsonb_build_object(
         'booking_id', v_call.booking_id,
         'booking_uid', v_proof.booking_uid,
@@ -4433,214 +5916,48 @@ begin
         return ('review', v_reason, v_evidence)::trueup.repair_outcome;
     end if;
 
-    -- its appointment, if there is one; locked, so that nobody links or deletes it meanwhile
-    select
-        array_agg(f.id order by f.id) filter (where f.deleted_at is null),
-        array_agg(f.id order by f.id) filter (where f.deleted_at is not null)
-    into v_kept_ids, v_deleted_ids
-    from (
-        select
-            a.id,
-            a.deleted_at
-        from public.appointments as a
-        where
-            a.company_id = v_call.company_id
-            and (a.calcom_booking_uid = any(v_uids) or a.calcom_booking_id = any(v_numbers))
-        order by a.id
-        for no key update
-    ) as f;
+    select ab.* into v_made
+    from trueup.appointment_from_booking(
+        p_company_id => v_call.company_id,
+        p_booking_uid => coalesce(v_proof.booking_uid, nullif(v_call.booking_id, v_number::text)),
+        p_booking_number => v_number,
+        p_status => v_proof.provider_status,
+        p_starts_at => v_proof.starts_at,
+        p_ends_at => v_proof.ends_at,
+        p_event_type_id => v_proof.event_type_id,
+        p_attendees => jsonb_build_array(jsonb_build_object(
+            'name', v_proof.attendee_name, 'email', v_proof.attendee_email
+        )),
+        p_metadata => null,
+        p_source => 'backfill',
+        p_sync_origin => 'system',
+        p_call_id => p_call_id,
+        p_booked_at => coalesce(v_proof.confirmed_at, v_call.ended_at, v_call.started_at, v_call.created_at)
+    ) as ab;
+    v_evidence := v_evidence || v_made.evidence;
 
-    v_evidence := v_evidence || jsonb_strip_nulls(jsonb_build_object(
-        'appointment_ids', v_kept_ids, 'deleted_appointment_ids', v_deleted_ids
-    ));
-    if cardinality(v_kept_ids) > 1 then
-        return ('review', 'several appointments bear the booking', v_evidence)::trueup.repair_outcome;
+    if v_made.outcome = 'review' then
+        return (
+            'review',
+            case
+                when
+                    v_proof.call_id is null
+                    and v_made.appointment_id is null
+                    and not v_evidence ? 'deleted_appointment_ids'
+                    then 'no appointment bears the booking, and booking_details proves none'
+                else v_made.reason
+            end,
+            v_evidence
+        )::trueup.repair_outcome;
     end if;
-
-    if v_kept_ids is not null then
-        select a.* into v_found from public.appointments as a where a.id = v_kept_ids[1];
-        v_reason := case
-            when v_found.call_id is not null then 'the appointment of this booking belongs to another call'
-            when v_found.calcom_booking_uid <> all(v_uids) and v_proof.booking_uid is not null
-                then 'the appointment with this booking number bears another booking uid'
-            when
-                exists (
-                    select 1
-                    from public.appointment_modifications as am
-                    where am.call_id = p_call_id and am.appointment_id = v_found.id
-                )
-                or (
-                    v_call.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
-                    and v_found.created_at < v_call.started_at
-                )
-                then 'the call changed the appointment of this booking and did not make it'
-            when v_found.customer_id <> v_call.customer_id and v_found.metadata ->> 'booked_for' is null
-                then 'the appointment of this booking is for another customer than the call'
-        end;
-        if v_reason is not null then
-            return (
-                'review',
-                v_reason,
-                v_evidence || jsonb_strip_nulls(jsonb_build_object(
-                    'call_id', v_found.call_id, 'customer_id', v_found.customer_id
-                ))
-            )::trueup.repair_outcome;
-        end if;
-
-        -- either side lends the other its customer, unless it was booked for somebody else
-        if v_found.metadata ->> 'booked_for' is null then
-            v_customer_id := coalesce(v_call.customer_id, v_found.customer_id);
-            v_customer_found := case when v_call.customer_id is null then 'appointment' else 'call' end;
-        end if;
-        if not exists (
-            select 1
-            from public.customers as k
-            where k.id = v_customer_id and k.company_id = v_call.company_id and k.deleted_at is null
-        ) then
-            v_customer_id := null;
-        end if;
-
-        update public.appointments as a
-        set
-            call_id = p_call_id,
-            customer_id = coalesce(a.customer_id, v_customer_id)
-        where a.id = v_found.id;
-        v_reason := case
-            when v_found.calcom_booking_uid = any(v_uids) then 'linked by booking uid'
-            else 'linked by booking number'
-        end;
-    else
-        v_status := case v_proof.provider_status
-            when 'accepted' then 'confirmed'
-            when 'pending' then 'pending'
-            when 'cancelled' then 'cancelled'
-            when 'rejected' then 'cancelled'
-        end;
-        v_service_ids := array(
-            select s.id
-            from public.services as s
-            where s.company_id = v_call.company_id and s.calcom_event_type_id = v_proof.event_type_id
-            order by s.id
-        );
-        v_reason := case
-            when v_deleted_ids is not null then 'the appointment of this booking was deleted'
-            when v_proof.call_id is null
-                then 'no appointment bears the booking, and booking_details proves none'
-            when v_proof.starts_at is null or v_proof.ends_at is null
-                then 'the booking has no readable start and end'
-            when v_proof.ends_at <= v_proof.starts_at then 'the booking ends before it starts'
-            when v_status is null then 'the booking has a status we do not know'
-            when v_service_ids = '{}' then 'the event type of the booking is no service of the company'
-            when cardinality(v_service_ids) > 1 then 'several services have the event type of the booking'
-            when
-                v_call.customer_id is not null
-                and not exists (
-                    select 1
-                    from public.customers as k
-                    where
-                        k.id = v_call.customer_id
-                        and k.company_id = v_call.company_id
-                        and k.deleted_at is null
-                )
-                then 'the customer of the call is deleted, or not one of the company'
-        end;
-        if v_reason is null and v_call.customer_id is not null then
-            v_customer_id := v_call.customer_id;
-            v_customer_found := 'call';
-        elsif v_reason is null then
-            select bc.customer_id, bc.how, bc.reason
-            into v_customer_id, v_customer_found, v_reason
-            from trueup.backfill_customer(
-                v_call.company_id,
-                p_call_id,
-                v_call.from_number,
-                v_proof.attendee_email,
-                coalesce(v_proof.attendee_name, v_call.customer_name)
-            ) as bc;
-        end if;
-        if v_reason is not null then
-            return (
-                'review',
-                v_reason,
-                v_evidence || jsonb_strip_nulls(jsonb_build_object(
-                    'event_type_id', v_proof.event_type_id,
-                    'service_ids', nullif(v_service_ids, '{}'),
-                    'customer_id', v_call.customer_id
-                ))
-            )::trueup.repair_outcome;
-        end if;
-
-        v_booked_at := least(
-            coalesce(v_proof.confirmed_at, v_call.ended_at, v_call.started_at, v_call.created_at), now()
-        );
-        insert into public.appointments as a (
-            company_id, branch_id, customer_id, service_id, call_id, starts_at, ends_at, status, source,
-            sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, cancelled_at, metadata,
-            created_at
-        )
-        values (
-            v_call.company_id,
-            (
-                select b.id
-                from public.branches as b
-                where b.id = v_call.branch_id and b.company_id = v_call.company_id
-            ),
-            v_customer_id,
-            v_service_ids[1],
-            p_call_id,
-            v_proof.starts_at,
-            v_proof.ends_at,
-            v_status,
-            'backfill',
-            'system',
-            v_proof.booking_number,
-            v_proof.booking_uid,
-            'synced',
-            case when v_status = 'cancelled' then v_booked_at end,
-            case when v_status = 'cancelled' then '{"cancelled_at_estimated": true}' else '{}' end::jsonb,
-            v_booked_at
-        )
-        returning a.* into v_found;
-        v_evidence := v_evidence || jsonb_build_object('service_id', v_found.service_id);
-        v_reason := 'created from the provider booking';
-    end if;
-
-    update public.calls as c
-    set
-        customer_id = k.id,
-        customer_link_status = case
-            when c.customer_link_status = 'pending_review' then 'pending_review'
-            else 'linked'
-        end,
-        customer_link_method = case
-            when k.phone_normalized = trueup.plain_phone(c.from_number) then 'phone_match'
-            else 'appointment_link'
-        end,
-        customer_link_confidence = 100.00,
-        customer_linked_at = now()
-    from public.customers as k
-    where c.id = p_call_id and c.customer_id is null and k.id = v_customer_id;
-
-    -- the provider's word is above what a transcript or an earlier error said
-    update public.calls as c
-    set
-        session_outcome = case
-            when c.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
-                then c.session_outcome
-            else 'appointment_booked'
-        end,
-        booking_failed = false,
-        booking_failure_reason = null
-    where c.id = p_call_id;
 
     return (
         'corrected',
-        v_reason,
-        v_evidence - 'appointment_ids' || jsonb_strip_nulls(jsonb_build_object(
-            'appointment_id', v_found.id,
-            'customer_id', v_customer_id,
-            'customer_found', case when v_customer_id is not null then v_customer_found end
-        ))
+        case
+            when v_made.outcome = 'created' then 'created from the provider booking'
+            else 'linked by booking ' || (v_evidence ->> 'found_by')
+        end,
+        v_evidence - 'found_by'
     )::trueup.repair_outcome;
 end;
 $$;
@@ -5196,6 +6513,65 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.repair_event_double_encoded(p_entity_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.calls as c
+    set booking_details = trueup.decoded(c.booking_details), metadata = trueup.decoded(c.metadata)
+    where c.id = p_entity_id and (trueup.double_encoded(c.booking_details) or trueup.double_encoded(c.metadata));
+
+    update public.appointments as a
+    set metadata = trueup.decoded(a.metadata)
+    where a.id = p_entity_id and trueup.double_encoded(a.metadata);
+
+    update trueup.webhook_events as e
+    set body = trueup.decoded(e.body)
+    where e.id = p_entity_id and jsonb_typeof(e.body) = 'string';
+
+    if exists (select 1 from trueup.event_double_encoded as v where v.entity_id = p_entity_id) then
+        return ('review', 'the text begins like JSON and cannot be read', null)::trueup.repair_outcome;
+    end if;
+
+    return ('corrected', 'decoded', '{"rule": "a string that holds JSON means that JSON"}')::trueup.repair_outcome;
+end;
+$$;
+
+CREATE FUNCTION trueup.repair_event_unprocessed(p_event_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_event trueup.webhook_events;
+begin
+    select e.* into v_event from trueup.webhook_events as e where e.id = p_event_id;
+    if trueup.process_object(v_event.provider, v_event.object_id) is null then
+        raise exception 'event % is being processed', p_event_id using errcode = 'lock_not_available';
+    end if;
+
+    select e.* into v_event from trueup.webhook_events as e where e.id = p_event_id;
+    if v_event.status not in ('processed', 'ignored') then
+        return (
+            'review',
+            coalesce(v_event.error, 'the event could not be processed'),
+            jsonb_build_object('status', v_event.status, 'attempt_count', v_event.attempt_count)
+        )::trueup.repair_outcome;
+    end if;
+
+    return (
+        'corrected',
+        'processed',
+        jsonb_strip_nulls(jsonb_build_object(
+            'event_type', v_event.event_type,
+            'object_id', v_event.object_id,
+            'company_id', v_event.company_id,
+            'appointment_id', v_event.appointment_id
+        ))
+    )::trueup.repair_outcome;
+end;
+$$;
+
 CREATE FUNCTION trueup.repair_modification_kind_unknown(p_modification_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -5431,6 +6807,27 @@ begin
         'old_status', v_call.customer_link_status,
         'new_status', v_status
     );
+end;
+$$;
+
+CREATE FUNCTION trueup.retry_events(p_event_ids bigint[] DEFAULT NULL::bigint[], p_status text DEFAULT NULL::text) RETURNS SETOF bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if p_status is not null and p_status not in ('parked', 'dead') or p_event_ids is null and p_status is null then
+        raise exception 'only parked and dead events can be tried again'
+            using errcode = 'TU312', hint = 'Give the ids of events, or the status parked or dead, or both.';
+    end if;
+
+    return query
+    update trueup.webhook_events as e
+    set status = 'received', attempt_count = 0, next_attempt_at = now()
+    where
+        e.status in ('parked', 'dead')
+        and (p_status is null or e.status = p_status)
+        and (p_event_ids is null or e.id = any(p_event_ids))
+    returning e.id;
 end;
 $$;
 
@@ -6240,6 +7637,11 @@ begin
     where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
         and (p_checks is null or 'appointment_without_call' = any(p_checks))
     union all
+    select 'event_double_encoded'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."event_double_encoded" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+        and (p_checks is null or 'event_double_encoded' = any(p_checks))
+    union all
     select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
     where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
@@ -6400,6 +7802,11 @@ begin
     where v.entity_id = any(p_ids) and v.entity_type = 'call'
         and (p_checks is null or 'call_value_unknown' = any(p_checks))
     union all
+    select 'event_double_encoded'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."event_double_encoded" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'call'
+        and (p_checks is null or 'event_double_encoded' = any(p_checks))
+    union all
     select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
     where v.entity_id = any(p_ids) and v.entity_type = 'call'
@@ -6522,6 +7929,26 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.violations_of_webhook_event(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+begin
+    return query
+    select 'event_double_encoded'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."event_double_encoded" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'webhook_event'
+        and (p_checks is null or 'event_double_encoded' = any(p_checks))
+    union all
+    select 'event_unprocessed'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."event_unprocessed" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'webhook_event'
+        and (p_checks is null or 'event_unprocessed' = any(p_checks));
+end;
+$$;
+
 CREATE FUNCTION trueup.vocabulary_values(p_vocabulary text) RETURNS text[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ARRAY(SELECT vo.value FROM trueup.vocabularies vo WHERE ((vo.vocabulary = vocabulary_values.p_vocabulary) AND (vo.means = vo.value)));
@@ -6619,6 +8046,7 @@ CREATE TABLE public.calls (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT calls_appointment_link_status_vocabulary CHECK ((appointment_link_status = ANY (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'pending_creation'::text, 'creation_failed'::text]))),
+    CONSTRAINT calls_booking_details_decoded CHECK (((jsonb_typeof(booking_details) <> 'string'::text) OR ((booking_details #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
     CONSTRAINT calls_company_known CHECK ((company_id IS NOT NULL)),
     CONSTRAINT calls_customer_link_method_vocabulary CHECK ((customer_link_method = ANY (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text]))),
     CONSTRAINT calls_customer_link_status_vocabulary CHECK ((customer_link_status = ANY (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text]))),
@@ -6627,6 +8055,7 @@ CREATE TABLE public.calls (
     CONSTRAINT calls_link_confidence_bounded CHECK (((customer_link_confidence >= (0)::numeric) AND (customer_link_confidence <= (100)::numeric))),
     CONSTRAINT calls_link_has_provenance CHECK (((customer_link_status <> 'linked'::text) OR ((customer_link_method IS NOT NULL) AND (customer_linked_at IS NOT NULL)))),
     CONSTRAINT calls_linked_has_customer CHECK (((customer_link_status <> 'linked'::text) OR (customer_id IS NOT NULL))),
+    CONSTRAINT calls_metadata_decoded CHECK (((jsonb_typeof(metadata) <> 'string'::text) OR ((metadata #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
     CONSTRAINT calls_session_outcome_vocabulary CHECK ((session_outcome = ANY (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text]))),
     CONSTRAINT calls_status_vocabulary CHECK ((status = ANY (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))),
     CONSTRAINT calls_times_agree CHECK (((ended_at >= started_at) AND (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) <= (1000)::numeric)))
@@ -6946,6 +8375,38 @@ CREATE VIEW trueup.appointment_without_call AS
     jsonb_build_object('calcom_booking_uid', calcom_booking_uid, 'metadata_call_id', (metadata ->> 'call_id'::text)) AS evidence
    FROM trueup.suspect_appointments ka
   WHERE ((source = 'retell'::text) AND (call_id IS NULL));
+
+CREATE VIEW trueup.booking_events AS
+ SELECT e.id,
+    e.company_id,
+    e.status,
+    e.event_type,
+    e.object_id AS booking_uid,
+    e.previous_object_id AS previous_uid,
+    e.named_call_id,
+    e.appointment_id,
+    e.occurred_at,
+    e.body_hash,
+    p.payload,
+    trueup.bigint_or_null((p.payload ->> 'bookingId'::text)) AS booking_number,
+    trueup.bigint_or_null((p.payload ->> 'eventTypeId'::text)) AS event_type_id,
+    trueup.instant_or_null((p.payload ->> 'startTime'::text)) AS starts_at,
+    COALESCE(trueup.instant_or_null((p.payload ->> 'endTime'::text)), (trueup.instant_or_null((p.payload ->> 'startTime'::text)) + ((trueup.bigint_or_null("substring"((p.payload ->> 'length'::text), '^[1-9][0-9]{0,3}$'::text)))::double precision * '00:01:00'::interval))) AS ends_at,
+    trueup.instant_or_null((p.payload ->> 'rescheduleStartTime'::text)) AS old_starts_at,
+        CASE
+            WHEN (e.event_type = 'BOOKING_CANCELLED'::text) THEN 'cancelled'::text
+            WHEN (e.event_type = 'BOOKING_REJECTED'::text) THEN 'rejected'::text
+            WHEN (e.event_type = 'BOOKING_CONFIRMED'::text) THEN 'accepted'::text
+            ELSE lower(COALESCE(trueup.string_or_null((p.payload -> 'status'::text)),
+            CASE e.event_type
+                WHEN 'BOOKING_REQUESTED'::text THEN 'pending'::text
+                ELSE 'accepted'::text
+            END))
+        END AS says
+   FROM (trueup.webhook_events e
+     CROSS JOIN LATERAL ( SELECT trueup.decoded((e.body -> 'payload'::text)) AS payload
+         LIMIT 1) p)
+  WHERE (e.provider = 'calcom'::text);
 
 CREATE VIEW trueup.booking_proofs AS
  SELECT c.id AS call_id,
@@ -7952,6 +9413,49 @@ CREATE VIEW trueup.distant_tables AS
              JOIN pg_class pc ON (((part.relid)::oid = pc.oid)))
           WHERE (pc.relkind = 'f'::"char"))))));
 
+CREATE VIEW trueup.event_double_encoded AS
+ SELECT c.company_id,
+    'call'::text AS entity_type,
+    c.id AS entity_id,
+    'JSON is stored as a string'::text AS description,
+    jsonb_build_object('booking_details', COALESCE(trueup.double_encoded(c.booking_details), false), 'metadata', trueup.double_encoded(c.metadata)) AS evidence
+   FROM public.calls c
+  WHERE (trueup.double_encoded(c.booking_details) OR trueup.double_encoded(c.metadata))
+UNION ALL
+ SELECT a.company_id,
+    'appointment'::text AS entity_type,
+    a.id AS entity_id,
+    'JSON is stored as a string'::text AS description,
+    jsonb_build_object('metadata', true) AS evidence
+   FROM public.appointments a
+  WHERE trueup.double_encoded(a.metadata)
+UNION ALL
+ SELECT e.company_id,
+    'webhook_event'::text AS entity_type,
+    e.id AS entity_id,
+    'JSON is stored as a string'::text AS description,
+    jsonb_build_object('body', true) AS evidence
+   FROM trueup.webhook_events e
+  WHERE (
+        CASE
+            WHEN (jsonb_typeof(e.body) = 'string'::text) THEN 1
+            ELSE NULL::integer
+        END = 1);
+
+CREATE VIEW trueup.event_unprocessed AS
+ SELECT company_id,
+    'webhook_event'::text AS entity_type,
+    id AS entity_id,
+        CASE
+            WHEN (status = 'parked'::text) THEN 'the event waits for somebody who knows what it concerns'::text
+            ELSE 'the event was received and not processed'::text
+        END AS description,
+    jsonb_build_object('provider', provider, 'event_type', event_type, 'object_id', object_id, 'status', status, 'reason', error, 'received_at', received_at) AS evidence
+   FROM trueup.webhook_events e
+  WHERE ((status = ANY (ARRAY['received'::text, 'parked'::text])) AND ((status = 'parked'::text) OR (received_at < (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'event_unprocessed_limit'::text))))));
+
 CREATE TABLE trueup.objects (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -8659,11 +10163,14 @@ ALTER TABLE ONLY trueup.unusable_names
 ALTER TABLE ONLY trueup.vocabularies
     ADD CONSTRAINT vocabularies_pkey PRIMARY KEY (vocabulary, value);
 
-ALTER TABLE ONLY trueup.webhook_events
-    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
+ALTER TABLE trueup.webhook_events
+    ADD CONSTRAINT webhook_events_body_decoded CHECK ((jsonb_typeof(body) <> 'string'::text)) NOT VALID;
 
 ALTER TABLE ONLY trueup.webhook_events
-    ADD CONSTRAINT webhook_events_provider_event_type_object_id_occurred_at_bo_key UNIQUE (provider, event_type, object_id, occurred_at, body_hash);
+    ADD CONSTRAINT webhook_events_identity_key UNIQUE NULLS NOT DISTINCT (provider, object_id, event_type, occurred_at, body_hash);
+
+ALTER TABLE ONLY trueup.webhook_events
+    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
 
 CREATE INDEX appointment_modifications_appointment_id_idx ON public.appointment_modifications USING btree (appointment_id, id);
 
@@ -8762,6 +10269,8 @@ CREATE UNIQUE INDEX phone_numbers_company_id_id_key ON public.phone_numbers USIN
 
 CREATE UNIQUE INDEX services_company_id_id_key ON public.services USING btree (company_id, id);
 
+CREATE INDEX services_event_type_idx ON public.services USING btree (calcom_event_type_id) WHERE (calcom_event_type_id IS NOT NULL);
+
 CREATE UNIQUE INDEX staff_company_id_id_key ON public.staff USING btree (company_id, id);
 
 CREATE INDEX check_results_violating_idx ON trueup.check_results USING btree (check_name, run_id DESC) WHERE ((outcome = 'complete'::text) AND (violations > 0));
@@ -8820,9 +10329,25 @@ CREATE INDEX unusable_names_phrase_idx ON trueup.unusable_names USING btree (phr
 
 CREATE INDEX webhook_events_done_idx ON trueup.webhook_events USING btree (received_at) WHERE (status = ANY (ARRAY['processed'::text, 'ignored'::text]));
 
+CREATE INDEX webhook_events_due_idx ON trueup.webhook_events USING btree (next_attempt_at, id) WHERE (status = 'received'::text);
+
+CREATE INDEX webhook_events_encoded_idx ON trueup.webhook_events USING btree (id) WHERE (
+CASE
+    WHEN (jsonb_typeof(body) = 'string'::text) THEN 1
+    ELSE NULL::integer
+END = 1);
+
+CREATE INDEX webhook_events_named_call_idx ON trueup.webhook_events USING btree (named_call_id) WHERE (named_call_id IS NOT NULL);
+
+CREATE INDEX webhook_events_object_due_idx ON trueup.webhook_events USING btree (provider, object_id, id) WHERE (status = 'received'::text);
+
+CREATE INDEX webhook_events_previous_idx ON trueup.webhook_events USING btree (previous_object_id) WHERE (previous_object_id IS NOT NULL);
+
 CREATE INDEX webhook_events_unprocessed_idx ON trueup.webhook_events USING btree (received_at) WHERE (status = ANY (ARRAY['received'::text, 'parked'::text]));
 
 CREATE CONSTRAINT TRIGGER appointment_without_call AFTER INSERT OR UPDATE OF source, call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.source = 'retell'::text) AND (new.call_id IS NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_appointment_without_call();
+
+CREATE TRIGGER appointments_fill_decoded BEFORE INSERT OR UPDATE ON public.appointments FOR EACH ROW WHEN ((jsonb_typeof(new.metadata) = 'string'::text)) EXECUTE FUNCTION trueup.appointments_fill_decoded();
 
 CREATE TRIGGER appointments_fill_key BEFORE INSERT OR UPDATE ON public.appointments FOR EACH ROW WHEN (((new.source = 'retell'::text) AND (new.idempotency_key IS NULL))) EXECUTE FUNCTION trueup.appointments_fill_key();
 
@@ -8861,6 +10386,8 @@ CREATE TRIGGER calls_fill_customer_link_insert BEFORE INSERT ON public.calls FOR
 CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE OF company_id, customer_id, customer_name, from_number, customer_link_status, customer_link_method, customer_link_confidence, customer_linked_at ON public.calls FOR EACH ROW WHEN (((old.company_id IS DISTINCT FROM new.company_id) OR (old.customer_id IS DISTINCT FROM new.customer_id) OR (old.customer_name IS DISTINCT FROM new.customer_name) OR (old.from_number IS DISTINCT FROM new.from_number) OR (old.customer_link_status IS DISTINCT FROM new.customer_link_status) OR (old.customer_link_method IS DISTINCT FROM new.customer_link_method) OR (old.customer_link_confidence IS DISTINCT FROM new.customer_link_confidence) OR (old.customer_linked_at IS DISTINCT FROM new.customer_linked_at))) EXECUTE FUNCTION trueup.calls_fill_customer_link();
 
 CREATE TRIGGER calls_fill_customer_link_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL)))) EXECUTE FUNCTION trueup.calls_fill_customer_link('any update');
+
+CREATE TRIGGER calls_fill_decoded BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN (((jsonb_typeof(new.booking_details) = 'string'::text) OR (jsonb_typeof(new.metadata) = 'string'::text))) EXECUTE FUNCTION trueup.calls_fill_decoded();
 
 CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE OF company_id, from_number, to_number, direction, metadata ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
 
@@ -8960,6 +10487,8 @@ CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id O
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON trueup.manual_review_events FOR EACH STATEMENT EXECUTE FUNCTION trueup.append_only();
 
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON trueup.webhook_events FOR EACH ROW WHEN ((current_setting('trueup.repair_id'::text, true) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+
 CREATE TRIGGER touch_alert BEFORE UPDATE ON trueup.data_consistency_alerts FOR EACH ROW EXECUTE FUNCTION trueup.touch_alert();
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
@@ -9016,7 +10545,7 @@ CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, phrase ON trueu
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF vocabulary, value, means ON trueup.vocabularies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_vocabularies();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, provider, event_type, object_id, body ON trueup.webhook_events FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_webhook_events();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, provider, event_type, object_id, body, status, error, received_at ON trueup.webhook_events FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
 ALTER TABLE ONLY public.appointment_modifications
     ADD CONSTRAINT appointment_modifications_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import bench
 import bookings
 import changed
+import events
 import filing
 import generator
 import goals
@@ -98,6 +99,14 @@ def test_filing_costs_little_more_than_inserting(place: Place, monkeypatch: pyte
     seconds = filing.measure(place)["seconds"]
     assert ratio(seconds["file"], seconds["insert"]) < 4
     assert ratio(seconds["flood"], seconds["file"]) < 1
+
+
+def test_events_cost_a_few_times_their_rows(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "CALLS", 200)
+    facts = events.measure(replace(place, repetitions=2))["facts"]
+    assert facts["events"] == 875
+    assert facts["ratio"]["receive"] < 40
+    assert facts["ratio"]["process"] < 40
 
 
 def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(

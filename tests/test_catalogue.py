@@ -60,6 +60,8 @@ PROMISED = [
     "appointment_cancel_contradicts",
     "appointment_past_open",
     "appointment_modification_mismatch",
+    "event_double_encoded",
+    "event_unprocessed",
     "tenant_mismatch",
     "customer_duplicate",
     "customer_unreachable",
@@ -108,7 +110,7 @@ def test_every_guard_is_named_by_its_check(guard: str) -> None:
 
 
 def constraints() -> str:
-    return (ROOT / "migrations" / "versions" / "0003_constraints.up.sql").read_text()
+    return "".join(file.read_text() for file in sorted((ROOT / "migrations" / "versions").glob("*.up.sql")))
 
 
 def test_every_constraint_names_a_check_that_exists() -> None:

@@ -336,6 +336,7 @@ def test_examples_of_help_run(
         pytest.skip("run by another test")
     url, shell = adopted
     line = prepared(line, url)
+    (shell.directory / "webhooks.jsonl").write_text('{"triggerEvent": "PING", "payload": {}}\n')
     if re.search(r"[|&>]", line):
         shell.run([Block("sh", line, None)], TRUEUP_DATABASE_URL=url)
         return
@@ -379,6 +380,15 @@ def prepared(line: str, url: str) -> str:
     if " alerts " in line:
         alert = value(url, "select max(id) from trueup.data_consistency_alerts where status <> 'resolved'")
         return re.sub(r"\b31\b", str(alert), line, count=1)
+    if " events show" in line or " events retry 12" in line:
+        events = sql(
+            url,
+            "insert into trueup.webhook_events (provider, event_type, body, body_hash, status) "
+            "select 'retell', 'call_ended', '{}', gen_random_uuid()::text, 'parked' from generate_series(1, 2) returning id",
+        )
+        for number, (event,) in zip(("12", "13"), events, strict=True):
+            line = re.sub(rf"\b{number}\b", str(event), line)
+        return line
     if "--undo" in line:
         return line.replace(
             "17", str(value(url, "select max(id) from trueup.repairs where undone_at is null"))

@@ -1,7 +1,8 @@
 """trueup keeps the facts that a PostgreSQL application stores more than once in agreement.
 
 Each command of the command line is a function of the same name here, with typed
-results; `review`, `alerts`, `guards`, `contracts`, `circuit` and `server` are modules of functions.
+results; `review`, `alerts`, `booking`, `circuit`, `events`, `guards`, `contracts` and `server` are modules of
+functions and classes.
 Everything is imported when it is first used.
 """
 
@@ -44,7 +45,18 @@ _FUNCTIONS = {
     "undo": "repairing",
     "verify": "inspection",
 }
-_MODULES = ("alerts", "booking", "circuit", "contracts", "errors", "guards", "model", "review", "server")
+_MODULES = (
+    "alerts",
+    "booking",
+    "circuit",
+    "contracts",
+    "errors",
+    "events",
+    "guards",
+    "model",
+    "review",
+    "server",
+)
 
 __all__ = [
     "__version__",

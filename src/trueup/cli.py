@@ -16,6 +16,7 @@ import click
 
 from trueup import __version__
 from trueup.cli_circuit import circuit
+from trueup.cli_events import events
 from trueup.cli_explain import explain
 from trueup.cli_options import (
     check_names,
@@ -65,7 +66,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (explain, review, alerts, guard, contract, circuit):
+for command in (explain, review, alerts, guard, contract, circuit, events):
     cli.add_command(command)
 
 

@@ -3,6 +3,7 @@
 begin;
 select plan(90);
 
+select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
 select factory.company(2);
 select factory.branch(1);

@@ -3,6 +3,7 @@
 begin;
 select plan(12);
 
+select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
 set constraints all immediate;
 select factory.behind_the_back(true);

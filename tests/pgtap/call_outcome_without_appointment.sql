@@ -3,6 +3,7 @@
 begin;
 select plan(23);
 
+select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
 select factory.call(id => 1);
 select factory.call(id => 2);

@@ -20,6 +20,9 @@ create function pg_temp.payload(p_end text) returns jsonb language sql as $$
 select jsonb_build_object('retell', jsonb_build_object('end_timestamp', p_end::jsonb));
 $$;
 
+-- an event that was stored encoded, before the constraint
+alter table trueup.webhook_events drop constraint webhook_events_body_decoded;
+
 create function pg_temp.event(
     p_call_id bigint, p_end bigint, p_company_id bigint default 1, p_type text default 'call_ended',
     p_provider text default 'retell', p_is_encoded_twice boolean default false

@@ -1,0 +1,41 @@
+-- event_unprocessed: repair
+--
+-- Tries again: what was missing when the event was parked (a line, a service, the call)
+-- may be there by now. Applies all that is due of the event's object, as process_events
+-- does. What is still not processed then is for a person, with the reason; what another
+-- worker holds at this moment is left to that worker.
+
+create or replace function trueup.repair_event_unprocessed(p_event_id bigint)
+    returns trueup.repair_outcome
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    v_event trueup.webhook_events;
+begin
+    select e.* into v_event from trueup.webhook_events as e where e.id = p_event_id;
+    if trueup.process_object(v_event.provider, v_event.object_id) is null then
+        raise exception 'event % is being processed', p_event_id using errcode = 'lock_not_available';
+    end if;
+
+    select e.* into v_event from trueup.webhook_events as e where e.id = p_event_id;
+    if v_event.status not in ('processed', 'ignored') then
+        return (
+            'review',
+            coalesce(v_event.error, 'the event could not be processed'),
+            jsonb_build_object('status', v_event.status, 'attempt_count', v_event.attempt_count)
+        )::trueup.repair_outcome;
+    end if;
+
+    return (
+        'corrected',
+        'processed',
+        jsonb_strip_nulls(jsonb_build_object(
+            'event_type', v_event.event_type,
+            'object_id', v_event.object_id,
+            'company_id', v_event.company_id,
+            'appointment_id', v_event.appointment_id
+        ))
+    )::trueup.repair_outcome;
+end;
+$$;
