@@ -1,6 +1,6 @@
 -- backfill_customer(company, call, number, e-mail, name): whose booking it was
 --
--- For a booking that only the provider knows (repair call_booked_without_appointment).
+-- For a booking that only the provider knows (trueup.appointment_from_booking).
 -- Looks inside the company and nowhere else: first the caller's number, then the
 -- attendee's e-mail address. Several customers are no answer, and reason says so; how
 -- says what found the one: phone, email, created, created for a withheld number.
@@ -9,7 +9,8 @@
 -- gets a customer of its own, always, with trueup.withheld_email(call) as the address.
 -- The attendee's address is put into the notes and not into email: agents give one
 -- fallback address for every caller without, and two such callers must not become one
--- customer, nor count as reachable. No name is invented.
+-- customer, nor count as reachable. No name is invented. A booking that no call made (call
+-- is NULL) has an address that its attendee typed in: that is the customer's.
 
 create or replace function trueup.backfill_customer(
     p_company_id bigint,
@@ -30,8 +31,14 @@ declare
     v_email text := case when trueup.usable_email(p_email) then lower(btrim(p_email)) end;
     v_customer_ids bigint[];
 begin
-    -- two repairs at once must not create one caller twice
-    perform pg_advisory_xact_lock(hashtextextended('trueup.backfill_customer ' || p_company_id, 0));
+    -- two sessions at once must not create one caller twice; others need not wait
+    perform pg_advisory_xact_lock(locked.key)
+    from (
+        select hashtextextended(format('trueup.backfill_customer %s %s', p_company_id, contact.value), 0) as key
+        from (values (v_phone), (v_email)) as contact (value)
+        where contact.value is not null
+        order by key
+    ) as locked;
 
     v_customer_ids := array(
         select k.id
@@ -67,12 +74,15 @@ begin
         p_company_id,
         case when trueup.usable_name(p_company_id, p_name) then p_name end,
         case when v_phone is not null then p_number end,
-        case when v_phone is not null then v_email else trueup.withheld_email(p_call_id) end,
+        case when v_phone is not null or p_call_id is null then v_email else trueup.withheld_email(p_call_id) end,
         'backfill',
-        case when v_phone is null then 'address given with the booking: ' || v_email end
+        case when v_phone is null and p_call_id is not null then 'address given with the booking: ' || v_email end
     )
     returning k.id into customer_id;
 
-    how := case when v_phone is null then 'created for a withheld number' else 'created' end;
+    how := case
+        when v_phone is null and p_call_id is not null then 'created for a withheld number'
+        else 'created'
+    end;
 end;
 $$;
