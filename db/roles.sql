@@ -26,5 +26,16 @@ begin
         trueup.sync_failures, trueup.circuit_breaker_states, trueup.circuit_breaker_events,
         trueup.circuit_breaker_metrics
         to trueup_dashboard;
+
+    -- what the provider lists holds who attends: applications write it, through functions
+    grant select on trueup.booking_imports to trueup_reviewer, trueup_dashboard;
+    grant execute on function
+        trueup.begin_booking_import(bigint, timestamptz, timestamptz, timestamptz),
+        trueup.import_bookings(bigint, jsonb, bigint, boolean),
+        trueup.record_sync_failure(bigint, bigint, text, text, text, jsonb),
+        trueup.claim_sync_failures(integer, bigint),
+        trueup.finish_sync_failure(bigint, bigint, uuid, text, text, text, bigint),
+        trueup.appointment_notices_since(bigint, bigint)
+        to trueup_app;
 end;
 $$;

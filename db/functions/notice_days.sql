@@ -45,7 +45,7 @@ begin
         cross join lateral generate_series(
             0,
             case
-                when not isfinite(t.starts_at) or not isfinite(t.last_moment) then 0
+                when not isfinite(t.starts_at) or not isfinite(t.last_moment) then p_days_limit
                 else least(
                     (t.last_moment at time zone t.zone)::date - (t.starts_at at time zone t.zone)::date,
                     p_days_limit
