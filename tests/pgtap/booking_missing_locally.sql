@@ -12,7 +12,7 @@ create function pg_temp.page(variadic p_bookings jsonb[]) returns jsonb language
 select jsonb_build_object(
     'status', 'success',
     'data', jsonb_agg(
-        '{"id": 0, "status": "accepted", "start": "2025-11-03T09:00:00.000Z", "end": "2025-11-03T09:45:00.000Z",
+        '{"status": "accepted", "start": "2025-11-03T09:00:00.000Z", "end": "2025-11-03T09:45:00.000Z",
         "eventTypeId": 700001, "createdAt": "2025-10-20T09:01:05.000Z", "metadata": {}, "rescheduledFromUid": null,
         "attendees": [{"name": "Erika Muster", "email": "erika@example.org", "phoneNumber": "+491701234567",
         "timeZone": "Europe/Berlin"}]}'::jsonb || b.booking
