@@ -14,22 +14,34 @@ LAYERS = (
     {"model", "durations", "names"},
     {"packs", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking"},
+    {"notices", "provider"},
     {"deploy"},
     {"migration"},
     {"evaluation"},
     {"changes"},
-    {"alerts", "contracts", "explaining", "guards", "inspection", "retention", "review", "scaffold"},
+    {
+        "alerts",
+        "contracts",
+        "explaining",
+        "guards",
+        "inspection",
+        "reconciling",
+        "retention",
+        "review",
+        "scaffold",
+    },
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},
     {"cli_options"},
-    {"cli_explain", "cli_review"},
+    {"cli_explain", "cli_listen", "cli_reconcile", "cli_review"},
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
     "psycopg": {"store", "calling"},
     "alembic": {"migration"},
     "sqlalchemy": {"migration"},
-    "click": {"cli", "cli_explain", "cli_options", "cli_review"},
+    "click": {"cli", "cli_explain", "cli_listen", "cli_options", "cli_reconcile", "cli_review"},
+    "httpx": {"provider"},
 }
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

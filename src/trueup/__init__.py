@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trueup.explaining import explain
     from trueup.inspection import catalog, status, verify
     from trueup.migration import migrate, rollback
+    from trueup.reconciling import reconcile_api, reconcile_file
     from trueup.repairing import journal, repair, undo
     from trueup.retention import prune
     from trueup.scaffold import init
@@ -38,13 +39,15 @@ _FUNCTIONS = {
     "journal": "repairing",
     "migrate": "migration",
     "prune": "retention",
+    "reconcile_api": "reconciling",
+    "reconcile_file": "reconciling",
     "repair": "repairing",
     "rollback": "migration",
     "status": "inspection",
     "undo": "repairing",
     "verify": "inspection",
 }
-_MODULES = ("alerts", "contracts", "errors", "guards", "model", "review", "server")
+_MODULES = ("alerts", "contracts", "errors", "guards", "model", "notices", "review", "server")
 
 __all__ = [
     "__version__",
@@ -60,6 +63,8 @@ __all__ = [
     "journal",
     "migrate",
     "prune",
+    "reconcile_api",
+    "reconcile_file",
     "repair",
     "rollback",
     "status",

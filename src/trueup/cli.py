@@ -16,6 +16,7 @@ import click
 
 from trueup import __version__
 from trueup.cli_explain import explain
+from trueup.cli_listen import listen
 from trueup.cli_options import (
     check_names,
     database_option,
@@ -25,6 +26,7 @@ from trueup.cli_options import (
     print_table,
     shown_progress,
 )
+from trueup.cli_reconcile import reconcile
 from trueup.cli_review import alerts, contract, guard, review
 from trueup.errors import TrueupError
 
@@ -64,8 +66,16 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (explain, review, alerts, guard, contract):
+for command in (explain, review, alerts, guard, contract, reconcile):
     cli.add_command(command)
+
+
+@cli.group()
+def events() -> None:
+    """Hear what happens to appointments."""
+
+
+events.add_command(listen)
 
 
 @cli.command(

@@ -1,0 +1,1 @@
+select to_regproc('trueup.circuit_allow') is not null
