@@ -7,8 +7,8 @@
 --
 -- p_import_id is from trueup.begin_booking_import; NULL begins a reading without a window.
 -- p_is_last ends it. It is complete when it showed as many bookings as the provider counts
--- (pagination.totalItems), and incomplete when it showed fewer, as happens when bookings
--- go while the pages are read: then read the list again. Only a complete reading of a known
+-- (pagination.totalItems, the most that any page says), and incomplete when it showed fewer,
+-- as happens when bookings go while the pages are read: then read the list again. Only a complete reading of a known
 -- window lets a check conclude that a booking is not there.
 --
 -- One item that cannot be read refuses the whole page and stores nothing of it: a page
@@ -145,7 +145,7 @@ begin
     set
         pages = i.pages + 1,
         bookings = (select count(*) from trueup.booking_snapshots as s where s.import_id = v_import.id),
-        expected = coalesce(v_total, i.expected)
+        expected = greatest(v_total, i.expected)
     where i.id = v_import.id
     returning i.* into v_import;
 

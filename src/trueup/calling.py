@@ -84,7 +84,7 @@ async def value_async(database: AsyncDatabase, function: str, /, **arguments: An
 
 @contextmanager
 def listening(database: str | None, channel: str) -> Iterator[Connection]:
-    """Give a connection of its own, in autocommit, that listens on a channel. `database` as in `store.session`."""
+    """Give a connection in autocommit that listens on a channel; `database` as in `store.session`."""
     with connect(database, "listener") as connection:
         connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
         yield connection

@@ -110,16 +110,12 @@ def _written(file: str) -> datetime | None:
 
 def _print(done: Imported) -> None:
     counted = "" if done.expected is None else f" of {done.expected:,}"
-    click.echo(
-        f"import {done.import_id}: {done.bookings:,}{counted} bookings on {done.pages} pages, {done.added:,} new"
-    )
+    click.echo(f"import {done.import_id}: {done.bookings:,}{counted} bookings, {done.added:,} of them new")
     if done.status != "complete":
-        click.echo(
-            "incomplete: nothing is concluded from what it does not show; read the list again", err=True
-        )
+        click.echo("incomplete: what it does not show proves nothing; read the list again", err=True)
     elif done.start is None:
-        click.echo("without --from and --to nothing is concluded from what it does not show")
+        click.echo("without --from and --to, what it does not show proves nothing")
     click.echo(
-        f"{done.missing_locally:,} bookings have no appointment, {done.missing_remotely:,} appointments no booking, "
-        f"{done.differing:,} differ"
+        f"{done.missing_locally:,} bookings have no appointment, "
+        f"{done.missing_remotely:,} appointments no booking, {done.differing:,} differ"
     )

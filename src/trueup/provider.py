@@ -38,6 +38,10 @@ class Circuit(Protocol):
         """Tell the outcome: success, failure, or refusal (the provider answered, and said no)."""
 
 
+class MovedError(ProviderError):
+    """Bookings moved from page to page while the list was read: read it again."""
+
+
 class NoCircuit:
     """Lets every request through."""
 
@@ -87,10 +91,13 @@ class BookingList:
         """Yield the pages of all bookings that start at `start` or later and end by `until`.
 
         In the order in which the bookings were made, so that one that is made meanwhile
-        comes last and moves none to another page. Raises ProviderError.
+        comes last and moves none to another page. Each page begins with the last booking of
+        the one before: when it does not, bookings have moved between the pages, and one
+        may stand on neither. Raises ProviderError, and MovedError for that.
         """
         httpx = _httpx()
         skip = 0
+        last_uid = None
         with httpx.Client(
             timeout=self.timeout,
             follow_redirects=False,
@@ -114,14 +121,18 @@ class BookingList:
                     is_last = not pagination["hasNextPage"]
                 else:
                     is_last = count < self.page_size
-                if not count and not is_last:
+                uids = [item.get("uid") if isinstance(item, dict) else None for item in content["data"]]
+                if skip and uids[:1] != [last_uid]:
+                    raise MovedError(f"{self._place}: bookings went while the list was read")
+                if not is_last and count <= min(skip, 1):
                     raise ProviderError(
-                        f"{self._place}: an empty page that is not the last one, after {skip} bookings"
+                        f"{self._place}: after {skip + count} bookings there should be more, and none came"
                     )
                 yield Page(text, is_last)
                 if is_last:
                     return
-                skip += count
+                skip += count - 1
+                last_uid = uids[-1]
 
     @property
     def _place(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trueup.errors import DatabaseError, ProviderError, RefusedError, UsageError
-from trueup.provider import BookingList, Page
+from trueup.provider import BookingList, MovedError, Page
 from trueup.store import ServerSaid, Session, explained, session
 
 # a list that shows fewer bookings than there are, because some went meanwhile, is read again
@@ -92,11 +92,16 @@ def reconcile_api(
         now = datetime.now().astimezone()
         window = start or now - BACK, until or now + AHEAD
         bookings = BookingList(url, token, timeout=timeout, circuit=_Circuit(connection, company_id))
-        for _ in range(READINGS):
-            done = _read(connection, company_id, bookings.pages(*window), *window, None, progress)
-            if done.status == "complete":
-                break
-        return done
+        for reading in range(1, READINGS + 1):
+            try:
+                done = _read(connection, company_id, bookings.pages(*window), *window, None, progress)
+            except MovedError:
+                if reading == READINGS:
+                    raise
+            else:
+                if done.status == "complete" or reading == READINGS:
+                    return done
+        raise AssertionError("the last reading returns or raises")
 
 
 @dataclass(frozen=True)
