@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
-from helpers import connected, run, sql, value
+from helpers import TRUEUP, connected, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rows import factory
@@ -227,6 +229,14 @@ ANY = st.recursive(
 )
 
 
+def outcome(connection: Connection, content: Any) -> str | None:
+    try:
+        store(connection, content)
+    except psycopg.Error as error:
+        return error.sqlstate
+    return "stored"
+
+
 @settings(
     max_examples=150,
     deadline=None,
@@ -237,10 +247,7 @@ def test_whatever_a_page_holds_it_is_stored_or_refused(
     company: Connection, odd: dict[str, Any], other: Any
 ) -> None:
     for content in (page(booking(1, **odd)), page(booking(1), other), other):
-        try:
-            store(company, content)
-        except psycopg.Error as error:
-            assert error.sqlstate == "TU401", error
+        assert outcome(company, content) in ("stored", "TU401")
 
 
 # -- over HTTP ---------------------------------------------------------------------------------
@@ -289,7 +296,7 @@ def send(
 @contextmanager
 def serving(provider: Provider) -> Iterator[Provider]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             provider.answer(self)
 
         def log_message(self, *_: Any) -> None:
@@ -394,7 +401,8 @@ def test_a_fault_is_tried_again_after_a_pause_that_grows(
     assert reading.count() == 250
     assert len(provider.requests) == 5
     first, second = reading.pauses
-    assert 0.5 <= first <= 1 and 1 <= second <= 2
+    assert 0.5 <= first <= 1
+    assert 1 <= second <= 2
 
 
 def test_a_rate_limit_is_waited_for_as_long_as_it_says(provider: Provider) -> None:
@@ -420,7 +428,7 @@ def test_a_rate_limit_is_waited_for_as_long_as_it_says(provider: Provider) -> No
         ([lambda h: send(h, 404, "{}")], "status 404"),
         ([lambda h: send(h, 302, "", Location="http://example.org/")], "status 302"),
         ([lambda h: send(h, 200, json.dumps(page(hasNextPage=True)))], "none came"),
-        ([lambda h: send(h, 200, json.dumps(page("x", hasNextPage=True)))] * 2, "none came"),
+        ([lambda h: send(h, 200, json.dumps(page(booking(1), hasNextPage=True)))], "none came"),
     ],
 )
 def test_what_cannot_be_mended_ends_with_one_clear_error(
@@ -590,8 +598,6 @@ def test_reconcile_from_a_file_and_from_standard_input(
 
 
 def test_an_old_file_is_as_old_as_it_is(database: str, company: Connection, tmp_path: Path) -> None:
-    import os
-
     old = tmp_path / "old.json"
     old.write_text(json.dumps(page(booking(1))))
     os.utime(old, (time.time() - 3 * 86400,) * 2)
@@ -653,17 +659,13 @@ def test_a_bad_file_is_one_clear_error(
 def test_wrong_use_is_told(
     database: str, company: Connection, arguments: tuple[str, ...], message: str
 ) -> None:
-    import subprocess
-
-    from helpers import TRUEUP, _environment
-
     done = subprocess.run(
         [TRUEUP, "reconcile", *arguments],
         input=json.dumps(page(booking(1))),
         capture_output=True,
         text=True,
         check=False,
-        env=_environment(database, {}),
+        env={**os.environ, "TRUEUP_DATABASE_URL": database},
     )
     assert done.returncode == 2
     assert message in done.stderr

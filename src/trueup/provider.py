@@ -124,7 +124,7 @@ class BookingList:
                 uids = [item.get("uid") if isinstance(item, dict) else None for item in content["data"]]
                 if skip and uids[:1] != [last_uid]:
                     raise MovedError(f"{self._place}: bookings went while the list was read")
-                if not is_last and count <= min(skip, 1):
+                if not is_last and count < 2:
                     raise ProviderError(
                         f"{self._place}: after {skip + count} bookings there should be more, and none came"
                     )
