@@ -61,6 +61,13 @@ PROMISED = [
     "appointment_past_open",
     "appointment_modification_mismatch",
     "tenant_mismatch",
+    "sync_pending_stale",
+    "sync_failed_stale",
+    "sync_synced_without_id",
+    "sync_failure_exhausted",
+    "booking_missing_locally",
+    "booking_missing_remotely",
+    "booking_differs",
     "customer_duplicate",
     "customer_unreachable",
     "customer_deleted_but_linked",
@@ -105,7 +112,7 @@ def test_every_guard_is_named_by_its_check(guard: str) -> None:
 
 
 def constraints() -> str:
-    return (ROOT / "migrations" / "versions" / "0003_constraints.up.sql").read_text()
+    return "\n".join(path.read_text() for path in (ROOT / "migrations" / "versions").glob("*.up.sql"))
 
 
 def test_every_constraint_names_a_check_that_exists() -> None:

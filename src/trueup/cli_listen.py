@@ -61,4 +61,4 @@ def _print(notice: Notice, form: str) -> None:
         click.echo(json.dumps(plain(notice)))
     else:
         company = "all companies" if notice.company_id is None else f"company {notice.company_id}"
-        click.echo(f"{notice.date or 'any day':<10}  {company}  position {notice.position}")
+        click.echo(f"{notice.date or 'any day'!s:<10}  {company}  position {notice.position}")
