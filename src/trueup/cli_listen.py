@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="\b\nExamples:\n  trueup events listen --company 7\n  trueup events listen --position 748 --missed"
+    epilog="\b\nExamples:\n  trueup events listen --company 7 --count 1\n"
+    "  trueup events listen --position 748 --missed --format json"
 )
 @click.option("--company", "company_id", type=int, metavar="ID", help="Only this company.")
 @click.option("--position", type=int, metavar="N", help="Begin with what was missed since this position.")

@@ -20,8 +20,7 @@ TOKEN = "TRUEUP_API_TOKEN"
 
 
 @click.command(
-    epilog="\b\nExamples:\n  trueup reconcile --company 7 bookings.json --from 2025-10-01 --to 2025-11-01\n"
-    "  trueup reconcile --company 7 --api https://api.cal.com/v2/bookings\n"
+    epilog="\b\nExamples:\n  trueup reconcile --company 1 bookings.json\n"
     "  trueup check booking_missing_locally booking_missing_remotely booking_differs"
 )
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
@@ -65,7 +64,7 @@ def reconcile(
     evidence allows. That a booking is not there is concluded only from a list that is complete,
     of a known time (--from, --to).
 
-    The token of the API comes from an environment variable, is sent to URL alone, and is never
+    --api is the address of the list, for example https://api.cal.com/v2/bookings. The token comes from an environment variable, is sent to URL alone, and is never
     printed. Exits with 1 when the list shows fewer bookings than the provider counts.
     """
     from trueup import reconciling
