@@ -1,4 +1,4 @@
-"""What it costs writers that changed appointments are told: no trigger, and each mode of the setting, in turn.
+"""What notices of changed appointments cost writers: no trigger, and each mode of the setting, in turn.
 
 One database; the modes take turns in each repetition. `single` is processor time of the server in
 microseconds for one row, `clients` are transactions a second of eight clients whose commits

@@ -3,7 +3,7 @@
 -- invariant:   an undeleted appointment and its booking at the provider agree on start, end and status
 -- severity:    critical
 -- entity:      appointment
--- changes:     appointments.id, time ends
+-- changes:     appointments.id, appointment_modifications.appointment_id, time ends
 -- population:  appointments where calcom_booking_uid is not null and deleted_at is null
 -- prevented:   none: the provider changes its bookings outside the database
 -- repair:      review
@@ -72,4 +72,4 @@ where
                 where own.company_id = moved.company_id and own.calcom_booking_uid = moved.booking_uid
             )
     )
-    and not trueup.booking_written_since(s.company_id, s.booking_uid, s.starts_at, s.seen_at, ka.id);
+    and not trueup.appointment_written_since(ka.id, s.seen_at);

@@ -4,7 +4,7 @@
 -- severity:    critical
 -- entity:      booking
 -- changes:     appointments.calcom_booking_uid via booking_uid, appointments.calcom_booking_id via booking_number,
---              time ends
+--              trueup.former_bookings.booking_uid via booking_uid, time ends
 -- population:  trueup.booking_snapshots where status in ('accepted', 'pending')
 -- prevented:   none: the provider takes bookings outside the database
 -- repair:      evidence
@@ -12,9 +12,9 @@
 --
 -- Held: accepted or pending in the last list that showed it, and that list no older than
 -- the setting booking_snapshot_age. A booking made within booking_arrival_limit before the
--- list was taken may still be on its way here. What was written here after the list was
--- taken is newer than the list; the next one tells. An appointment that bears the
--- provider's number and no uid stands for the booking, too; a deleted one does not.
+-- list was taken may still be on its way here. What was moved to another booking or deleted here
+-- after the list was taken is newer than the list; the next one tells. An appointment that
+-- bears the provider's number and no uid stands for the booking, too; a deleted one does not.
 --
 -- A booking that was moved at the provider, unknown to us, has a new uid and shows as
 -- missing: rescheduled_from_uid leads to the appointment that is meant.
@@ -35,8 +35,6 @@ select
         'rescheduled_from_uid', s.rescheduled_from_uid
     )) as evidence
 from trueup.booking_snapshots as s
-left join trueup.kept_appointments as ka
-    on s.company_id = ka.company_id and s.booking_uid = ka.calcom_booking_uid
 where
     s.status in ('accepted', 'pending')
     and s.seen_at > now() - (
@@ -48,7 +46,11 @@ where
             select st.value::interval from trueup.settings as st where st.name = 'booking_arrival_limit'
         )
     )
-    and ka.id is null
+    and not exists (
+        select 1
+        from trueup.kept_appointments as ka
+        where ka.company_id = s.company_id and ka.calcom_booking_uid = s.booking_uid
+    )
     and not exists (
         select 1
         from trueup.kept_appointments as numbered
@@ -57,5 +59,17 @@ where
             and numbered.calcom_booking_id = s.booking_number
             and numbered.calcom_booking_uid is null
     )
-    -- of those that are left only: the appointment, which is NULL, is named for that
-    and not trueup.booking_written_since(s.company_id, s.booking_uid, s.starts_at, s.seen_at, ka.id);
+    -- newer than the list: moved to another booking, deleted hard, deleted softly
+    and not exists (
+        select 1
+        from trueup.former_bookings as fb
+        where fb.booking_uid = s.booking_uid and fb.company_id = s.company_id and fb.ended_at >= s.seen_at
+    )
+    and not exists (
+        select 1
+        from public.appointments as gone
+        where
+            gone.company_id = s.company_id
+            and gone.calcom_booking_uid = s.booking_uid
+            and gone.deleted_at >= s.seen_at
+    );

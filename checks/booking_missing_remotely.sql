@@ -3,7 +3,7 @@
 -- invariant:   the provider holds a booking for every live appointment that bears the uid of one
 -- severity:    critical
 -- entity:      appointment
--- changes:     appointments.id, time ends
+-- changes:     appointments.id, appointment_modifications.appointment_id, time ends
 -- population:  appointments where calcom_booking_uid is not null and deleted_at is null and status <> 'cancelled'
 -- prevented:   none: the provider's list is outside the database
 -- repair:      review
@@ -57,9 +57,7 @@ where
                     and s.company_id = la.company_id
                     and (s.seen_at >= i.taken_at or s.starts_at < i.window_from or s.ends_at > i.window_to)
             )
-            and not trueup.booking_written_since(
-                la.company_id, la.calcom_booking_uid, la.starts_at, i.taken_at, la.id
-            )
+            and not trueup.appointment_written_since(la.id, i.taken_at)
     )
     and not exists (
         select 1

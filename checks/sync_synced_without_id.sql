@@ -3,7 +3,7 @@
 -- invariant:   an undeleted appointment that counts as synced bears the provider's uid or number of its booking
 -- severity:    warning
 -- entity:      appointment
--- changes:     appointments.id
+-- changes:     appointments.id, appointment_modifications.appointment_id
 -- population:  appointments where calcom_sync_status = 'synced' and deleted_at is null
 -- prevented:   constraint appointments_synced_has_id
 -- repair:      review

@@ -5,8 +5,9 @@
 -- it. Any other booking gets its appointment by trueup.appointment_from_booking, for the
 -- one call of the company whose booking_id names it, if there is one.
 --
--- A person decides what that function leaves to one, a booking that several calls name,
--- and one that was moved from an appointment which was cancelled or deleted here.
+-- A person decides what that function leaves to one, a booking that several calls name, one
+-- whose appointment was moved to another booking or deleted here (the provider was not
+-- told), and one that was moved there from an appointment which is over here.
 
 create or replace function trueup.repair_booking_missing_locally(p_booking_id bigint)
     returns trueup.repair_outcome
@@ -61,6 +62,25 @@ begin
             'moved at the provider', 'trueup'
         );
         return ('corrected', 'moved as the provider did', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    if
+        exists (
+            select 1
+            from trueup.former_bookings as fb
+            where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+        )
+    then
+        return (
+            'review',
+            'its appointment was moved to another booking or deleted here, and the provider still holds it',
+            v_evidence || jsonb_build_object('appointment_ids', array(
+                select distinct fb.appointment_id
+                from trueup.former_bookings as fb
+                where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+                order by 1
+            ))
+        )::trueup.repair_outcome;
     end if;
 
     v_call_ids := array(

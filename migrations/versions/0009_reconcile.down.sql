@@ -2,14 +2,9 @@
 -- their claims.
 drop index if exists public.appointments_unsynced_idx;
 alter table public.appointments drop constraint if exists appointments_synced_has_id;
-drop index if exists public.appointment_modifications_old_starts_at_idx;
-delete from trueup.constraints
-where
-    name in (
-        'appointments_synced_has_id', 'appointments_unsynced_idx', 'appointment_modifications_old_starts_at_idx'
-    );
+delete from trueup.constraints where name in ('appointments_synced_has_id', 'appointments_unsynced_idx');
 
-delete from trueup.retention where name in ('booking_imports', 'appointment_notices');
+delete from trueup.retention where name in ('booking_imports', 'former_bookings', 'appointment_notices');
 delete from trueup.settings
 where
     name in (
@@ -26,7 +21,11 @@ drop column lease_expires_at;
 
 drop table trueup.appointment_notice_floor;
 drop table trueup.appointment_notices;
+drop table trueup.former_bookings;
 drop table trueup.booking_snapshots;
 drop table trueup.booking_imports;
 delete from trueup.tables
-where name in ('appointment_notice_floor', 'appointment_notices', 'booking_snapshots', 'booking_imports');
+where
+    name in (
+        'appointment_notice_floor', 'appointment_notices', 'former_bookings', 'booking_snapshots', 'booking_imports'
+    );

@@ -65,6 +65,20 @@ create index booking_snapshots_booking_number_idx
 create index booking_snapshots_rescheduled_from_uid_idx
     on trueup.booking_snapshots (rescheduled_from_uid) where rescheduled_from_uid is not null;
 
+-- uids that an appointment bore and bears no more: moved to another booking, or deleted. Written
+-- by the trigger appointments_note_bookings; without it nobody could tell a booking that
+-- was moved here from one that never arrived.
+create table trueup.former_bookings (
+    id bigint generated always as identity primary key,
+    company_id bigint not null,
+    booking_uid text not null,
+    appointment_id bigint not null,
+    ended_at timestamptz not null default clock_timestamp()
+);
+
+create index former_bookings_booking_uid_idx on trueup.former_bookings (booking_uid, company_id);
+create index former_bookings_ended_at_idx on trueup.former_bookings (ended_at);
+
 alter table trueup.sync_failures
 add column claim_token uuid,
 add column lease_expires_at timestamptz;
@@ -134,6 +148,11 @@ insert into trueup.retention (name, position, table_name, time_column, keep, def
     'lists of the provider, with the bookings that no later one showed'
 ),
 (
+    'former_bookings', 165, 'trueup.former_bookings', 'ended_at', '400 days', '400 days',
+    $$true$$,
+    'bookings that an appointment stood for and does no more'
+),
+(
     'appointment_notices', 170, 'trueup.appointment_notices', 'noted_at', '7 days', '7 days',
     $$true$$,
     'notices of changed appointments; a listener that was away for longer is told to forget everything'
@@ -148,7 +167,4 @@ insert into trueup.constraints (name, table_name, kind, definition, check_name, 
         calcom_sync_status in (''pending'', ''failed'')
         or calcom_sync_status = ''synced'' and calcom_booking_uid is null and calcom_booking_id is null
         then 1 end = 1',
-    null, 'appointments that the provider does not know: spares 3 checks a scan'),
-('appointment_modifications_old_starts_at_idx', 'public.appointment_modifications', 'index',
-    '(company_id, old_starts_at) where old_starts_at is not null',
-    null, 'whether a booking was moved here');
+    null, 'appointments that the provider does not know: spares 3 checks a scan');

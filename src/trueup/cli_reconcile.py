@@ -64,8 +64,9 @@ def reconcile(
     evidence allows. That a booking is not there is concluded only from a list that is complete,
     of a known time (--from, --to).
 
-    --api is the address of the list, for example https://api.cal.com/v2/bookings. The token comes from an environment variable, is sent to URL alone, and is never
-    printed. Exits with 1 when the list shows fewer bookings than the provider counts.
+    --api is the address of the list, for example https://api.cal.com/v2/bookings. Its token
+    comes from an environment variable, is sent there alone, and is never printed. Exits with
+    1 when the list shows fewer bookings than the provider counts.
     """
     from trueup import reconciling
     from trueup.durations import moment

@@ -1,7 +1,7 @@
 -- booking_missing_locally: the check, then the repair
 
 begin;
-select plan(22);
+select plan(25);
 
 select factory.company(1), factory.company(2);
 select factory.service(1, calcom_event_type_id => 700001);
@@ -42,12 +42,11 @@ select factory.appointment(8, calcom_booking_uid => 'just deleted', deleted_at =
 select factory.appointment(
     9, calcom_booking_uid => 'moved from, cancelled', status => 'cancelled', cancelled_at => '2025-10-21 09:00:00+00'
 );
--- moved here to another uid, after the list was taken
-select factory.appointment(10, calcom_booking_uid => 'new uid');
-select factory.modification(
-    1, 10, old_starts_at => '2025-11-09 09:00:00+00', new_starts_at => '2025-10-22 12:00:00+00',
-    created_at => now() - interval '1 minute'
-);
+-- moved to another booking and deleted hard, after the list was taken
+select factory.appointment(10, calcom_booking_uid => 'moved here');
+update public.appointments set calcom_booking_uid = 'new uid' where id = 10;
+select factory.appointment(11, calcom_booking_uid => 'deleted hard');
+delete from public.appointments where id = 11;
 
 select pg_temp.import(1, now() - interval '1 hour', pg_temp.page(
     '{"uid": "here"}', '{"uid": "by number", "id": 2}', '{"uid": "another number", "id": 3}', '{"uid": "deleted"}',
@@ -57,7 +56,7 @@ select pg_temp.import(1, now() - interval '1 hour', pg_temp.page(
     '{"uid": "odd", "status": "awaiting_host"}',
     '{"uid": "moved to", "id": 107, "rescheduledFromUid": "moved from", "start": "2025-11-04T09:00:00.000Z", "end": "2025-11-04T09:30:00.000Z"}',
     '{"uid": "moved to, cancelled", "rescheduledFromUid": "moved from, cancelled"}',
-    '{"uid": "moved here", "start": "2025-11-09T09:00:00.000Z", "end": "2025-11-09T09:45:00.000Z"}',
+    '{"uid": "moved here"}', '{"uid": "deleted hard"}',
     '{"uid": "event type", "eventTypeId": 1}'
 ));
 select pg_temp.import(1, now() - interval '1 hour', pg_temp.page(
@@ -163,6 +162,22 @@ select is(
 select factory.call(2, booking_id => 'of another company');
 select factory.call(3, booking_id => 'of another company');
 select is(pg_temp.repaired('of another company'), 'review: several calls name the booking', 'and one of two calls');
+update trueup.former_bookings set ended_at = now() - interval '2 hours';
+select ok(
+    array['moved here', 'deleted hard'] <@ array(select pg_temp.listed()),
+    'what was moved or deleted here before, the provider should not hold'
+);
+select is(
+    pg_temp.repaired('moved here'),
+    'review: its appointment was moved to another booking or deleted here, and the provider still holds it',
+    'it is not made again'
+);
+select is(
+    pg_temp.repaired('deleted hard'),
+    'review: its appointment was moved to another booking or deleted here, and the provider still holds it',
+    'nor what somebody wanted gone'
+);
+update trueup.former_bookings set ended_at = now();
 select is(
     (select a.company_id from public.appointments as a where a.calcom_booking_uid = 'of another company'), 2::bigint,
     'the uid of another company was left alone'
