@@ -49,7 +49,7 @@ class Ear:
     def heard(self) -> list[dict[str, Any]]:
         """Return what has been told and not asked for; a marker of our own says when it is all."""
         self.connection.execute("select pg_notify('trueup_appointments', 'end')")
-        found = []
+        found: list[dict[str, Any]] = []
         for notify in self.connection.notifies(timeout=10):
             if notify.payload == "end":
                 return found

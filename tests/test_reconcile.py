@@ -552,7 +552,10 @@ def test_bookings_that_go_while_pages_are_read_make_it_read_again(
 def test_a_list_that_never_holds_still_is_given_up(
     database: str, company: Connection, provider: Provider
 ) -> None:
-    provider.after_page = lambda skip: provider.bookings.pop(0) and None
+    def lose_one(skip: int) -> None:
+        del provider.bookings[0]
+
+    provider.after_page = lose_one
     with pytest.raises(ProviderError, match="bookings went while the list was read"):
         trueup.reconcile_api(1, provider.url, TOKEN, start=START, until=UNTIL, database=database)
     assert len(provider.requests) == 6

@@ -105,8 +105,8 @@ begin
 
     for v_notice in
         insert into trueup.appointment_notices as an (company_id, date)
-        select nd.company_id, nd.date
-        from trueup.notice_days(v_company_ids, v_starts, v_ends, v_days_limit, v_companies_limit) as nd
+        select nt.company_id, nt.date
+        from trueup.notice_days(v_company_ids, v_starts, v_ends, v_days_limit, v_companies_limit) as nt
         where tg_op <> 'TRUNCATE'
         union all
         select null, null
