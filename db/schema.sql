@@ -718,6 +718,25 @@ CREATE FUNCTION trueup.appointment_of_booking(p_company_id bigint, p_booking_uid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (SELECT array_agg(ka.id ORDER BY ka.id) AS array_agg FROM trueup.kept_appointments ka WHERE ((ka.company_id = appointment_of_booking.p_company_id) AND (ka.calcom_booking_uid = appointment_of_booking.p_booking_uid) AND (ka.call_id IS NULL)));
 
+CREATE FUNCTION trueup.appointment_written_since(p_appointment_id bigint, p_since timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return
+        exists (
+            select 1
+            from public.appointments as a
+            where a.id = p_appointment_id and greatest(a.created_at, a.updated_at, a.cancelled_at) >= p_since
+        )
+        or exists (
+            select 1
+            from public.appointment_modifications as am
+            where am.appointment_id = p_appointment_id and am.created_at >= p_since
+        );
+end;
+$$;
+
 CREATE FUNCTION trueup.appointments_fill_key() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -771,6 +790,17 @@ begin
     end if;
 
     return new;
+end;
+$$;
+
+CREATE FUNCTION trueup.appointments_note_bookings() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    insert into trueup.former_bookings (company_id, booking_uid, appointment_id)
+    values (old.company_id, old.calcom_booking_uid, old.id);
+    return null;
 end;
 $$;
 
@@ -852,8 +882,8 @@ begin
 
     for v_notice in
         insert into trueup.appointment_notices as an (company_id, date)
-        select nd.company_id, nd.date
-        from trueup.notice_days(v_company_ids, v_starts, v_ends, v_days_limit, v_companies_limit) as nd
+        select nt.company_id, nt.date
+        from trueup.notice_days(v_company_ids, v_starts, v_ends, v_days_limit, v_companies_limit) as nt
         where tg_op <> 'TRUNCATE'
         union all
         select null, null
@@ -1033,33 +1063,6 @@ $$;
 CREATE FUNCTION trueup.bigint_or_null(p_text text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (p_text ~ '^[0-9]{1,18}$'::text) THEN (p_text)::bigint ELSE NULL::bigint END;
-
-CREATE FUNCTION trueup.booking_written_since(p_company_id bigint, p_booking_uid text, p_starts_at timestamp with time zone, p_since timestamp with time zone, p_appointment_id bigint) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-    return
-        exists (
-            select 1
-            from public.appointments as a
-            where
-                a.company_id = p_company_id
-                and a.calcom_booking_uid = p_booking_uid
-                and greatest(a.created_at, a.updated_at, a.cancelled_at, a.deleted_at) >= p_since
-        )
-        or exists (
-            select 1
-            from public.appointment_modifications as am
-            where am.company_id = p_company_id and am.old_starts_at = p_starts_at and am.created_at >= p_since
-        )
-        or exists (
-            select 1
-            from public.appointment_modifications as am
-            where am.appointment_id = p_appointment_id and am.created_at >= p_since
-        );
-end;
-$$;
 
 CREATE FUNCTION trueup.calls_fill_appointment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3358,6 +3361,34 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.note_trueup_former_bookings() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if tg_op = 'UPDATE' then
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.former_bookings', array[
+            'booking_uid=' || new."booking_uid",
+            case when old."booking_uid" is distinct from new."booking_uid" then 'booking_uid=' || old."booking_uid" end
+        ]);
+    elsif tg_op = 'INSERT' then
+        insert into trueup.changes (table_name, keys)
+        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || n."booking_uid") end
+        from (select * from new_rows limit 100001) as n
+        having count(*) > 0;
+    elsif tg_op = 'DELETE' then
+        insert into trueup.changes (table_name, keys)
+        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || o."booking_uid") end
+        from (select * from old_rows limit 100001) as o
+        having count(*) > 0;
+    else
+        insert into trueup.changes (table_name) values ('trueup.former_bookings');
+    end if;
+    return null;
+end;
+$$;
+
 CREATE FUNCTION trueup.note_trueup_manual_review_queue() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -3475,9 +3506,45 @@ $$;
 CREATE FUNCTION trueup.notice_days(p_company_ids bigint[], p_starts timestamp with time zone[], p_ends timestamp with time zone[], p_days_limit integer, p_companies_limit integer) RETURNS TABLE(company_id bigint, date date)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
 #variable_conflict use_column
+declare
+    v_zone text;
+    v_first date;
+    v_last date;
+    v_told_company_id bigint;
+    v_told_date date;
 begin
+    -- one appointment, as it was and as it is: nearly every statement ends here. When the second
+    -- of the two takes the long way, the first is told twice
+    if cardinality(p_company_ids) <= 2 and least(p_days_limit, p_companies_limit) >= 2 then
+        for v_each in 1..cardinality(p_company_ids) loop
+            v_zone := coalesce(
+                (select cm.timezone from public.companies as cm where cm.id = p_company_ids[v_each]), 'Europe/Berlin'
+            );
+            v_first := (p_starts[v_each] at time zone v_zone)::date;
+            v_last := (
+                greatest(p_starts[v_each], p_ends[v_each] - interval '1 microsecond') at time zone v_zone
+            )::date;
+            exit when
+                p_company_ids[v_each] is null
+                or v_first <> v_last
+                or not isfinite(v_first);
+            if (p_company_ids[v_each], v_first) is distinct from (v_told_company_id, v_told_date) then
+                company_id := p_company_ids[v_each];
+                date := v_first;
+                return next;
+            end if;
+            v_told_company_id := p_company_ids[v_each];
+            v_told_date := v_first;
+            if v_each = cardinality(p_company_ids) then
+                return;
+            end if;
+        end loop;
+    end if;
+
     return query
     with touched as (
         select
@@ -4271,6 +4338,25 @@ begin
             'moved at the provider', 'trueup'
         );
         return ('corrected', 'moved as the provider did', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    if
+        exists (
+            select 1
+            from trueup.former_bookings as fb
+            where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+        )
+    then
+        return (
+            'review',
+            'its appointment was moved to another booking or deleted here, and the provider still holds it',
+            v_evidence || jsonb_build_object('appointment_ids', array(
+                select distinct fb.appointment_id
+                from trueup.former_bookings as fb
+                where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+                order by 1
+            ))
+        )::trueup.repair_outcome;
     end if;
 
     v_call_ids := array(
@@ -6664,7 +6750,7 @@ CREATE VIEW trueup.booking_differs AS
            FROM trueup.booking_snapshots moved
           WHERE ((moved.rescheduled_from_uid = s.booking_uid) AND (moved.company_id = s.company_id) AND (moved.status = ANY (ARRAY['accepted'::text, 'pending'::text])) AND (NOT (EXISTS ( SELECT 1
                    FROM trueup.kept_appointments own
-                  WHERE ((own.company_id = moved.company_id) AND (own.calcom_booking_uid = moved.booking_uid))))))))) AND (NOT trueup.booking_written_since(s.company_id, s.booking_uid, s.starts_at, s.seen_at, ka.id)));
+                  WHERE ((own.company_id = moved.company_id) AND (own.calcom_booking_uid = moved.booking_uid))))))))) AND (NOT trueup.appointment_written_since(ka.id, s.seen_at)));
 
 CREATE TABLE trueup.booking_imports (
     id bigint NOT NULL,
@@ -6691,21 +6777,34 @@ ALTER TABLE trueup.booking_imports ALTER COLUMN id ADD GENERATED ALWAYS AS IDENT
     CACHE 1
 );
 
+CREATE TABLE trueup.former_bookings (
+    id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    booking_uid text NOT NULL,
+    appointment_id bigint NOT NULL,
+    ended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE VIEW trueup.booking_missing_locally AS
- SELECT s.company_id,
+ SELECT company_id,
     'booking'::text AS entity_type,
-    s.id AS entity_id,
+    id AS entity_id,
     'the provider holds a booking that has no appointment'::text AS description,
-    jsonb_strip_nulls(jsonb_build_object('booking_uid', s.booking_uid, 'booking_number', s.booking_number, 'provider_status', s.status, 'starts_at', s.starts_at, 'ends_at', s.ends_at, 'event_type_id', s.event_type_id, 'rescheduled_from_uid', s.rescheduled_from_uid)) AS evidence
-   FROM (trueup.booking_snapshots s
-     LEFT JOIN trueup.kept_appointments ka ON (((s.company_id = ka.company_id) AND (s.booking_uid = ka.calcom_booking_uid))))
-  WHERE ((s.status = ANY (ARRAY['accepted'::text, 'pending'::text])) AND (s.seen_at > (now() - ( SELECT (st.value)::interval AS value
+    jsonb_strip_nulls(jsonb_build_object('booking_uid', booking_uid, 'booking_number', booking_number, 'provider_status', status, 'starts_at', starts_at, 'ends_at', ends_at, 'event_type_id', event_type_id, 'rescheduled_from_uid', rescheduled_from_uid)) AS evidence
+   FROM trueup.booking_snapshots s
+  WHERE ((status = ANY (ARRAY['accepted'::text, 'pending'::text])) AND (seen_at > (now() - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
-          WHERE (st.name = 'booking_snapshot_age'::text)))) AND ((s.booked_at IS NULL) OR (s.booked_at < (s.seen_at - ( SELECT (st.value)::interval AS value
+          WHERE (st.name = 'booking_snapshot_age'::text)))) AND ((booked_at IS NULL) OR (booked_at < (seen_at - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
-          WHERE (st.name = 'booking_arrival_limit'::text))))) AND (ka.id IS NULL) AND (NOT (EXISTS ( SELECT 1
+          WHERE (st.name = 'booking_arrival_limit'::text))))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE ((ka.company_id = s.company_id) AND (ka.calcom_booking_uid = s.booking_uid))))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments numbered
-          WHERE ((numbered.company_id = s.company_id) AND (numbered.calcom_booking_id = s.booking_number) AND (numbered.calcom_booking_uid IS NULL))))) AND (NOT trueup.booking_written_since(s.company_id, s.booking_uid, s.starts_at, s.seen_at, ka.id)));
+          WHERE ((numbered.company_id = s.company_id) AND (numbered.calcom_booking_id = s.booking_number) AND (numbered.calcom_booking_uid IS NULL))))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.former_bookings fb
+          WHERE ((fb.booking_uid = s.booking_uid) AND (fb.company_id = s.company_id) AND (fb.ended_at >= s.seen_at))))) AND (NOT (EXISTS ( SELECT 1
+           FROM public.appointments gone
+          WHERE ((gone.company_id = s.company_id) AND (gone.calcom_booking_uid = s.booking_uid) AND (gone.deleted_at >= s.seen_at))))));
 
 CREATE VIEW trueup.booking_missing_remotely AS
  SELECT company_id,
@@ -6722,7 +6821,7 @@ CREATE VIEW trueup.booking_missing_remotely AS
                    FROM trueup.settings st
                   WHERE (st.name = 'booking_arrival_limit'::text)))) AND (NOT (EXISTS ( SELECT 1
                    FROM trueup.booking_snapshots s
-                  WHERE ((s.booking_uid = la.calcom_booking_uid) AND (s.company_id = la.company_id) AND ((s.seen_at >= i.taken_at) OR (s.starts_at < i.window_from) OR (s.ends_at > i.window_to)))))) AND (NOT trueup.booking_written_since(la.company_id, la.calcom_booking_uid, la.starts_at, i.taken_at, la.id))))) AND (NOT (EXISTS ( SELECT 1
+                  WHERE ((s.booking_uid = la.calcom_booking_uid) AND (s.company_id = la.company_id) AND ((s.seen_at >= i.taken_at) OR (s.starts_at < i.window_from) OR (s.ends_at > i.window_to)))))) AND (NOT trueup.appointment_written_since(la.id, i.taken_at))))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.booking_snapshots moved
           WHERE ((moved.rescheduled_from_uid = la.calcom_booking_uid) AND (moved.company_id = la.company_id) AND (moved.status = ANY (ARRAY['accepted'::text, 'pending'::text])) AND (NOT (EXISTS ( SELECT 1
                    FROM trueup.kept_appointments own
@@ -7719,6 +7818,15 @@ CREATE VIEW trueup.distant_tables AS
              JOIN pg_class pc ON (((part.relid)::oid = pc.oid)))
           WHERE (pc.relkind = 'f'::"char"))))));
 
+ALTER TABLE trueup.former_bookings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.former_bookings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE trueup.objects (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -8343,6 +8451,9 @@ ALTER TABLE ONLY trueup.contracts
 ALTER TABLE ONLY trueup.data_consistency_alerts
     ADD CONSTRAINT data_consistency_alerts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY trueup.former_bookings
+    ADD CONSTRAINT former_bookings_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY trueup.guards
     ADD CONSTRAINT guards_pkey PRIMARY KEY (name);
 
@@ -8406,8 +8517,6 @@ ALTER TABLE ONLY trueup.webhook_events
 CREATE INDEX appointment_modifications_appointment_id_idx ON public.appointment_modifications USING btree (appointment_id, id);
 
 CREATE INDEX appointment_modifications_call_id_idx ON public.appointment_modifications USING btree (call_id) WHERE (call_id IS NOT NULL);
-
-CREATE INDEX appointment_modifications_old_starts_at_idx ON public.appointment_modifications USING btree (company_id, old_starts_at) WHERE (old_starts_at IS NOT NULL);
 
 CREATE INDEX appointments_booking_number_idx ON public.appointments USING btree (company_id, calcom_booking_id) WHERE (calcom_booking_id IS NOT NULL);
 
@@ -8528,6 +8637,10 @@ CREATE UNIQUE INDEX data_consistency_alerts_open_key ON trueup.data_consistency_
 
 CREATE INDEX data_consistency_alerts_resolved_at_idx ON trueup.data_consistency_alerts USING btree (resolved_at) WHERE (status = 'resolved'::text);
 
+CREATE INDEX former_bookings_booking_uid_idx ON trueup.former_bookings USING btree (booking_uid, company_id);
+
+CREATE INDEX former_bookings_ended_at_idx ON trueup.former_bookings USING btree (ended_at);
+
 CREATE INDEX idempotency_keys_finished_idx ON trueup.idempotency_keys USING btree (finished_at) WHERE (status = 'finished'::text);
 
 CREATE INDEX idempotency_keys_running_idx ON trueup.idempotency_keys USING btree (lease_expires_at) WHERE (status = 'running'::text);
@@ -8575,6 +8688,10 @@ CREATE TRIGGER appointments_fill_status BEFORE INSERT ON public.appointments FOR
 CREATE TRIGGER appointments_fill_status_on_update BEFORE UPDATE OF status, cancelled_at ON public.appointments FOR EACH ROW WHEN (((new.status <> old.status) AND (new.cancelled_at = old.cancelled_at))) EXECUTE FUNCTION trueup.appointments_fill_status();
 
 CREATE TRIGGER appointments_fill_status_on_update_legacy BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status('any update');
+
+CREATE TRIGGER appointments_note_bookings_delete AFTER DELETE ON public.appointments FOR EACH ROW WHEN (((old.calcom_booking_uid IS NOT NULL) AND (old.company_id IS NOT NULL))) EXECUTE FUNCTION trueup.appointments_note_bookings();
+
+CREATE TRIGGER appointments_note_bookings_update AFTER UPDATE OF calcom_booking_uid, company_id ON public.appointments FOR EACH ROW WHEN (((old.calcom_booking_uid IS NOT NULL) AND (old.company_id IS NOT NULL) AND ((old.calcom_booking_uid IS DISTINCT FROM new.calcom_booking_uid) OR (old.company_id IS DISTINCT FROM new.company_id)))) EXECUTE FUNCTION trueup.appointments_note_bookings();
 
 CREATE TRIGGER appointments_notify_delete AFTER DELETE ON public.appointments REFERENCING OLD TABLE AS old_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_notify();
 
@@ -8722,6 +8839,8 @@ CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.booking_imports FOR 
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
 
+CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.former_bookings REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_former_bookings();
+
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.manual_review_queue REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
@@ -8737,6 +8856,8 @@ CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.webhook_events REFER
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.booking_imports FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_imports();
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
+
+CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.former_bookings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_former_bookings();
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.manual_review_queue REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
@@ -8754,6 +8875,8 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.booking_imports 
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
 
+CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.former_bookings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_former_bookings();
+
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.manual_review_queue FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
@@ -8769,6 +8892,8 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.webhook_events F
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, taken_at, window_from, window_to, status ON trueup.booking_imports FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_imports();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, booking_uid, booking_number, status, starts_at, ends_at, event_type_id, rescheduled_from_uid, booked_at, seen_at ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
+
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, booking_uid, ended_at ON trueup.former_bookings FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_former_bookings();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF reason, entity_type, entity_id ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
