@@ -30,6 +30,9 @@ begin
         trueup.circuit_breaker_metrics, trueup.circuit_breaker_settings
         to trueup_dashboard;
 
+    -- what the provider lists holds who attends: applications write it, through functions
+    grant select on trueup.booking_imports to trueup_reviewer, trueup_dashboard;
+
     -- what applications call; each looks its rows up in the company it is given, or finds the
     -- company by evidence. Who orders a circuit is a person with the rights of the runner
     for r in
@@ -41,6 +44,8 @@ begin
                 'book_appointment', 'reschedule_appointment', 'cancel_appointment', 'validate_booking',
                 'fail_booking', 'begin_request', 'finish_request', 'settle_request',
                 'receive_event', 'receive_event_body', 'process_events', 'retry_events',
+                'begin_booking_import', 'import_bookings', 'record_sync_failure', 'claim_sync_failures',
+                'finish_sync_failure', 'appointment_notices_since',
                 'circuit_allow', 'circuit_report'
             )
     loop

@@ -1375,6 +1375,55 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.appointment_notice_position() RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN ((pg_snapshot_xmin(pg_current_snapshot()))::text)::bigint;
+
+CREATE FUNCTION trueup.appointment_notices_floor() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    update trueup.appointment_notice_floor as f
+    set position = gone.position
+    from (
+        select o.xact_id::text::bigint + 1 as position
+        from old_notices as o
+        order by o.xact_id desc
+        limit 1
+    ) as gone
+    where gone.position > f.position;
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.appointment_notices_since(p_position bigint, p_company_id bigint DEFAULT NULL::bigint) RETURNS TABLE(company_id bigint, date date)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+begin
+    if
+        p_position is null
+        or p_position < (select f.position from trueup.appointment_notice_floor as f)
+        or p_position > pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    then
+        company_id := null;
+        date := null;
+        return next;
+        return;
+    end if;
+
+    return query
+    select distinct an.company_id, an.date
+    from trueup.appointment_notices as an
+    where
+        an.xact_id >= p_position::text::xid8
+        and (p_company_id is null or an.company_id = p_company_id or an.company_id is null)
+    order by 1 nulls first, 2 nulls first;
+end;
+$$;
+
 CREATE TABLE public.appointments (
     id bigint NOT NULL,
     company_id bigint,
@@ -1410,6 +1459,7 @@ CREATE TABLE public.appointments (
     CONSTRAINT appointments_source_vocabulary CHECK ((source = ANY (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text]))),
     CONSTRAINT appointments_status_vocabulary CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text]))),
     CONSTRAINT appointments_sync_origin_vocabulary CHECK ((sync_origin = ANY (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text]))),
+    CONSTRAINT appointments_synced_has_id CHECK (((calcom_sync_status IS DISTINCT FROM 'synced'::text) OR (calcom_booking_uid IS NOT NULL) OR (calcom_booking_id IS NOT NULL))),
     CONSTRAINT appointments_times_ordered CHECK ((ends_at > starts_at))
 );
 
@@ -1438,6 +1488,25 @@ CREATE VIEW trueup.kept_appointments AS
 CREATE FUNCTION trueup.appointment_of_booking(p_company_id bigint, p_booking_uid text) RETURNS bigint[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (SELECT array_agg(ka.id ORDER BY ka.id) AS array_agg FROM trueup.kept_appointments ka WHERE ((ka.company_id = appointment_of_booking.p_company_id) AND (ka.calcom_booking_uid = appointment_of_booking.p_booking_uid) AND (ka.call_id IS NULL)));
+
+CREATE FUNCTION trueup.appointment_written_since(p_appointment_id bigint, p_since timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return
+        exists (
+            select 1
+            from public.appointments as a
+            where a.id = p_appointment_id and greatest(a.created_at, a.updated_at, a.cancelled_at) >= p_since
+        )
+        or exists (
+            select 1
+            from public.appointment_modifications as am
+            where am.appointment_id = p_appointment_id and am.created_at >= p_since
+        );
+end;
+$$;
 
 CREATE FUNCTION trueup.appointments_fill_decoded() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1512,6 +1581,119 @@ begin
     return new;
 end;
 $$;
+
+CREATE FUNCTION trueup.appointments_note_bookings() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    insert into trueup.former_bookings (company_id, booking_uid, appointment_id)
+    values (old.company_id, old.calcom_booking_uid, old.id);
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.appointments_notify() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $_$
+declare
+    v_company_ids bigint[];
+    v_starts timestamptz[];
+    v_ends timestamptz[];
+    v_mode text;
+    v_days_limit integer;
+    v_companies_limit integer;
+    v_horizon bigint;
+    v_position text;
+    v_notice record;
+begin
+    if tg_op = 'INSERT' then
+        select array_agg(n.company_id), array_agg(n.starts_at), array_agg(n.ends_at)
+        into v_company_ids, v_starts, v_ends
+        from new_appointments as n
+        where n.deleted_at is null;
+    elsif tg_op = 'DELETE' then
+        select array_agg(o.company_id), array_agg(o.starts_at), array_agg(o.ends_at)
+        into v_company_ids, v_starts, v_ends
+        from old_appointments as o
+        where o.deleted_at is null;
+    elsif tg_op = 'UPDATE' then
+        -- the rows that stand on one side only, each with the day it was or is on
+        select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
+        into v_company_ids, v_starts, v_ends
+        from (
+            (
+                select o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                from old_appointments as o
+                where o.deleted_at is null
+                except all
+                select n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+                from new_appointments as n
+                where n.deleted_at is null
+            )
+            union all
+            (
+                select n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+                from new_appointments as n
+                where n.deleted_at is null
+                except all
+                select o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                from old_appointments as o
+                where o.deleted_at is null
+            )
+        ) as d;
+    end if;
+    if tg_op <> 'TRUNCATE' and v_company_ids is null then
+        return null;
+    end if;
+
+    select
+        max(st.value) filter (where st.name = 'appointment_notices'),
+        max(st.value::integer) filter (where st.name = 'notice_days_limit'),
+        max(st.value::integer) filter (where st.name = 'notice_companies_limit')
+    into v_mode, v_days_limit, v_companies_limit
+    from trueup.settings as st
+    where st.name in ('appointment_notices', 'notice_days_limit', 'notice_companies_limit');
+    if v_mode = 'off' then
+        return null;
+    end if;
+
+    -- any session may set the parameter: what it says is believed when it asks for more, never for less
+    v_horizon := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+    v_position := current_setting('trueup.notice_position', true);
+    if v_position ~ '^[0-9]{1,18}$' then
+        v_horizon := least(v_horizon, v_position::bigint);
+    end if;
+    if v_position is distinct from v_horizon::text then
+        perform set_config('trueup.notice_position', v_horizon::text, true);
+    end if;
+
+    for v_notice in
+        insert into trueup.appointment_notices as an (company_id, date)
+        select nt.company_id, nt.date
+        from trueup.notice_days(v_company_ids, v_starts, v_ends, v_days_limit, v_companies_limit) as nt
+        where tg_op <> 'TRUNCATE'
+        union all
+        select null, null
+        where tg_op = 'TRUNCATE'
+        returning an.company_id, an.date
+    loop
+        if v_mode <> 'record' then
+            perform pg_notify(
+                'trueup_appointments',
+                format(
+                    '{"company_id":%s,"date":%s,"position":%s}',
+                    coalesce(v_notice.company_id::text, 'null'),
+                    coalesce('"' || to_char(v_notice.date, 'YYYY-MM-DD') || '"', 'null'),
+                    v_horizon
+                )
+            );
+        end if;
+    end loop;
+    return null;
+end;
+$_$;
 
 CREATE FUNCTION trueup.appointments_of_call(p_call_id bigint, p_company_id bigint, p_appointment_id bigint) RETURNS TABLE(appointment_made boolean, appointment_id bigint, is_live boolean)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1635,6 +1817,35 @@ begin
         when v_phone is null and p_call_id is not null then 'created for a withheld number'
         else 'created'
     end;
+end;
+$$;
+
+CREATE FUNCTION trueup.begin_booking_import(p_company_id bigint, p_from timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to timestamp with time zone DEFAULT NULL::timestamp with time zone, p_taken_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_taken_at timestamptz := coalesce(p_taken_at, clock_timestamp());
+    v_import_id bigint;
+begin
+    if not exists (select 1 from public.companies as co where co.id = p_company_id) then
+        raise exception 'company % does not exist', coalesce(p_company_id::text, 'NULL') using errcode = 'TU402';
+    elsif (p_from is null) <> (p_to is null) or p_to <= p_from then
+        raise exception 'a window begins before it ends'
+            using
+                errcode = 'TU401',
+                detail = format('From %s to %s.', coalesce(p_from::text, 'NULL'), coalesce(p_to::text, 'NULL')),
+                hint = 'Give both ends, or neither.';
+    elsif v_taken_at > clock_timestamp() then
+        raise exception 'a list cannot have been taken at %', v_taken_at
+            using errcode = 'TU401', detail = format('It is %s.', clock_timestamp());
+    end if;
+
+    insert into trueup.booking_imports (company_id, taken_at, window_from, window_to)
+    values (p_company_id, v_taken_at, p_from, p_to)
+    returning id into v_import_id;
+
+    return v_import_id;
 end;
 $$;
 
@@ -2846,6 +3057,54 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.claim_sync_failures(p_most integer DEFAULT 10, p_company_id bigint DEFAULT NULL::bigint) RETURNS TABLE(failure_id bigint, company_id bigint, appointment_id bigint, operation text, attempt integer, max_attempts integer, metadata jsonb, token uuid, lease_expires_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    v_failure trueup.sync_failures;
+begin
+    for v_failure in
+        select f.*
+        from trueup.sync_failures as f
+        where
+            f.status = 'pending'
+            and (f.next_attempt_at is null or f.next_attempt_at <= clock_timestamp())
+            and (f.lease_expires_at is null or f.lease_expires_at <= clock_timestamp())
+            and (p_company_id is null or f.company_id = p_company_id)
+        order by f.next_attempt_at nulls first, f.id
+        limit greatest(p_most, 0)
+        for update skip locked
+    loop
+        if v_failure.attempt_count >= v_failure.max_attempts then
+            perform trueup.hand_over_sync_failure(v_failure.id, 'all tries are used up');
+            continue;
+        end if;
+
+        update trueup.sync_failures as f
+        set
+            attempt_count = f.attempt_count + 1,
+            claim_token = gen_random_uuid(),
+            lease_expires_at = clock_timestamp() + trueup.setting('sync_retry_lease')::interval,
+            updated_at = clock_timestamp()
+        where f.id = v_failure.id
+        returning f.* into v_failure;
+
+        failure_id := v_failure.id;
+        company_id := v_failure.company_id;
+        appointment_id := v_failure.appointment_id;
+        operation := v_failure.operation;
+        attempt := v_failure.attempt_count;
+        max_attempts := v_failure.max_attempts;
+        metadata := v_failure.metadata;
+        token := v_failure.claim_token;
+        lease_expires_at := v_failure.lease_expires_at;
+        return next;
+    end loop;
+end;
+$$;
+
 CREATE FUNCTION trueup.company_fault(p_company_id bigint, p_found_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (p_company_id IS NULL) THEN jsonb_build_object('missing', true) WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_company_id, 'exists', false) ELSE NULL::jsonb END;
@@ -3752,6 +4011,118 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.finish_sync_failure(p_company_id bigint, p_failure_id bigint, p_token uuid, p_outcome text, p_error text DEFAULT NULL::text, p_booking_uid text DEFAULT NULL::text, p_booking_number bigint DEFAULT NULL::bigint) RETURNS TABLE(failure_id bigint, status text, attempt_count integer, next_attempt_at timestamp with time zone, review_item_id bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    v_failure trueup.sync_failures;
+    v_appointment_id bigint;
+begin
+    if (p_outcome in ('done', 'failed', 'refused', 'unknown')) is not true then
+        raise exception 'a synchronisation has no outcome %', quote_nullable(p_outcome)
+            using errcode = 'TU401', hint = 'The outcomes are done, failed, refused and unknown.';
+    end if;
+
+    -- the appointment first, as record_sync_failure locks them
+    select f.appointment_id into v_appointment_id
+    from trueup.sync_failures as f
+    where f.id = p_failure_id and f.company_id = p_company_id;
+    perform 1 from public.appointments as a where a.id = v_appointment_id for no key update;
+
+    select f.* into v_failure
+    from trueup.sync_failures as f
+    where f.id = p_failure_id and f.company_id = p_company_id
+    for update;
+    if not found then
+        raise exception 'company % has no failed synchronisation %',
+            coalesce(p_company_id::text, 'NULL'), coalesce(p_failure_id::text, 'NULL')
+            using errcode = 'TU402';
+    elsif
+        v_failure.claim_token is distinct from p_token
+        or (p_token is null and (v_failure.status <> 'manual_review' or p_outcome <> 'done'))
+    then
+        raise exception 'the claim of failed synchronisation % is not this one', p_failure_id
+            using
+                errcode = 'TU403',
+                detail = format('It is %s, after %s tries.', v_failure.status, v_failure.attempt_count),
+                hint = 'Claim it again; what was done at the provider stays done.';
+    end if;
+
+    if p_outcome = 'done' then
+        if
+            p_booking_uid is null
+            and p_booking_number is null
+            and exists (
+                select 1
+                from public.appointments as a
+                where a.id = v_failure.appointment_id and a.calcom_booking_uid is null and a.calcom_booking_id is null
+            )
+        then
+            raise exception 'appointment % is not synced without its booking', v_failure.appointment_id
+                using
+                    errcode = 'TU401',
+                    hint = 'Give the provider''s uid or number; if nobody knows it, the outcome is unknown.';
+        end if;
+
+        update public.appointments as a
+        set
+            calcom_booking_uid = coalesce(a.calcom_booking_uid, p_booking_uid),
+            calcom_booking_id = coalesce(a.calcom_booking_id, p_booking_number),
+            calcom_sync_status = 'synced',
+            last_sync_attempted_at = clock_timestamp()
+        where a.id = v_failure.appointment_id and v_failure.status <> 'resolved';
+
+        update trueup.sync_failures as f
+        set
+            status = 'resolved',
+            -- the token stays, so that the same worker may say it twice
+            lease_expires_at = null,
+            next_attempt_at = null,
+            updated_at = clock_timestamp()
+        where f.id = p_failure_id
+        returning f.* into v_failure;
+    elsif v_failure.status = 'pending' then
+        update public.appointments as a
+        set
+            calcom_sync_status = case p_outcome when 'unknown' then 'verification_pending' else 'failed' end,
+            sync_attempt_count = a.sync_attempt_count + 1,
+            last_sync_attempted_at = clock_timestamp()
+        where a.id = v_failure.appointment_id;
+
+        if p_outcome = 'failed' and v_failure.attempt_count < v_failure.max_attempts then
+            update trueup.sync_failures as f
+            set
+                error = p_error,
+                claim_token = null,
+                lease_expires_at = null,
+                next_attempt_at = trueup.sync_retry_at(f.attempt_count),
+                updated_at = clock_timestamp()
+            where f.id = p_failure_id
+            returning f.* into v_failure;
+        else
+            update trueup.sync_failures as f set error = p_error where f.id = p_failure_id;
+            review_item_id := trueup.hand_over_sync_failure(
+                p_failure_id,
+                case p_outcome
+                    when 'refused' then 'the provider refused it'
+                    when 'unknown' then 'nobody knows whether the provider did it'
+                    else 'all tries are used up'
+                end
+            );
+            select f.* into v_failure from trueup.sync_failures as f where f.id = p_failure_id;
+        end if;
+    end if;
+
+    failure_id := v_failure.id;
+    status := v_failure.status;
+    attempt_count := v_failure.attempt_count;
+    next_attempt_at := v_failure.next_attempt_at;
+    return next;
+end;
+$$;
+
 CREATE FUNCTION trueup.give_up_request(p_request_id bigint, p_why text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4024,6 +4395,39 @@ begin
 end;
 $_$;
 
+CREATE FUNCTION trueup.hand_over_sync_failure(p_failure_id bigint, p_reason text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_failure trueup.sync_failures;
+begin
+    update trueup.sync_failures as f
+    set
+        status = 'manual_review',
+        claim_token = null,
+        lease_expires_at = null,
+        next_attempt_at = null,
+        updated_at = clock_timestamp()
+    where f.id = p_failure_id
+    returning f.* into v_failure;
+
+    return trueup.queue_review(
+        'sync_failure_exhausted',
+        'sync_failure',
+        p_failure_id::text,
+        'a synchronisation failed for good: ' || p_reason,
+        v_failure.company_id::text,
+        'warning',
+        jsonb_strip_nulls(jsonb_build_object(
+            'operation', v_failure.operation,
+            'appointment_id', v_failure.appointment_id,
+            'attempt_count', v_failure.attempt_count
+        ))
+    );
+end;
+$$;
+
 CREATE FUNCTION trueup.held_review(p_item_id bigint, p_token uuid, p_decision text DEFAULT NULL::text, p_free boolean DEFAULT false) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4109,6 +4513,136 @@ $$;
 CREATE FUNCTION trueup.idempotency_key(p_company_id bigint, p_service_id bigint, p_staff_id bigint, p_customer_id bigint, p_call_id bigint, p_starts_at timestamp with time zone, p_generation integer DEFAULT 0) RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN trueup.uuid_v5('ebdb8652-201e-4078-b9e7-abdd19bc8326'::uuid, ((((((((((('v1|booking|'::text || COALESCE((p_company_id)::text, '-'::text)) || '|'::text) || COALESCE((p_service_id)::text, '-'::text)) || '|'::text) || COALESCE((p_staff_id)::text, '-'::text)) || '|'::text) || COALESCE(('customer:'::text || p_customer_id), ('call:'::text || p_call_id), '-'::text)) || '|'::text) || trim_scale(EXTRACT(epoch FROM p_starts_at))) || '|'::text) || p_generation));
+
+CREATE FUNCTION trueup.import_bookings(p_company_id bigint, p_page jsonb, p_import_id bigint DEFAULT NULL::bigint, p_is_last boolean DEFAULT false) RETURNS TABLE(import_id bigint, status text, page_bookings integer, page_added integer, bookings integer, expected integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    v_page jsonb := trueup.decoded(p_page);
+    v_import_id bigint := p_import_id;
+    v_import trueup.booking_imports;
+    v_total integer;
+    v_fault record;
+begin
+    if jsonb_typeof(v_page) is distinct from 'object' or jsonb_typeof(v_page -> 'data') is distinct from 'array' then
+        raise exception 'this is no page of the provider''s list'
+            using
+                errcode = 'TU401',
+                detail = 'It is no object with an array data.',
+                hint = 'A page is {"status": "success", "data": [...], "pagination": {...}}.';
+    elsif v_page ->> 'status' <> 'success' then
+        raise exception 'the provider did not answer with a list'
+            using errcode = 'TU401', detail = format('Its status is "%s".', left(v_page ->> 'status', 40));
+    elsif p_is_last and v_page @> '{"pagination": {"hasNextPage": true}}' then
+        raise exception 'the last page says that there are more'
+            using errcode = 'TU401', detail = 'pagination.hasNextPage is true.';
+    end if;
+
+    select l.item, l.fault into v_fault
+    from trueup.listed_bookings(v_page -> 'data') as l
+    where l.fault is not null
+    order by l.item
+    limit 1;
+    if found then
+        raise exception 'item % of the page is no booking', v_fault.item
+            using
+                errcode = 'TU401',
+                detail = format('Item %s: %s.', v_fault.item, v_fault.fault),
+                hint = 'Nothing of this page was stored.';
+    end if;
+
+    if v_import_id is null then
+        v_import_id := trueup.begin_booking_import(p_company_id);
+    end if;
+
+    select i.* into v_import
+    from trueup.booking_imports as i
+    where i.id = v_import_id and i.company_id = p_company_id
+    for update;
+    if not found then
+        raise exception 'company % has no import %', coalesce(p_company_id::text, 'NULL'), p_import_id
+            using errcode = 'TU402', hint = 'trueup.begin_booking_import begins one.';
+    end if;
+
+    with stored as (
+        insert into trueup.booking_snapshots as s (
+            company_id, booking_uid, booking_number, status, starts_at, ends_at, event_type_id, attendee_name,
+            attendee_email, attendee_phone, rescheduled_from_uid, booked_at, import_id, seen_at
+        )
+        select
+            p_company_id,
+            l.booking_uid,
+            l.booking_number,
+            l.status,
+            l.starts_at,
+            l.ends_at,
+            l.event_type_id,
+            case when n.is_needed then l.attendee_name end,
+            case when n.is_needed then l.attendee_email end,
+            case when n.is_needed then l.attendee_phone end,
+            l.rescheduled_from_uid,
+            l.booked_at,
+            v_import.id,
+            v_import.taken_at
+        from trueup.listed_bookings(v_page -> 'data') as l
+        -- who attends matters only to who has to create the appointment
+        cross join lateral (
+            select
+                l.status in ('accepted', 'pending')
+                and not exists (
+                    select 1
+                    from public.appointments as a
+                    where a.company_id = p_company_id and a.calcom_booking_uid = l.booking_uid
+                ) as is_needed
+        ) as n
+        order by l.booking_uid
+        on conflict (booking_uid, company_id) do update set
+            booking_number = excluded.booking_number,
+            status = excluded.status,
+            starts_at = excluded.starts_at,
+            ends_at = excluded.ends_at,
+            event_type_id = excluded.event_type_id,
+            attendee_name = excluded.attendee_name,
+            attendee_email = excluded.attendee_email,
+            attendee_phone = excluded.attendee_phone,
+            rescheduled_from_uid = excluded.rescheduled_from_uid,
+            booked_at = excluded.booked_at,
+            import_id = excluded.import_id,
+            seen_at = excluded.seen_at
+        where s.seen_at <= excluded.seen_at
+        returning s.xmax = 0 as is_new
+    )
+
+    select count(*) filter (where st.is_new) into page_added from stored as st;
+
+    v_total := trueup.bigint_or_null(v_page #>> '{pagination,totalItems}');
+    update trueup.booking_imports as i
+    set
+        pages = i.pages + 1,
+        bookings = (select count(*) from trueup.booking_snapshots as s where s.import_id = v_import.id),
+        expected = greatest(v_total, i.expected)
+    where i.id = v_import.id
+    returning i.* into v_import;
+
+    if p_is_last then
+        update trueup.booking_imports as i
+        set
+            status = case when i.bookings < i.expected then 'incomplete' else 'complete' end,
+            finished_at = clock_timestamp()
+        where i.id = v_import.id
+        returning i.* into v_import;
+    end if;
+
+    import_id := v_import.id;
+    status := v_import.status;
+    page_bookings := jsonb_array_length(v_page -> 'data');
+    bookings := v_import.bookings;
+    expected := v_import.expected;
+    return next;
+end;
+$$;
 
 CREATE FUNCTION trueup.index_definition(p_index oid) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -4266,6 +4800,42 @@ CREATE FUNCTION trueup.link_status_without_customer(p_company_id bigint, p_custo
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN trueup.usable_name(p_company_id, p_customer_name) THEN 'name_only'::text WHEN trueup.is_withheld(p_from_number) THEN 'anonymous'::text ELSE 'unlinked'::text END;
 
+CREATE FUNCTION trueup.listed_bookings(p_data jsonb) RETURNS TABLE(item integer, booking_uid text, booking_number bigint, status text, starts_at timestamp with time zone, ends_at timestamp with time zone, event_type_id bigint, attendee_name text, attendee_email text, attendee_phone text, rescheduled_from_uid text, booked_at timestamp with time zone, fault text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+select
+    l.position::integer - 1,
+    b.booking_uid,
+    trueup.bigint_or_null(l.booking ->> 'id'),
+    b.status,
+    b.starts_at,
+    b.ends_at,
+    trueup.bigint_or_null(l.booking ->> 'eventTypeId'),
+    trueup.string_or_null(l.booking #> '{attendees,0,name}'),
+    trueup.string_or_null(l.booking #> '{attendees,0,email}'),
+    trueup.string_or_null(l.booking #> '{attendees,0,phoneNumber}'),
+    trueup.string_or_null(l.booking -> 'rescheduledFromUid'),
+    trueup.instant_or_null(l.booking ->> 'createdAt'),
+    case
+        when jsonb_typeof(l.booking) <> 'object' then 'it is no object'
+        when b.booking_uid is null then 'it has no uid'
+        when b.status is null then 'it has no status'
+        when b.starts_at is null or b.ends_at is null then 'it has no readable start and end'
+        when b.ends_at <= b.starts_at then 'it ends before it starts'
+        when count(*) over (partition by b.booking_uid) > 1 then 'its uid stands twice on the page'
+    end
+from jsonb_array_elements(p_data) with ordinality as l (booking, position)
+cross join lateral (
+    select
+        trueup.string_or_null(l.booking -> 'uid') as booking_uid,
+        lower(trueup.string_or_null(l.booking -> 'status')) as status,
+        trueup.instant_or_null(l.booking ->> 'start') as starts_at,
+        trueup.instant_or_null(l.booking ->> 'end') as ends_at
+    limit 1
+) as b;
+$$;
+
 CREATE FUNCTION trueup.lock_participants(p_company_id bigint, p_call_id bigint, p_customer_id bigint, p_staff_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4397,21 +4967,25 @@ begin
     if tg_op = 'UPDATE' then
         insert into trueup.changes (table_name, keys)
         values ('public.appointments', array[
+            'calcom_booking_id=' || new."calcom_booking_id",
+            'calcom_booking_uid=' || new."calcom_booking_uid",
             'call_id=' || new."call_id",
             'customer_id=' || new."customer_id",
             'id=' || new."id",
+            case when old."calcom_booking_id" is distinct from new."calcom_booking_id" then 'calcom_booking_id=' || old."calcom_booking_id" end,
+            case when old."calcom_booking_uid" is distinct from new."calcom_booking_uid" then 'calcom_booking_uid=' || old."calcom_booking_uid" end,
             case when old."call_id" is distinct from new."call_id" then 'call_id=' || old."call_id" end,
             case when old."customer_id" is distinct from new."customer_id" then 'customer_id=' || old."customer_id" end,
             case when old."id" is distinct from new."id" then 'id=' || old."id" end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointments', case when count(*) <= 100000 then array_agg('call_id=' || n."call_id") || array_agg('customer_id=' || n."customer_id") || array_agg('id=' || n."id") end
+        select 'public.appointments', case when count(*) <= 100000 then array_agg('calcom_booking_id=' || n."calcom_booking_id") || array_agg('calcom_booking_uid=' || n."calcom_booking_uid") || array_agg('call_id=' || n."call_id") || array_agg('customer_id=' || n."customer_id") || array_agg('id=' || n."id") end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointments', case when count(*) <= 100000 then array_agg('call_id=' || o."call_id") || array_agg('customer_id=' || o."customer_id") || array_agg('id=' || o."id") end
+        select 'public.appointments', case when count(*) <= 100000 then array_agg('calcom_booking_id=' || o."calcom_booking_id") || array_agg('calcom_booking_uid=' || o."calcom_booking_uid") || array_agg('call_id=' || o."call_id") || array_agg('customer_id=' || o."customer_id") || array_agg('id=' || o."id") end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -4608,12 +5182,60 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.note_trueup_booking_imports() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    insert into trueup.changes (table_name) values ('trueup.booking_imports');
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.note_trueup_booking_snapshots() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    insert into trueup.changes (table_name) values ('trueup.booking_snapshots');
+    return null;
+end;
+$$;
+
 CREATE FUNCTION trueup.note_trueup_circuit_breaker_states() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
 begin
     insert into trueup.changes (table_name) values ('trueup.circuit_breaker_states');
+    return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.note_trueup_former_bookings() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if tg_op = 'UPDATE' then
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.former_bookings', array[
+            'booking_uid=' || new."booking_uid",
+            case when old."booking_uid" is distinct from new."booking_uid" then 'booking_uid=' || old."booking_uid" end
+        ]);
+    elsif tg_op = 'INSERT' then
+        insert into trueup.changes (table_name, keys)
+        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || n."booking_uid") end
+        from (select * from new_rows limit 100001) as n
+        having count(*) > 0;
+    elsif tg_op = 'DELETE' then
+        insert into trueup.changes (table_name, keys)
+        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || o."booking_uid") end
+        from (select * from old_rows limit 100001) as o
+        having count(*) > 0;
+    else
+        insert into trueup.changes (table_name) values ('trueup.former_bookings');
+    end if;
     return null;
 end;
 $$;
@@ -4684,6 +5306,34 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.note_trueup_sync_failures() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if tg_op = 'UPDATE' then
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.sync_failures', array[
+            'id=' || new."id",
+            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+        ]);
+    elsif tg_op = 'INSERT' then
+        insert into trueup.changes (table_name, keys)
+        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        from (select * from new_rows limit 100001) as n
+        having count(*) > 0;
+    elsif tg_op = 'DELETE' then
+        insert into trueup.changes (table_name, keys)
+        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        from (select * from old_rows limit 100001) as o
+        having count(*) > 0;
+    else
+        insert into trueup.changes (table_name) values ('trueup.sync_failures');
+    end if;
+    return null;
+end;
+$$;
+
 CREATE FUNCTION trueup.note_trueup_unusable_names() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -4731,6 +5381,108 @@ begin
         insert into trueup.changes (table_name) values ('trueup.webhook_events');
     end if;
     return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.notice_days(p_company_ids bigint[], p_starts timestamp with time zone[], p_ends timestamp with time zone[], p_days_limit integer, p_companies_limit integer) RETURNS TABLE(company_id bigint, date date)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    v_zone text;
+    v_first date;
+    v_last date;
+    v_told_company_id bigint;
+    v_told_date date;
+begin
+    -- one appointment, as it was and as it is: nearly every statement ends here. When the second
+    -- of the two takes the long way, the first is told twice
+    if cardinality(p_company_ids) <= 2 and least(p_days_limit, p_companies_limit) >= 2 then
+        for v_each in 1..cardinality(p_company_ids) loop
+            v_zone := coalesce(
+                (select cm.timezone from public.companies as cm where cm.id = p_company_ids[v_each]), 'Europe/Berlin'
+            );
+            v_first := (p_starts[v_each] at time zone v_zone)::date;
+            v_last := (
+                greatest(p_starts[v_each], p_ends[v_each] - interval '1 microsecond') at time zone v_zone
+            )::date;
+            exit when
+                p_company_ids[v_each] is null
+                or v_first <> v_last
+                or not isfinite(v_first);
+            if (p_company_ids[v_each], v_first) is distinct from (v_told_company_id, v_told_date) then
+                company_id := p_company_ids[v_each];
+                date := v_first;
+                return next;
+            end if;
+            v_told_company_id := p_company_ids[v_each];
+            v_told_date := v_first;
+            if v_each = cardinality(p_company_ids) then
+                return;
+            end if;
+        end loop;
+    end if;
+
+    return query
+    with touched as (
+        select
+            t.company_id,
+            co.zone,
+            t.starts_at,
+            greatest(t.starts_at, t.ends_at - interval '1 microsecond') as last_moment
+        from unnest(p_company_ids, p_starts, p_ends) as t (company_id, starts_at, ends_at)
+        cross join lateral (
+            select coalesce(
+                (select cm.timezone from public.companies as cm where cm.id = t.company_id), 'Europe/Berlin'
+            ) as zone
+        ) as co
+        where t.company_id is not null
+    ),
+
+    days as (
+        select distinct
+            t.company_id,
+            (t.starts_at at time zone t.zone)::date + d.further as date
+        from touched as t
+        cross join lateral generate_series(
+            0,
+            case
+                when not isfinite(t.starts_at) or not isfinite(t.last_moment) then p_days_limit
+                else least(
+                    (t.last_moment at time zone t.zone)::date - (t.starts_at at time zone t.zone)::date,
+                    p_days_limit
+                )
+            end
+        ) as d (further)
+    ),
+
+    sizes as (
+        select
+            d.company_id,
+            count(*) > p_days_limit or not bool_and(isfinite(d.date)) as is_many
+        from days as d
+        group by d.company_id
+    )
+
+    select null::bigint, null::date
+    from sizes as s
+    having count(*) > p_companies_limit
+    union all
+    select distinct
+        d.company_id,
+        case when not s.is_many then d.date end
+    from days as d
+    inner join sizes as s on d.company_id = s.company_id
+    where (select count(*) from sizes) <= p_companies_limit;
+exception
+    when invalid_parameter_value or datetime_field_overflow then
+        return query
+        select distinct t.company_id, null::date
+        from unnest(p_company_ids) as t (company_id)
+        where t.company_id is not null;
 end;
 $$;
 
@@ -5355,6 +6107,83 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.record_sync_failure(p_company_id bigint, p_appointment_id bigint, p_operation text, p_error text DEFAULT NULL::text, p_outcome text DEFAULT 'failed'::text, p_metadata jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(failure_id bigint, status text, attempt_count integer, next_attempt_at timestamp with time zone, review_item_id bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    v_failure trueup.sync_failures;
+begin
+    if nullif(btrim(p_operation), '') is null or (p_outcome in ('failed', 'refused', 'unknown')) is not true then
+        raise exception 'a failed synchronisation has an operation and an outcome'
+            using
+                errcode = 'TU401',
+                detail = format('Operation %s, outcome %s.', quote_nullable(p_operation), quote_nullable(p_outcome)),
+                hint = 'The outcomes are failed, refused and unknown.';
+    end if;
+
+    perform 1
+    from public.appointments as a
+    where a.id = p_appointment_id and a.company_id = p_company_id
+    for no key update;
+    if not found then
+        raise exception 'company % has no appointment %',
+            coalesce(p_company_id::text, 'NULL'), coalesce(p_appointment_id::text, 'NULL')
+            using errcode = 'TU402';
+    end if;
+
+    update public.appointments as a
+    set
+        calcom_sync_status = case p_outcome when 'unknown' then 'verification_pending' else 'failed' end,
+        sync_attempt_count = a.sync_attempt_count + 1,
+        last_sync_attempted_at = clock_timestamp()
+    where a.id = p_appointment_id;
+
+    insert into trueup.sync_failures as f (
+        company_id, appointment_id, operation, error, attempt_count, max_attempts, next_attempt_at, metadata
+    )
+    values (
+        p_company_id,
+        p_appointment_id,
+        p_operation,
+        p_error,
+        1,
+        trueup.setting('sync_retry_attempts')::integer,
+        trueup.sync_retry_at(1),
+        coalesce(p_metadata, '{}')
+    )
+    on conflict (appointment_id, operation) where status <> 'resolved' and appointment_id is not null
+    do update set
+        error = excluded.error,
+        attempt_count = f.attempt_count + 1,
+        next_attempt_at = case when f.status = 'pending' then trueup.sync_retry_at(f.attempt_count + 1) end,
+        claim_token = null,
+        lease_expires_at = null,
+        metadata = f.metadata || excluded.metadata,
+        updated_at = clock_timestamp()
+    returning f.* into v_failure;
+
+    if v_failure.status = 'pending' and (p_outcome <> 'failed' or v_failure.attempt_count >= v_failure.max_attempts) then
+        review_item_id := trueup.hand_over_sync_failure(
+            v_failure.id,
+            case p_outcome
+                when 'refused' then 'the provider refused it'
+                when 'unknown' then 'nobody knows whether the provider did it'
+                else 'all tries are used up'
+            end
+        );
+        select f.* into v_failure from trueup.sync_failures as f where f.id = v_failure.id;
+    end if;
+
+    failure_id := v_failure.id;
+    status := v_failure.status;
+    attempt_count := v_failure.attempt_count;
+    next_attempt_at := v_failure.next_attempt_at;
+    return next;
+end;
+$$;
+
 CREATE FUNCTION trueup.reference_fault(p_company_id bigint, p_id bigint, p_found_id bigint, p_found_company_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (p_id IS NULL) THEN NULL::jsonb WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_id, 'exists', false) WHEN (p_found_company_id <> p_company_id) THEN jsonb_build_object('id', p_id, 'company_id', p_found_company_id) ELSE NULL::jsonb END;
@@ -5784,6 +6613,133 @@ begin
     return ('corrected', v_found_by, jsonb_build_object('call_id', v_call_ids[1]))::trueup.repair_outcome;
 end;
 $_$;
+
+CREATE FUNCTION trueup.repair_booking_missing_locally(p_booking_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_booking trueup.booking_snapshots;
+    v_moved public.appointments;
+    v_call_ids bigint[];
+    v_made record;
+    v_evidence jsonb;
+begin
+    select s.* into v_booking from trueup.booking_snapshots as s where s.id = p_booking_id for no key update;
+    v_evidence := jsonb_strip_nulls(jsonb_build_object(
+        'booking_uid', v_booking.booking_uid,
+        'rescheduled_from_uid', v_booking.rescheduled_from_uid,
+        'seen_at', v_booking.seen_at
+    ));
+
+    select a.* into v_moved
+    from public.appointments as a
+    where a.company_id = v_booking.company_id and a.calcom_booking_uid = v_booking.rescheduled_from_uid
+    order by a.deleted_at is null desc, a.id desc
+    limit 1
+    for no key update;
+
+    if found then
+        v_evidence := v_evidence || jsonb_build_object(
+            'appointment_id', v_moved.id, 'old_starts_at', v_moved.starts_at, 'old_status', v_moved.status
+        );
+        if v_moved.deleted_at is not null or v_moved.status not in ('pending', 'confirmed') then
+            return (
+                'review', 'the booking was moved, and its appointment is over here', v_evidence
+            )::trueup.repair_outcome;
+        end if;
+
+        update public.appointments as a
+        set
+            calcom_booking_uid = v_booking.booking_uid,
+            calcom_booking_id = coalesce(v_booking.booking_number, a.calcom_booking_id),
+            previous_starts_at = a.starts_at,
+            starts_at = v_booking.starts_at,
+            ends_at = v_booking.ends_at,
+            status = case v_booking.status when 'accepted' then 'confirmed' else 'pending' end
+        where a.id = v_moved.id;
+
+        insert into public.appointment_modifications
+            (company_id, appointment_id, kind, old_starts_at, new_starts_at, reason, actor)
+        values (
+            v_moved.company_id, v_moved.id, 'reschedule', v_moved.starts_at, v_booking.starts_at,
+            'moved at the provider', 'trueup'
+        );
+        return ('corrected', 'moved as the provider did', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    if
+        exists (
+            select 1
+            from trueup.former_bookings as fb
+            where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+        )
+    then
+        return (
+            'review',
+            'its appointment was moved to another booking or deleted here, and the provider still holds it',
+            v_evidence || jsonb_build_object('appointment_ids', array(
+                select distinct fb.appointment_id
+                from trueup.former_bookings as fb
+                where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+                order by 1
+            ))
+        )::trueup.repair_outcome;
+    end if;
+
+    v_call_ids := array(
+        select c.id
+        from public.calls as c
+        where
+            c.company_id = v_booking.company_id
+            and c.booking_id in (v_booking.booking_uid, v_booking.booking_number::text)
+            and c.deleted_at is null
+        order by c.id
+    );
+    if cardinality(v_call_ids) > 1 then
+        return (
+            'review', 'several calls name the booking', v_evidence || jsonb_build_object('call_ids', v_call_ids)
+        )::trueup.repair_outcome;
+    end if;
+
+    select m.* into v_made
+    from trueup.appointment_from_booking(
+        v_booking.company_id,
+        v_booking.booking_uid,
+        v_booking.booking_number,
+        v_booking.status,
+        v_booking.starts_at,
+        v_booking.ends_at,
+        v_booking.event_type_id,
+        jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+            'name', v_booking.attendee_name,
+            'email', v_booking.attendee_email,
+            'phoneNumber', v_booking.attendee_phone
+        ))),
+        null,
+        'backfill',
+        'system',
+        p_call_id => v_call_ids[1],
+        p_booked_at => v_booking.booked_at
+    ) as m;
+
+    v_evidence := v_evidence || v_made.evidence;
+    if v_made.outcome = 'review' then
+        return ('review', v_made.reason, v_evidence)::trueup.repair_outcome;
+    end if;
+
+    -- nobody needs the attendee any more
+    update trueup.booking_snapshots as s
+    set attendee_name = null, attendee_email = null, attendee_phone = null
+    where s.id = p_booking_id;
+
+    return (
+        'corrected',
+        case v_made.outcome when 'found' then 'linked by booking number' else 'created from the provider booking' end,
+        v_evidence
+    )::trueup.repair_outcome;
+end;
+$$;
 
 CREATE FUNCTION trueup.repair_call_appointment_not_flagged(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
@@ -6600,6 +7556,21 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.repair_sync_failure_exhausted(p_sync_failure_id bigint) RETURNS trueup.repair_outcome
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    return (
+        'corrected',
+        'handed to a person',
+        jsonb_build_object(
+            'queue_item_id', trueup.hand_over_sync_failure(p_sync_failure_id, 'all tries are used up')
+        )
+    )::trueup.repair_outcome;
+end;
+$$;
+
 CREATE FUNCTION trueup.reschedule_appointment(p_company_id bigint, p_appointment_id bigint, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_call_id bigint DEFAULT NULL::bigint, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER, p_booking_uid text DEFAULT NULL::text, p_previous_starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(appointment_id bigint, replayed boolean, modification_id bigint, previous_starts_at timestamp with time zone, starts_at timestamp with time zone, ends_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -7228,6 +8199,16 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.sync_retry_at(p_attempts integer) RETURNS timestamp with time zone
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+select clock_timestamp() + (1 + random() / 10) * least(
+    trueup.setting('sync_retry_cap')::interval,
+    trueup.setting('sync_retry_first')::interval * 2 ^ least(greatest(p_attempts, 1) - 1, 20)
+);
+$$;
+
 CREATE FUNCTION trueup.touch_alert() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -7637,15 +8618,55 @@ begin
     where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
         and (p_checks is null or 'appointment_without_call' = any(p_checks))
     union all
+    select 'booking_differs'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."booking_differs" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+        and (p_checks is null or 'booking_differs' = any(p_checks))
+    union all
+    select 'booking_missing_remotely'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."booking_missing_remotely" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+        and (p_checks is null or 'booking_missing_remotely' = any(p_checks))
+    union all
     select 'event_double_encoded'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."event_double_encoded" as v
     where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
         and (p_checks is null or 'event_double_encoded' = any(p_checks))
     union all
+    select 'sync_failed_stale'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."sync_failed_stale" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+        and (p_checks is null or 'sync_failed_stale' = any(p_checks))
+    union all
+    select 'sync_pending_stale'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."sync_pending_stale" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+        and (p_checks is null or 'sync_pending_stale' = any(p_checks))
+    union all
+    select 'sync_synced_without_id'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."sync_synced_without_id" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
+        and (p_checks is null or 'sync_synced_without_id' = any(p_checks))
+    union all
     select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
     where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
         and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_booking(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+begin
+    return query
+    select 'booking_missing_locally'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."booking_missing_locally" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'booking'
+        and (p_checks is null or 'booking_missing_locally' = any(p_checks));
 end;
 $$;
 
@@ -7926,6 +8947,21 @@ begin
     from "trueup"."tenant_mismatch" as v
     where v.entity_id = any(p_ids) and v.entity_type = 'staff'
         and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+end;
+$$;
+
+CREATE FUNCTION trueup.violations_of_sync_failure(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+begin
+    return query
+    select 'sync_failure_exhausted'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."sync_failure_exhausted" as v
+    where v.entity_id = any(p_ids) and v.entity_type = 'sync_failure'
+        and (p_checks is null or 'sync_failure_exhausted' = any(p_checks));
 end;
 $$;
 
@@ -8305,6 +9341,29 @@ CREATE VIEW trueup.appointment_modification_mismatch AS
      JOIN trueup.kept_appointments ka ON ((chain.appointment_id = ka.id)))
   WHERE ((chain.last_new_starts_at <> ka.starts_at) OR (chain.broken_ids IS NOT NULL));
 
+CREATE TABLE trueup.appointment_notice_floor (
+    is_only boolean DEFAULT true NOT NULL,
+    "position" bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT appointment_notice_floor_one_row CHECK (is_only)
+);
+
+CREATE TABLE trueup.appointment_notices (
+    id bigint NOT NULL,
+    xact_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    company_id bigint,
+    date date,
+    noted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE trueup.appointment_notices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.appointment_notices_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE VIEW trueup.appointment_past_open AS
  SELECT company_id,
     'appointment'::text AS entity_type,
@@ -8376,6 +9435,50 @@ CREATE VIEW trueup.appointment_without_call AS
    FROM trueup.suspect_appointments ka
   WHERE ((source = 'retell'::text) AND (call_id IS NULL));
 
+CREATE TABLE trueup.booking_snapshots (
+    id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    booking_uid text NOT NULL,
+    booking_number bigint,
+    status text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    event_type_id bigint,
+    attendee_name text,
+    attendee_email text,
+    attendee_phone text,
+    rescheduled_from_uid text,
+    booked_at timestamp with time zone,
+    import_id bigint NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT booking_snapshots_times_ordered CHECK ((ends_at > starts_at))
+)
+WITH (fillfactor='80');
+
+CREATE VIEW trueup.booking_differs AS
+ SELECT ka.company_id,
+    'appointment'::text AS entity_type,
+    ka.id AS entity_id,
+    'start, end or status are not those of the booking at the provider'::text AS description,
+    jsonb_build_object('calcom_booking_uid', ka.calcom_booking_uid, 'status', ka.status, 'starts_at', ka.starts_at, 'ends_at', ka.ends_at, 'provider_status', s.status, 'provider_starts_at', s.starts_at, 'provider_ends_at', s.ends_at) AS evidence
+   FROM ((trueup.booking_snapshots s
+     JOIN trueup.kept_appointments ka ON (((s.company_id = ka.company_id) AND (s.booking_uid = ka.calcom_booking_uid))))
+     CROSS JOIN LATERAL ( SELECT
+                CASE s.status
+                    WHEN 'accepted'::text THEN ARRAY['confirmed'::text, 'completed'::text, 'no_show'::text]
+                    WHEN 'pending'::text THEN ARRAY['pending'::text]
+                    WHEN 'cancelled'::text THEN ARRAY['cancelled'::text]
+                    WHEN 'rejected'::text THEN ARRAY['cancelled'::text]
+                    ELSE NULL::text[]
+                END AS statuses) right_ones)
+  WHERE ((s.seen_at > (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'booking_snapshot_age'::text)))) AND (((s.status = ANY (ARRAY['accepted'::text, 'pending'::text])) AND ((ka.starts_at <> s.starts_at) OR (ka.ends_at <> s.ends_at))) OR ((ka.status <> ALL (right_ones.statuses)) AND (COALESCE(trueup.vocabulary_value('appointment_status'::text, ka.status), ka.status) <> ALL (right_ones.statuses)))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.booking_snapshots moved
+          WHERE ((moved.rescheduled_from_uid = s.booking_uid) AND (moved.company_id = s.company_id) AND (moved.status = ANY (ARRAY['accepted'::text, 'pending'::text])) AND (NOT (EXISTS ( SELECT 1
+                   FROM trueup.kept_appointments own
+                  WHERE ((own.company_id = moved.company_id) AND (own.calcom_booking_uid = moved.booking_uid))))))))) AND (NOT trueup.appointment_written_since(ka.id, s.seen_at)));
+
 CREATE VIEW trueup.booking_events AS
  SELECT e.id,
     e.company_id,
@@ -8407,6 +9510,81 @@ CREATE VIEW trueup.booking_events AS
      CROSS JOIN LATERAL ( SELECT trueup.decoded((e.body -> 'payload'::text)) AS payload
          LIMIT 1) p)
   WHERE (e.provider = 'calcom'::text);
+
+CREATE TABLE trueup.booking_imports (
+    id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    taken_at timestamp with time zone NOT NULL,
+    window_from timestamp with time zone,
+    window_to timestamp with time zone,
+    status text DEFAULT 'running'::text NOT NULL,
+    pages integer DEFAULT 0 NOT NULL,
+    bookings integer DEFAULT 0 NOT NULL,
+    expected integer,
+    finished_at timestamp with time zone,
+    CONSTRAINT booking_imports_finished_complete CHECK (((status = 'running'::text) = (finished_at IS NULL))),
+    CONSTRAINT booking_imports_status_known CHECK ((status = ANY (ARRAY['running'::text, 'complete'::text, 'incomplete'::text]))),
+    CONSTRAINT booking_imports_window_ordered CHECK ((((window_from IS NULL) = (window_to IS NULL)) AND (window_to > window_from)))
+);
+
+ALTER TABLE trueup.booking_imports ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.booking_imports_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.former_bookings (
+    id bigint NOT NULL,
+    company_id bigint NOT NULL,
+    booking_uid text NOT NULL,
+    appointment_id bigint NOT NULL,
+    ended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE VIEW trueup.booking_missing_locally AS
+ SELECT company_id,
+    'booking'::text AS entity_type,
+    id AS entity_id,
+    'the provider holds a booking that has no appointment'::text AS description,
+    jsonb_strip_nulls(jsonb_build_object('booking_uid', booking_uid, 'booking_number', booking_number, 'provider_status', status, 'starts_at', starts_at, 'ends_at', ends_at, 'event_type_id', event_type_id, 'rescheduled_from_uid', rescheduled_from_uid)) AS evidence
+   FROM trueup.booking_snapshots s
+  WHERE ((status = ANY (ARRAY['accepted'::text, 'pending'::text])) AND (seen_at > (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'booking_snapshot_age'::text)))) AND ((booked_at IS NULL) OR (booked_at < (seen_at - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'booking_arrival_limit'::text))))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments ka
+          WHERE ((ka.company_id = s.company_id) AND (ka.calcom_booking_uid = s.booking_uid))))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.kept_appointments numbered
+          WHERE ((numbered.company_id = s.company_id) AND (numbered.calcom_booking_id = s.booking_number) AND (numbered.calcom_booking_uid IS NULL))))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.former_bookings fb
+          WHERE ((fb.booking_uid = s.booking_uid) AND (fb.company_id = s.company_id) AND (fb.ended_at >= s.seen_at))))) AND (NOT (EXISTS ( SELECT 1
+           FROM public.appointments gone
+          WHERE ((gone.company_id = s.company_id) AND (gone.calcom_booking_uid = s.booking_uid) AND (gone.deleted_at >= s.seen_at))))));
+
+CREATE VIEW trueup.booking_missing_remotely AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'the provider does not hold the booking of this appointment'::text AS description,
+    jsonb_build_object('calcom_booking_uid', calcom_booking_uid, 'status', status, 'starts_at', starts_at, 'calcom_sync_status', calcom_sync_status) AS evidence
+   FROM trueup.live_appointments la
+  WHERE ((calcom_booking_uid IS NOT NULL) AND (EXISTS ( SELECT 1
+           FROM trueup.booking_imports i
+          WHERE ((i.company_id = la.company_id) AND (i.status = 'complete'::text) AND (i.taken_at > (now() - ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'booking_snapshot_age'::text)))) AND (la.starts_at >= i.window_from) AND (la.ends_at <= i.window_to) AND (la.created_at < (i.taken_at - ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'booking_arrival_limit'::text)))) AND (NOT (EXISTS ( SELECT 1
+                   FROM trueup.booking_snapshots s
+                  WHERE ((s.booking_uid = la.calcom_booking_uid) AND (s.company_id = la.company_id) AND ((s.seen_at >= i.taken_at) OR (s.starts_at < i.window_from) OR (s.ends_at > i.window_to)))))) AND (NOT trueup.appointment_written_since(la.id, i.taken_at))))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.booking_snapshots moved
+          WHERE ((moved.rescheduled_from_uid = la.calcom_booking_uid) AND (moved.company_id = la.company_id) AND (moved.status = ANY (ARRAY['accepted'::text, 'pending'::text])) AND (NOT (EXISTS ( SELECT 1
+                   FROM trueup.kept_appointments own
+                  WHERE ((own.company_id = moved.company_id) AND (own.calcom_booking_uid = moved.booking_uid))))))))));
 
 CREATE VIEW trueup.booking_proofs AS
  SELECT c.id AS call_id,
@@ -8440,6 +9618,15 @@ CREATE VIEW trueup.booking_proofs AS
             trueup.instant_or_null((d.details ->> 'confirmed_at'::text)) AS confirmed_at,
             trueup.creation_failed(d.details) AS creation_failed) p)
   WHERE ((c.deleted_at IS NULL) AND (c.booking_details IS NOT NULL) AND ((p.booking_uid IS NOT NULL) OR (p.booking_number IS NOT NULL)));
+
+ALTER TABLE trueup.booking_snapshots ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.booking_snapshots_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE VIEW trueup.suspect_calls AS
  SELECT id,
@@ -9456,6 +10643,15 @@ CREATE VIEW trueup.event_unprocessed AS
            FROM trueup.settings st
           WHERE (st.name = 'event_unprocessed_limit'::text))))));
 
+ALTER TABLE trueup.former_bookings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.former_bookings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE trueup.objects (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -9865,6 +11061,35 @@ CREATE VIEW trueup.schema_contract_broken AS
    FROM (trueup.contracts ct
      CROSS JOIN LATERAL trueup.contract_error(ct.statement, ct.search_path) e(sqlstate, message));
 
+CREATE VIEW trueup.unsynced_appointments AS
+ SELECT id,
+    company_id,
+    status,
+    starts_at,
+    calcom_sync_status,
+    calcom_booking_id,
+    calcom_booking_uid,
+    GREATEST(created_at, ( SELECT max(am.created_at) AS max
+           FROM public.appointment_modifications am
+          WHERE (am.appointment_id = a.id))) AS since
+   FROM public.appointments a
+  WHERE ((deleted_at IS NULL) AND (
+        CASE
+            WHEN ((calcom_sync_status = ANY (ARRAY['pending'::text, 'failed'::text])) OR ((calcom_sync_status = 'synced'::text) AND (calcom_booking_uid IS NULL) AND (calcom_booking_id IS NULL))) THEN 1
+            ELSE NULL::integer
+        END = 1));
+
+CREATE VIEW trueup.sync_failed_stale AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'failed to synchronise, and nobody has mended it'::text AS description,
+    jsonb_build_object('calcom_sync_status', calcom_sync_status, 'status', status, 'calcom_booking_uid', calcom_booking_uid, 'since', since) AS evidence
+   FROM trueup.unsynced_appointments ua
+  WHERE ((calcom_sync_status = 'failed'::text) AND (since < (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'sync_failed_limit'::text)))));
+
 CREATE TABLE trueup.sync_failures (
     id bigint NOT NULL,
     company_id bigint,
@@ -9878,9 +11103,20 @@ CREATE TABLE trueup.sync_failures (
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    claim_token uuid,
+    lease_expires_at timestamp with time zone,
     CONSTRAINT sync_failures_attempts_positive CHECK (((attempt_count >= 0) AND (max_attempts > 0))),
     CONSTRAINT sync_failures_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'resolved'::text, 'manual_review'::text])))
 );
+
+CREATE VIEW trueup.sync_failure_exhausted AS
+ SELECT company_id,
+    'sync_failure'::text AS entity_type,
+    id AS entity_id,
+    'all tries are used up, and nobody has been told'::text AS description,
+    jsonb_build_object('operation', operation, 'appointment_id', appointment_id, 'attempt_count', attempt_count, 'max_attempts', max_attempts) AS evidence
+   FROM trueup.sync_failures f
+  WHERE ((status = 'pending'::text) AND (attempt_count >= max_attempts) AND ((lease_expires_at IS NULL) OR (lease_expires_at <= now())));
 
 ALTER TABLE trueup.sync_failures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.sync_failures_id_seq
@@ -9890,6 +11126,26 @@ ALTER TABLE trueup.sync_failures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW trueup.sync_pending_stale AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'waits for its synchronisation longer than allowed'::text AS description,
+    jsonb_build_object('calcom_sync_status', calcom_sync_status, 'status', status, 'calcom_booking_uid', calcom_booking_uid, 'since', since) AS evidence
+   FROM trueup.unsynced_appointments ua
+  WHERE ((calcom_sync_status = 'pending'::text) AND (since < (now() - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'sync_pending_limit'::text)))));
+
+CREATE VIEW trueup.sync_synced_without_id AS
+ SELECT company_id,
+    'appointment'::text AS entity_type,
+    id AS entity_id,
+    'counts as synced, but bears no booking of the provider'::text AS description,
+    jsonb_build_object('status', status, 'starts_at', starts_at) AS evidence
+   FROM trueup.unsynced_appointments ua
+  WHERE ((calcom_sync_status = 'synced'::text) AND (calcom_booking_uid IS NULL) AND (calcom_booking_id IS NULL));
 
 ALTER TABLE trueup.tables ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.tables_id_seq
@@ -10052,6 +11308,21 @@ ALTER TABLE ONLY public.staff
 ALTER TABLE ONLY trueup.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
+ALTER TABLE ONLY trueup.appointment_notice_floor
+    ADD CONSTRAINT appointment_notice_floor_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY trueup.appointment_notices
+    ADD CONSTRAINT appointment_notices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.booking_imports
+    ADD CONSTRAINT booking_imports_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.booking_snapshots
+    ADD CONSTRAINT booking_snapshots_booking_uid_company_id_key UNIQUE (booking_uid, company_id);
+
+ALTER TABLE ONLY trueup.booking_snapshots
+    ADD CONSTRAINT booking_snapshots_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY trueup.check_populations
     ADD CONSTRAINT check_populations_pkey PRIMARY KEY (check_name, entity_type);
 
@@ -10102,6 +11373,9 @@ ALTER TABLE ONLY trueup.contracts
 
 ALTER TABLE ONLY trueup.data_consistency_alerts
     ADD CONSTRAINT data_consistency_alerts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.former_bookings
+    ADD CONSTRAINT former_bookings_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY trueup.guards
     ADD CONSTRAINT guards_pkey PRIMARY KEY (name);
@@ -10204,6 +11478,12 @@ CASE
     ELSE NULL::integer
 END = 1));
 
+CREATE INDEX appointments_unsynced_idx ON public.appointments USING btree (id) WHERE ((deleted_at IS NULL) AND (
+CASE
+    WHEN ((calcom_sync_status = ANY (ARRAY['pending'::text, 'failed'::text])) OR ((calcom_sync_status = 'synced'::text) AND (calcom_booking_uid IS NULL) AND (calcom_booking_id IS NULL))) THEN 1
+    ELSE NULL::integer
+END = 1));
+
 CREATE UNIQUE INDEX branches_company_id_id_key ON public.branches USING btree (company_id, id);
 
 CREATE INDEX calls_appointment_id_idx ON public.calls USING btree (appointment_id) WHERE (appointment_id IS NOT NULL);
@@ -10273,6 +11553,16 @@ CREATE INDEX services_event_type_idx ON public.services USING btree (calcom_even
 
 CREATE UNIQUE INDEX staff_company_id_id_key ON public.staff USING btree (company_id, id);
 
+CREATE INDEX appointment_notices_noted_at_idx ON trueup.appointment_notices USING btree (noted_at);
+
+CREATE INDEX booking_imports_taken_at_idx ON trueup.booking_imports USING btree (taken_at);
+
+CREATE INDEX booking_snapshots_booking_number_idx ON trueup.booking_snapshots USING btree (booking_number) WHERE (booking_number IS NOT NULL);
+
+CREATE INDEX booking_snapshots_import_id_idx ON trueup.booking_snapshots USING btree (import_id);
+
+CREATE INDEX booking_snapshots_rescheduled_from_uid_idx ON trueup.booking_snapshots USING btree (rescheduled_from_uid) WHERE (rescheduled_from_uid IS NOT NULL);
+
 CREATE INDEX check_results_violating_idx ON trueup.check_results USING btree (check_name, run_id DESC) WHERE ((outcome = 'complete'::text) AND (violations > 0));
 
 CREATE INDEX check_results_whole_idx ON trueup.check_results USING btree (check_name, run_id DESC) WHERE (outcome <> 'changed'::text);
@@ -10294,6 +11584,10 @@ CREATE INDEX data_consistency_alerts_entity_idx ON trueup.data_consistency_alert
 CREATE UNIQUE INDEX data_consistency_alerts_open_key ON trueup.data_consistency_alerts USING btree (alert_type, entity_type, entity_id) WHERE (status <> 'resolved'::text);
 
 CREATE INDEX data_consistency_alerts_resolved_at_idx ON trueup.data_consistency_alerts USING btree (resolved_at) WHERE (status = 'resolved'::text);
+
+CREATE INDEX former_bookings_booking_uid_idx ON trueup.former_bookings USING btree (booking_uid, company_id);
+
+CREATE INDEX former_bookings_ended_at_idx ON trueup.former_bookings USING btree (ended_at);
 
 CREATE INDEX idempotency_keys_finished_idx ON trueup.idempotency_keys USING btree (finished_at) WHERE (status = 'finished'::text);
 
@@ -10322,6 +11616,10 @@ CREATE INDEX repairs_entity_idx ON trueup.repairs USING btree (entity_type, enti
 CREATE INDEX repairs_repaired_at_idx ON trueup.repairs USING btree (repaired_at);
 
 CREATE INDEX repairs_run_id_idx ON trueup.repairs USING btree (run_id) WHERE (run_id IS NOT NULL);
+
+CREATE INDEX sync_failures_exhausted_idx ON trueup.sync_failures USING btree (id) WHERE ((status = 'pending'::text) AND (attempt_count >= max_attempts));
+
+CREATE UNIQUE INDEX sync_failures_open_key ON trueup.sync_failures USING btree (appointment_id, operation) WHERE ((status <> 'resolved'::text) AND (appointment_id IS NOT NULL));
 
 CREATE INDEX sync_failures_pending_idx ON trueup.sync_failures USING btree (next_attempt_at) WHERE (status = 'pending'::text);
 
@@ -10356,6 +11654,18 @@ CREATE TRIGGER appointments_fill_status BEFORE INSERT ON public.appointments FOR
 CREATE TRIGGER appointments_fill_status_on_update BEFORE UPDATE OF status, cancelled_at ON public.appointments FOR EACH ROW WHEN (((new.status <> old.status) AND (new.cancelled_at = old.cancelled_at))) EXECUTE FUNCTION trueup.appointments_fill_status();
 
 CREATE TRIGGER appointments_fill_status_on_update_legacy BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status('any update');
+
+CREATE TRIGGER appointments_note_bookings_delete AFTER DELETE ON public.appointments FOR EACH ROW WHEN (((old.calcom_booking_uid IS NOT NULL) AND (old.company_id IS NOT NULL))) EXECUTE FUNCTION trueup.appointments_note_bookings();
+
+CREATE TRIGGER appointments_note_bookings_update AFTER UPDATE OF calcom_booking_uid, company_id ON public.appointments FOR EACH ROW WHEN (((old.calcom_booking_uid IS NOT NULL) AND (old.company_id IS NOT NULL) AND ((old.calcom_booking_uid IS DISTINCT FROM new.calcom_booking_uid) OR (old.company_id IS DISTINCT FROM new.company_id)))) EXECUTE FUNCTION trueup.appointments_note_bookings();
+
+CREATE TRIGGER appointments_notify_delete AFTER DELETE ON public.appointments REFERENCING OLD TABLE AS old_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_notify();
+
+CREATE TRIGGER appointments_notify_insert AFTER INSERT ON public.appointments REFERENCING NEW TABLE AS new_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_notify();
+
+CREATE TRIGGER appointments_notify_truncate AFTER TRUNCATE ON public.appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_notify();
+
+CREATE TRIGGER appointments_notify_update AFTER UPDATE ON public.appointments REFERENCING OLD TABLE AS old_appointments NEW TABLE AS new_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_notify();
 
 CREATE TRIGGER appointments_sync_calls_delete AFTER DELETE ON public.appointments REFERENCING OLD TABLE AS old_appointments FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointments_sync_calls();
 
@@ -10487,11 +11797,21 @@ CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id O
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON trueup.manual_review_events FOR EACH STATEMENT EXECUTE FUNCTION trueup.append_only();
 
+CREATE TRIGGER appointment_notices_floor AFTER DELETE ON trueup.appointment_notices REFERENCING OLD TABLE AS old_notices FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointment_notices_floor();
+
+CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON trueup.sync_failures FOR EACH ROW WHEN ((current_setting('trueup.repair_id'::text, true) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
+
 CREATE TRIGGER journal_repairs AFTER INSERT OR DELETE OR UPDATE ON trueup.webhook_events FOR EACH ROW WHEN ((current_setting('trueup.repair_id'::text, true) <> ''::text)) EXECUTE FUNCTION trueup.journal_row_change('id');
 
 CREATE TRIGGER touch_alert BEFORE UPDATE ON trueup.data_consistency_alerts FOR EACH ROW EXECUTE FUNCTION trueup.touch_alert();
 
+CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.booking_imports FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_imports();
+
+CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
+
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
+CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.former_bookings REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_former_bookings();
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.idempotency_keys REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
 
@@ -10499,13 +11819,21 @@ CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.manual_review_queue 
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
 
+CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.sync_failures REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_sync_failures();
+
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.unusable_names FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_unusable_names();
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.vocabularies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_vocabularies();
 
 CREATE TRIGGER trueup_changes_delete AFTER DELETE ON trueup.webhook_events REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
+CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.booking_imports FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_imports();
+
+CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
+
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
+CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.former_bookings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_former_bookings();
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.idempotency_keys REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
 
@@ -10513,13 +11841,21 @@ CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.manual_review_queue 
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
 
+CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.sync_failures REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_sync_failures();
+
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.unusable_names FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_unusable_names();
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.vocabularies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_vocabularies();
 
 CREATE TRIGGER trueup_changes_insert AFTER INSERT ON trueup.webhook_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
+CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.booking_imports FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_imports();
+
+CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
+
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
+CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.former_bookings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_former_bookings();
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.idempotency_keys FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
 
@@ -10527,19 +11863,29 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.manual_review_qu
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
 
+CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.sync_failures FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_sync_failures();
+
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.unusable_names FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_unusable_names();
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.vocabularies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_vocabularies();
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.webhook_events FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, taken_at, window_from, window_to, status ON trueup.booking_imports FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_imports();
+
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, booking_uid, booking_number, status, starts_at, ends_at, event_type_id, rescheduled_from_uid, booked_at, seen_at ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
+
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF service_key, current_state, mode, opened_at ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, booking_uid, ended_at ON trueup.former_bookings FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_former_bookings();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF key, company_id, scope, status, lease_expires_at, id, attempt ON trueup.idempotency_keys FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, reason, entity_type, entity_id, created_at ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF name, value ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
+
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, appointment_id, operation, attempt_count, max_attempts, status, lease_expires_at ON trueup.sync_failures FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_sync_failures();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, phrase ON trueup.unusable_names FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_unusable_names();
 
@@ -10609,6 +11955,9 @@ ALTER TABLE ONLY public.staff
 
 ALTER TABLE ONLY public.staff
     ADD CONSTRAINT staff_company_id_branch_id_fkey FOREIGN KEY (company_id, branch_id) REFERENCES public.branches(company_id, id);
+
+ALTER TABLE ONLY trueup.booking_snapshots
+    ADD CONSTRAINT booking_snapshots_import_id_fkey FOREIGN KEY (import_id) REFERENCES trueup.booking_imports(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY trueup.check_populations
     ADD CONSTRAINT check_populations_check_name_fkey FOREIGN KEY (check_name) REFERENCES trueup.checks(name) ON DELETE CASCADE;

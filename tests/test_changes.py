@@ -115,6 +115,7 @@ COLUMNS: dict[str, dict[str, list[str]]] = {
         "status": ["'confirmed'", "'cancelled'", "'booked'", "'odd'"],
         "source": ["'retell'", "'manual'", "'odd'", "null"],
         "calcom_booking_uid": ["'u1'", "'u2'", "null"],
+        "calcom_sync_status": ["'synced'", "'pending'", "'failed'", "null"],
         "idempotency_key": ["gen_random_uuid()", "null"],
         "cancelled_at": ["now() - interval '1 day'", "null"],
         "notes": ["'n'", "null"],
@@ -192,6 +193,16 @@ OTHERS = [
     '\'{"call": {"end_timestamp": 1761000000000}}\', random()::text from calls as c limit 2',
     "select trueup.queue_review('provider_booking_failed', 'call', '1', 'x', '1', 'warning', '{}', 'test')",
     "delete from trueup.manual_review_events; delete from trueup.manual_review_queue",
+    "insert into trueup.sync_failures (company_id, operation, attempt_count) values (1, 'create', 3)",
+    "update trueup.sync_failures set status = 'resolved'",
+    *(
+        'select trueup.import_bookings(1, \'{"status": "success", "data": ['
+        f'{{"uid": "{uid}", "status": "{status}", "start": "2025-10-22T12:00:00Z", '
+        '"end": "2025-10-22T12:45:00Z"}]}\', '
+        "trueup.begin_booking_import(1, now() - interval '1000 days', now() + interval '1000 days'), true)"
+        for uid in ("u1", "u3")
+        for status in ("accepted", "cancelled")
+    ),
 ]
 
 # what happens: a statement in one of two sessions, or the end of its transaction, or a pass
@@ -265,6 +276,9 @@ class History:
             self.reader.execute("delete from trueup.manual_review_events")
             self.reader.execute("delete from trueup.manual_review_queue")
             self.reader.execute("delete from trueup.webhook_events")
+            self.reader.execute("delete from trueup.sync_failures")
+            self.reader.execute("delete from trueup.booking_imports")
+            self.reader.execute("delete from trueup.booking_snapshots")
             self.reader.execute("delete from trueup.unusable_names where phrase = 'erika'")
             self.reader.execute("update trueup.settings set value = default_value")
             self.reader.execute("update trueup.checks set owes_full = null")
@@ -756,4 +770,9 @@ def test_the_tables_that_checks_rest_on_are_named_or_change_seldom(database: str
     assert {pair for pair in unnamed if pair[1] not in seldom} == {
         ("tenant_mismatch", "public.companies"),
         ("call_unknown_number", "public.phone_numbers"),
+        # a list of the provider changes all of its bookings at once
+        ("booking_missing_locally", "trueup.booking_snapshots"),
+        ("booking_missing_remotely", "trueup.booking_snapshots"),
+        ("booking_missing_remotely", "trueup.booking_imports"),
+        ("booking_differs", "trueup.booking_snapshots"),
     }

@@ -315,6 +315,7 @@ def adopted(once: None, databases: Databases) -> Iterator[tuple[str, Shell]]:
     directory.chmod(0o755)
     (directory / "queries").mkdir()
     (directory / "queries" / "save_call.sql").write_text("select c.id from calls as c where c.id = $1")
+    (directory / "bookings.json").write_text('{"status": "success", "data": [], "pagination": {}}')
     (directory / ".local" / "share" / "bash-completion" / "completions").mkdir(parents=True)
     found = server.find_binaries(databases.server.version).directory
     yield bookings, Shell(directory, found, bookings=bookings, shop=shop)

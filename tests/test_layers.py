@@ -14,7 +14,7 @@ LAYERS = (
     {"model", "durations", "names"},
     {"packs", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking"},
-    {"booking"},
+    {"booking", "notices", "provider"},
     {"deploy"},
     {"migration"},
     {"evaluation"},
@@ -27,6 +27,7 @@ LAYERS = (
         "explaining",
         "guards",
         "inspection",
+        "reconciling",
         "retention",
         "review",
         "scaffold",
@@ -34,14 +35,24 @@ LAYERS = (
     {"adoption", "enforcement", "repairing"},
     {"demonstration"},
     {"cli_options"},
-    {"cli_circuit", "cli_events", "cli_explain", "cli_review"},
+    {"cli_circuit", "cli_events", "cli_explain", "cli_listen", "cli_reconcile", "cli_review"},
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
     "psycopg": {"store", "calling"},
     "alembic": {"migration"},
     "sqlalchemy": {"migration"},
-    "click": {"cli", "cli_circuit", "cli_events", "cli_explain", "cli_options", "cli_review"},
+    "click": {
+        "cli",
+        "cli_circuit",
+        "cli_events",
+        "cli_explain",
+        "cli_listen",
+        "cli_options",
+        "cli_reconcile",
+        "cli_review",
+    },
+    "httpx": {"provider"},
 }
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

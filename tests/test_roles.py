@@ -153,3 +153,46 @@ def test_a_reviewer_decides_through_functions_only(database: str, login: Logins)
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             sql(reviewer, f"select {call}")
+
+
+def test_an_application_reports_and_retries_through_functions_only(database: str, login: Logins) -> None:
+    application = login("trueup_app")
+    sql(database, "select factory.company(1); select factory.appointment(1)")
+    page = '{"status": "success", "data": []}'
+    assert (
+        value(application, "select status from trueup.import_bookings(1, %s::jsonb, p_is_last => true)", page)
+        == "complete"
+    )
+    assert value(application, "select status from trueup.record_sync_failure(1, 1, 'create')") == "pending"
+    assert value(application, "select count(*) from trueup.claim_sync_failures()") == 0
+    assert (
+        value(
+            application,
+            "select count(*) from trueup.appointment_notices_since(trueup.appointment_notice_position())",
+        )
+        == 0
+    )
+    for table in (
+        "booking_snapshots",
+        "booking_imports",
+        "sync_failures",
+        "appointment_notices",
+        "former_bookings",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            sql(application, f"select * from trueup.{table}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        sql(login("trueup_dashboard"), "select * from trueup.booking_snapshots")
+
+
+def test_the_runner_stores_the_list_and_corrects(database: str, login: Logins) -> None:
+    runner = login("trueup_runner")
+    sql(database, "select factory.company(1); select factory.service(1, calcom_event_type_id => 7)")
+    page = (
+        '{"status": "success", "data": [{"uid": "u", "id": 1, "status": "accepted", "eventTypeId": 7, '
+        '"start": "2025-11-03T09:00:00Z", "end": "2025-11-03T09:45:00Z", '
+        '"attendees": [{"name": "Erika Muster", "email": "e@example.org"}]}]}'
+    )
+    found = trueup.reconcile_file(1, page.encode(), database=runner)
+    assert (found.status, found.missing_locally) == ("complete", 1)
+    assert trueup.repair(["booking_missing_locally"], database=runner, apply=True).corrected == 1

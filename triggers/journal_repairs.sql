@@ -32,3 +32,9 @@ create or replace trigger journal_repairs
     for each row
     when (current_setting('trueup.repair_id', true) <> '')
     execute function trueup.journal_row_change('id');
+
+create or replace trigger journal_repairs
+    after insert or update or delete on trueup.sync_failures
+    for each row
+    when (current_setting('trueup.repair_id', true) <> '')
+    execute function trueup.journal_row_change('id');

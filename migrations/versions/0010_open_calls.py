@@ -3,7 +3,7 @@
 from trueup.migration import run_sql
 
 revision = "bookings_0010"
-down_revision = "bookings_0008"
+down_revision = "bookings_0009"
 branch_labels = None
 depends_on = None
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trueup.explaining import explain
     from trueup.inspection import catalog, status, verify
     from trueup.migration import migrate, rollback
+    from trueup.reconciling import reconcile_api, reconcile_file
     from trueup.repairing import journal, repair, undo
     from trueup.retention import prune
     from trueup.scaffold import init
@@ -39,6 +40,8 @@ _FUNCTIONS = {
     "journal": "repairing",
     "migrate": "migration",
     "prune": "retention",
+    "reconcile_api": "reconciling",
+    "reconcile_file": "reconciling",
     "repair": "repairing",
     "rollback": "migration",
     "status": "inspection",
@@ -54,6 +57,7 @@ _MODULES = (
     "events",
     "guards",
     "model",
+    "notices",
     "review",
     "server",
 )
@@ -72,6 +76,8 @@ __all__ = [
     "journal",
     "migrate",
     "prune",
+    "reconcile_api",
+    "reconcile_file",
     "repair",
     "rollback",
     "status",

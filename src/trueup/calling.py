@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row, scalar_row
 
-from trueup.store import OWN_CLASS, SCHEMA, explained
+from trueup.store import OWN_CLASS, SCHEMA, connect, connect_async, explained
 
 T = TypeVar("T")
 
@@ -39,11 +39,14 @@ class AsyncPool(Protocol):
         """Lend a connection; commit when the block ends, roll back when it raises."""
 
 
+Connection = psycopg.Connection[Any]
+AsyncConnection = psycopg.AsyncConnection[Any]
+Database = Connection | Pool
+AsyncDatabase = AsyncConnection | AsyncPool
 # what goes wrong between here and the function: no connection, no answer, no right to ask
 StoreError = psycopg.Error
-
-Database = psycopg.Connection[Any] | Pool
-AsyncDatabase = psycopg.AsyncConnection[Any] | AsyncPool
+# what a connection raises that is no more
+ConnectionLost = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 def rows(database: Database, function: str, row: type[T], /, **arguments: Any) -> list[T]:
@@ -79,6 +82,32 @@ async def value_async(database: AsyncDatabase, function: str, /, **arguments: An
             async with connection.cursor(row_factory=scalar_row) as cursor:
                 await cursor.execute(_call(function, arguments), arguments)
                 return await cursor.fetchone()
+
+
+@contextmanager
+def listening(database: str | None, channel: str) -> Iterator[Connection]:
+    """Give a connection in autocommit that listens on a channel; `database` as in `store.session`."""
+    with connect(database, "listener") as connection:
+        connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+        yield connection
+
+
+def payloads(connection: Connection, seconds: float) -> list[str]:
+    """Return what has been notified since the last call, or what comes first within some seconds."""
+    return [notify.payload for notify in connection.notifies(timeout=seconds, stop_after=1)]
+
+
+@asynccontextmanager
+async def listening_async(database: str | None, channel: str) -> AsyncIterator[AsyncConnection]:
+    """Do what `listening` does, asynchronously."""
+    async with await connect_async(database, "listener") as connection:
+        await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+        yield connection
+
+
+async def payloads_async(connection: AsyncConnection, seconds: float) -> list[str]:
+    """Do what `payloads` does, asynchronously."""
+    return [notify.payload async for notify in connection.notifies(timeout=seconds, stop_after=1)]
 
 
 def _call(function: str, arguments: dict[str, Any]) -> sql.Composed:

@@ -18,6 +18,7 @@ from trueup import __version__
 from trueup.cli_circuit import circuit
 from trueup.cli_events import events
 from trueup.cli_explain import explain
+from trueup.cli_listen import listen
 from trueup.cli_options import (
     check_names,
     database_option,
@@ -27,6 +28,7 @@ from trueup.cli_options import (
     print_table,
     shown_progress,
 )
+from trueup.cli_reconcile import reconcile
 from trueup.cli_review import alerts, contract, guard, review
 from trueup.errors import TrueupError
 
@@ -66,8 +68,9 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (explain, review, alerts, guard, contract, circuit, events):
+for command in (explain, review, alerts, guard, contract, circuit, events, reconcile):
     cli.add_command(command)
+events.add_command(listen)
 
 
 @cli.command(

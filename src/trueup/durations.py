@@ -41,6 +41,18 @@ def instant(text: str, *, now: datetime | None = None) -> datetime:
     return found
 
 
+def moment(text: str) -> datetime:
+    """Return the instant meant by `text`, an ISO date or time, past or to come.
+
+    A date means its first moment. Without an offset the zone of this machine is meant.
+    Raises UsageError for anything else.
+    """
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(f"'{text}' is no time; write 2025-11-03, or 2025-11-03T09:00+01:00") from None
+
+
 def _duration(text: str) -> timedelta | None:
     """Return the length, None for text that is not written as one."""
     bare = text.strip().lower()

@@ -69,6 +69,12 @@ class CheckFailedError(TrueupError):
     exit_code = 3
 
 
+class ProviderError(TrueupError):
+    """The provider's list of bookings could not be read; what was read of it is stored."""
+
+    exit_code = 3
+
+
 class DatabaseError(TrueupError):
     """The database cannot be reached, cannot be written to, or is not ours."""
 

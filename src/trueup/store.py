@@ -237,6 +237,35 @@ def conninfo(database: str | None) -> str:
 
 def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
     """Return an autocommit connection whose application_name says `trueup <purpose>`."""
+    text = _named(database, purpose)
+    try:
+        connection = psycopg.connect(text, autocommit=True)
+    except psycopg.OperationalError as error:
+        raise _unreachable(error) from error
+    try:
+        connection.execute(_settings(connection.info.server_version))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def connect_async(database: str | None, purpose: str) -> psycopg.AsyncConnection[Any]:
+    """Do what `connect` does, without blocking."""
+    text = _named(database, purpose)
+    try:
+        connection = await psycopg.AsyncConnection.connect(text, autocommit=True)
+    except psycopg.OperationalError as error:
+        raise _unreachable(error) from error
+    try:
+        await connection.execute(_settings(connection.info.server_version))
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def _named(database: str | None, purpose: str) -> str:
     text = conninfo(database)
     try:
         given = conninfo_to_dict(text)
@@ -249,32 +278,32 @@ def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
         "connect_timeout": "10",
     }
     parameters = {**{key: value for key, value in defaults.items() if key not in given}, **given}
-    try:
-        connection = psycopg.connect(make_conninfo("", **parameters), autocommit=True)
-    except psycopg.OperationalError as error:
-        raise DatabaseError(
-            f"cannot reach the database: {_brief(str(error))}\n"
-            "name it with --database URL, TRUEUP_DATABASE_URL, or libpq's PGHOST, PGDATABASE, PGSERVICE ..."
-        ) from error
-    if connection.info.server_version < OLDEST_SERVER * 10000:
-        version = connection.info.server_version // 10000
-        connection.close()
+    return make_conninfo("", **parameters)
+
+
+def _unreachable(error: psycopg.OperationalError) -> DatabaseError:
+    return DatabaseError(
+        f"cannot reach the database: {_brief(str(error))}\n"
+        "name it with --database URL, TRUEUP_DATABASE_URL, or libpq's PGHOST, PGDATABASE, PGSERVICE ..."
+    )
+
+
+def _settings(server_version: int) -> sql.Composed:
+    if server_version < OLDEST_SERVER * 10000:
+        version = server_version // 10000
         raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
     # instants inside jsonb evidence are text: the same fault must read the same in every session;
     # what a role's timeouts end must not be a validation, nor a run whose checks others evaluate,
     # and checks have a timeout of their own
     settings = {"timezone": "UTC", "statement_timeout": "0", "idle_session_timeout": "0"}
     settings["idle_in_transaction_session_timeout"] = "0"
-    if connection.info.server_version >= 170000:
+    if server_version >= 170000:
         settings["transaction_timeout"] = "0"
-    connection.execute(
-        sql.SQL("select {}").format(
-            sql.SQL(", ").join(
-                sql.SQL("set_config({}, {}, false)").format(name, text) for name, text in settings.items()
-            )
+    return sql.SQL("select {}").format(
+        sql.SQL(", ").join(
+            sql.SQL("set_config({}, {}, false)").format(name, text) for name, text in settings.items()
         )
     )
-    return connection
 
 
 @contextmanager

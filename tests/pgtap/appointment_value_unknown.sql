@@ -62,7 +62,9 @@ select factory.legacy(
     'appointments_status_vocabulary', 'appointments_source_vocabulary', 'appointments_sync_origin_vocabulary',
     'appointments_calcom_sync_status_vocabulary', 'appointments_cancel_agrees', 'appointments_retell_has_key'
 );
-select factory.appointment(id => 21, status => 'Booked', source => 'Manual', calcom_sync_status => ' synced');
+select factory.appointment(
+    id => 21, status => 'Booked', source => 'Manual', calcom_sync_status => ' synced', calcom_booking_uid => 'uid-21'
+);
 select factory.appointment(id => 22, status => 'maybe', source => 'Calcom');
 select factory.appointment(id => 23, calcom_sync_status => 'done');
 select factory.appointment(id => 24, status => 'Cancelled');

@@ -1,1 +1,1 @@
-select to_regprocedure('trueup.set_circuit_mode(text, text, text, text)') is not null;
+select to_regproc('trueup.circuit_allow') is not null;

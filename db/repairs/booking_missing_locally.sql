@@ -1,0 +1,138 @@
+-- booking_missing_locally: repair
+--
+-- A booking that was moved at the provider has the appointment of the booking it came
+-- from: that appointment gets the new uid, time and status, and a modification records
+-- it. Any other booking gets its appointment by trueup.appointment_from_booking, for the
+-- one call of the company whose booking_id names it, if there is one.
+--
+-- A person decides what that function leaves to one, a booking that several calls name, one
+-- whose appointment was moved to another booking or deleted here (the provider was not
+-- told), and one that was moved there from an appointment which is over here.
+
+create or replace function trueup.repair_booking_missing_locally(p_booking_id bigint)
+    returns trueup.repair_outcome
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    v_booking trueup.booking_snapshots;
+    v_moved public.appointments;
+    v_call_ids bigint[];
+    v_made record;
+    v_evidence jsonb;
+begin
+    select s.* into v_booking from trueup.booking_snapshots as s where s.id = p_booking_id for no key update;
+    v_evidence := jsonb_strip_nulls(jsonb_build_object(
+        'booking_uid', v_booking.booking_uid,
+        'rescheduled_from_uid', v_booking.rescheduled_from_uid,
+        'seen_at', v_booking.seen_at
+    ));
+
+    select a.* into v_moved
+    from public.appointments as a
+    where a.company_id = v_booking.company_id and a.calcom_booking_uid = v_booking.rescheduled_from_uid
+    order by a.deleted_at is null desc, a.id desc
+    limit 1
+    for no key update;
+
+    if found then
+        v_evidence := v_evidence || jsonb_build_object(
+            'appointment_id', v_moved.id, 'old_starts_at', v_moved.starts_at, 'old_status', v_moved.status
+        );
+        if v_moved.deleted_at is not null or v_moved.status not in ('pending', 'confirmed') then
+            return (
+                'review', 'the booking was moved, and its appointment is over here', v_evidence
+            )::trueup.repair_outcome;
+        end if;
+
+        update public.appointments as a
+        set
+            calcom_booking_uid = v_booking.booking_uid,
+            calcom_booking_id = coalesce(v_booking.booking_number, a.calcom_booking_id),
+            previous_starts_at = a.starts_at,
+            starts_at = v_booking.starts_at,
+            ends_at = v_booking.ends_at,
+            status = case v_booking.status when 'accepted' then 'confirmed' else 'pending' end
+        where a.id = v_moved.id;
+
+        insert into public.appointment_modifications
+            (company_id, appointment_id, kind, old_starts_at, new_starts_at, reason, actor)
+        values (
+            v_moved.company_id, v_moved.id, 'reschedule', v_moved.starts_at, v_booking.starts_at,
+            'moved at the provider', 'trueup'
+        );
+        return ('corrected', 'moved as the provider did', v_evidence)::trueup.repair_outcome;
+    end if;
+
+    if
+        exists (
+            select 1
+            from trueup.former_bookings as fb
+            where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+        )
+    then
+        return (
+            'review',
+            'its appointment was moved to another booking or deleted here, and the provider still holds it',
+            v_evidence || jsonb_build_object('appointment_ids', array(
+                select distinct fb.appointment_id
+                from trueup.former_bookings as fb
+                where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+                order by 1
+            ))
+        )::trueup.repair_outcome;
+    end if;
+
+    v_call_ids := array(
+        select c.id
+        from public.calls as c
+        where
+            c.company_id = v_booking.company_id
+            and c.booking_id in (v_booking.booking_uid, v_booking.booking_number::text)
+            and c.deleted_at is null
+        order by c.id
+    );
+    if cardinality(v_call_ids) > 1 then
+        return (
+            'review', 'several calls name the booking', v_evidence || jsonb_build_object('call_ids', v_call_ids)
+        )::trueup.repair_outcome;
+    end if;
+
+    select m.* into v_made
+    from trueup.appointment_from_booking(
+        v_booking.company_id,
+        v_booking.booking_uid,
+        v_booking.booking_number,
+        v_booking.status,
+        v_booking.starts_at,
+        v_booking.ends_at,
+        v_booking.event_type_id,
+        jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+            'name', v_booking.attendee_name,
+            'email', v_booking.attendee_email,
+            'phoneNumber', v_booking.attendee_phone
+        ))),
+        null,
+        'backfill',
+        'system',
+        p_call_id => v_call_ids[1],
+        p_booked_at => v_booking.booked_at
+    ) as m;
+
+    v_evidence := v_evidence || v_made.evidence;
+    if v_made.outcome = 'review' then
+        return ('review', v_made.reason, v_evidence)::trueup.repair_outcome;
+    end if;
+
+    -- nobody needs the attendee any more
+    update trueup.booking_snapshots as s
+    set attendee_name = null, attendee_email = null, attendee_phone = null
+    where s.id = p_booking_id;
+
+    return (
+        'corrected',
+        case v_made.outcome when 'found' then 'linked by booking number' else 'created from the provider booking' end,
+        v_evidence
+    )::trueup.repair_outcome;
+end;
+$$;

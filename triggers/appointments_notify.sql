@@ -1,0 +1,153 @@
+-- appointments_notify: notices of change
+--
+-- Tells listeners on channel trueup_appointments which days of which companies have
+-- changed, at COMMIT, whoever wrote: application, webhook, repair. One notice per company
+-- and day (trueup.notice_days), old and new, whenever an appointment is made, moved,
+-- given to others, changes its status, or is deleted or revived. The payload is
+--
+--     {"company_id":1,"date":"2025-10-22","position":748}
+--
+-- ids and dates, nothing about persons; a null date is any day, a null company any company.
+-- PostgreSQL sends equal payloads of one transaction once. position is where a listener
+-- that gets lost afterwards begins to catch up (trueup.appointment_notices_since): every
+-- transaction below it had ended when this one wrote, and has been told of before. It is
+-- taken once per transaction, or no two payloads would be equal.
+--
+-- The same is kept in trueup.appointment_notices for those who are away. trueup.changes
+-- cannot serve them: it holds keys of rows and not where they were, and every pass of
+-- `trueup check --changed` empties it.
+--
+-- Commits that notify are done one after the other, server-wide (db/README.md says what
+-- that costs). The setting appointment_notices: notify; record, for listeners that only ask;
+-- off. NOTIFY is not possible in a transaction that is prepared for two-phase commit.
+--
+-- Statement-level, one trigger per event, as appointments_sync_calls. Left out: statements that
+-- name a partition, disabled triggers, session_replication_role. Who caches should forget
+-- after a time, too.
+
+create or replace function trueup.appointments_notify()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+declare
+    v_company_ids bigint[];
+    v_starts timestamptz[];
+    v_ends timestamptz[];
+    v_mode text;
+    v_days_limit integer;
+    v_companies_limit integer;
+    v_horizon bigint;
+    v_position text;
+    v_notice record;
+begin
+    if tg_op = 'INSERT' then
+        select array_agg(n.company_id), array_agg(n.starts_at), array_agg(n.ends_at)
+        into v_company_ids, v_starts, v_ends
+        from new_appointments as n
+        where n.deleted_at is null;
+    elsif tg_op = 'DELETE' then
+        select array_agg(o.company_id), array_agg(o.starts_at), array_agg(o.ends_at)
+        into v_company_ids, v_starts, v_ends
+        from old_appointments as o
+        where o.deleted_at is null;
+    elsif tg_op = 'UPDATE' then
+        -- the rows that stand on one side only, each with the day it was or is on
+        select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
+        into v_company_ids, v_starts, v_ends
+        from (
+            (
+                select o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                from old_appointments as o
+                where o.deleted_at is null
+                except all
+                select n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+                from new_appointments as n
+                where n.deleted_at is null
+            )
+            union all
+            (
+                select n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+                from new_appointments as n
+                where n.deleted_at is null
+                except all
+                select o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                from old_appointments as o
+                where o.deleted_at is null
+            )
+        ) as d;
+    end if;
+    if tg_op <> 'TRUNCATE' and v_company_ids is null then
+        return null;
+    end if;
+
+    select
+        max(st.value) filter (where st.name = 'appointment_notices'),
+        max(st.value::integer) filter (where st.name = 'notice_days_limit'),
+        max(st.value::integer) filter (where st.name = 'notice_companies_limit')
+    into v_mode, v_days_limit, v_companies_limit
+    from trueup.settings as st
+    where st.name in ('appointment_notices', 'notice_days_limit', 'notice_companies_limit');
+    if v_mode = 'off' then
+        return null;
+    end if;
+
+    -- any session may set the parameter: what it says is believed when it asks for more, never for less
+    v_horizon := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+    v_position := current_setting('trueup.notice_position', true);
+    if v_position ~ '^[0-9]{1,18}$' then
+        v_horizon := least(v_horizon, v_position::bigint);
+    end if;
+    if v_position is distinct from v_horizon::text then
+        perform set_config('trueup.notice_position', v_horizon::text, true);
+    end if;
+
+    for v_notice in
+        insert into trueup.appointment_notices as an (company_id, date)
+        select nt.company_id, nt.date
+        from trueup.notice_days(v_company_ids, v_starts, v_ends, v_days_limit, v_companies_limit) as nt
+        where tg_op <> 'TRUNCATE'
+        union all
+        select null, null
+        where tg_op = 'TRUNCATE'
+        returning an.company_id, an.date
+    loop
+        if v_mode <> 'record' then
+            perform pg_notify(
+                'trueup_appointments',
+                format(
+                    '{"company_id":%s,"date":%s,"position":%s}',
+                    coalesce(v_notice.company_id::text, 'null'),
+                    coalesce('"' || to_char(v_notice.date, 'YYYY-MM-DD') || '"', 'null'),
+                    v_horizon
+                )
+            );
+        end if;
+    end loop;
+    return null;
+end;
+$$;
+
+create or replace trigger appointments_notify_insert
+    after insert on public.appointments
+    referencing new table as new_appointments
+    for each statement
+    execute function trueup.appointments_notify();
+
+create or replace trigger appointments_notify_update
+    after update on public.appointments
+    referencing old table as old_appointments new table as new_appointments
+    for each statement
+    execute function trueup.appointments_notify();
+
+create or replace trigger appointments_notify_delete
+    after delete on public.appointments
+    referencing old table as old_appointments
+    for each statement
+    execute function trueup.appointments_notify();
+
+create or replace trigger appointments_notify_truncate
+    after truncate on public.appointments
+    for each statement
+    execute function trueup.appointments_notify();
