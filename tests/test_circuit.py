@@ -385,7 +385,7 @@ def test_a_prober_killed_before_its_commit_took_nothing(database: str) -> None:
     later(database, 31)
     with connected(database, 1) as (prober,):
         prober.execute("select * from trueup.circuit_allow(%s)", (KEY,))
-        second = allow(database)
+        second = allow(f"{database}&options=-cstatement_timeout%3D5s")
         assert (second["allowed"], second["state"]) == (False, "open"), "refused, and not made to wait"
         sql(database, "select pg_terminate_backend(%s)", prober.info.backend_pid)
     deadline = time.monotonic() + 10
