@@ -21,6 +21,7 @@ from trueup import server
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench
+import breaker
 import changed
 import filing
 import generator
@@ -97,6 +98,19 @@ def test_filing_costs_little_more_than_inserting(place: Place, monkeypatch: pyte
     seconds = filing.measure(place)["seconds"]
     assert ratio(seconds["file"], seconds["insert"]) < 4
     assert ratio(seconds["flood"], seconds["file"]) < 1
+
+
+def test_a_circuit_costs_little_more_than_a_round_trip(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "TRANSACTIONS", 800)
+    measured = breaker.measure(replace(place, repetitions=3))
+    seconds = measured["seconds"]
+    assert ratio(seconds["allow 1"], seconds["round_trip 1"]) < 10
+    assert ratio(seconds["report 1"], seconds["insert 1"]) < 10
+    results = goals.read(page.RESULTS)
+    results[max(results)]["variants"]["breaker"] = measured
+    text = page.written(results)["benchmarks.md"]
+    assert "## The circuit breaker" in text or "### The circuit breaker" in text
+    assert "asking a circuit at 8 clients" in text
 
 
 def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(

@@ -953,6 +953,22 @@ def test_a_predicate_says_what_a_refusal_is(database: str, pool: Pool) -> None:
     ]
 
 
+def test_a_predicate_that_fails_leaves_a_failure(database: str, pool: Pool) -> None:
+    circuit = Circuit(pool, KEY, refusals=lambda error: bool(1 / 0))
+    with pytest.raises(ZeroDivisionError), circuit.attempt():
+        fail()
+    assert state(database)["failure_count"] == 1
+
+
+def test_another_circuit_that_is_open_is_no_failure_of_this_one(database: str, pool: Pool) -> None:
+    order(database, "force_open")
+    with pytest.raises(CircuitOpenError), Circuit(pool, "outer").attempt(), Circuit(pool, KEY).attempt():
+        pass
+    assert ("outer", "abandoned") in sql(
+        database, "select service_key, outcome from trueup.circuit_breaker_metrics"
+    )
+
+
 def test_the_decorator_refuses_when_open(pool: Pool) -> None:
     called = []
 
