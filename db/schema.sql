@@ -2856,6 +2856,7 @@ begin
         v_reason := format('%s successful probes', v_circuit.success_count + 1);
     end if;
 
+    -- two updates, because the columns of the second are read by a check, and noted as changed
     update trueup.circuit_breaker_states as s
     set
         failure_count = v_in_a_row,

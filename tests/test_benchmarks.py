@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench
 import bookings
+import breaker
 import changed
 import events
 import filing
@@ -107,6 +108,19 @@ def test_events_cost_a_few_times_their_rows(place: Place, monkeypatch: pytest.Mo
     assert facts["events"] == 875
     assert facts["ratio"]["receive"] < 40
     assert facts["ratio"]["process"] < 40
+
+
+def test_a_circuit_costs_little_more_than_a_round_trip(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "TRANSACTIONS", 800)
+    measured = breaker.measure(replace(place, repetitions=3))
+    seconds = measured["seconds"]
+    assert ratio(seconds["allow 1"], seconds["round_trip 1"]) < 10
+    assert ratio(seconds["report 1"], seconds["insert 1"]) < 10
+    results = goals.read(page.RESULTS)
+    results[max(results)]["variants"]["breaker"] = measured
+    text = page.written(results)["benchmarks.md"]
+    assert "## The circuit breaker" in text or "### The circuit breaker" in text
+    assert "asking a circuit at 8 clients" in text
 
 
 def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(

@@ -385,7 +385,7 @@ def test_a_prober_killed_before_its_commit_took_nothing(database: str) -> None:
     later(database, 31)
     with connected(database, 1) as (prober,):
         prober.execute("select * from trueup.circuit_allow(%s)", (KEY,))
-        second = allow(database)
+        second = allow(f"{database}&options=-cstatement_timeout%3D5s")
         assert (second["allowed"], second["state"]) == (False, "open"), "refused, and not made to wait"
         sql(database, "select pg_terminate_backend(%s)", prober.info.backend_pid)
     deadline = time.monotonic() + 10
@@ -951,6 +951,22 @@ def test_a_predicate_says_what_a_refusal_is(database: str, pool: Pool) -> None:
         ("refusal",),
         ("failure",),
     ]
+
+
+def test_a_predicate_that_fails_leaves_a_failure(database: str, pool: Pool) -> None:
+    circuit = Circuit(pool, KEY, refusals=lambda error: bool(1 / 0))
+    with pytest.raises(ZeroDivisionError), circuit.attempt():
+        fail()
+    assert state(database)["failure_count"] == 1
+
+
+def test_another_circuit_that_is_open_is_no_failure_of_this_one(database: str, pool: Pool) -> None:
+    order(database, "force_open")
+    with pytest.raises(CircuitOpenError), Circuit(pool, "outer").attempt(), Circuit(pool, KEY).attempt():
+        pass
+    assert ("outer", "abandoned") in sql(
+        database, "select service_key, outcome from trueup.circuit_breaker_metrics"
+    )
 
 
 def test_the_decorator_refuses_when_open(pool: Pool) -> None:

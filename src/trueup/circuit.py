@@ -28,7 +28,6 @@ from trueup.store import Session, session
 P = ParamSpec("P")
 T = TypeVar("T")
 
-OUTCOMES = ("success", "failure", "refusal", "abandoned")
 MODES = ("automatic", "shadow", "force_open", "force_closed")
 # for how long, in seconds, a closed circuit may be taken to be closed still
 LONGEST_MEMORY = 1.0
@@ -170,12 +169,12 @@ class _Breaker:
 
     def _meant(self, attempt: Attempt, error: BaseException) -> None:
         """Keep what an exception says of the provider."""
-        if not isinstance(error, Exception):
-            attempt.outcome = "abandoned"  # cancelled, interrupted: nothing was learned
-        elif self._is_refusal(error):
+        if isinstance(error, CircuitOpenError) or not isinstance(error, Exception):
+            attempt.outcome = "abandoned"  # another circuit was open, or cancelled: nothing was learned
+            return
+        attempt.outcome = "failure"
+        if self._is_refusal(error):
             attempt.outcome = "refusal"
-        else:
-            attempt.outcome = "failure"
 
     def _is_refusal(self, error: Exception) -> bool:
         if isinstance(self._refusals, (type, tuple)):
