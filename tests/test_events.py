@@ -243,7 +243,7 @@ def test_item_6_every_event_of_a_booking_reaches_its_call(ground: str) -> None:
         "la.id is not null from public.calls as c cross join public.appointments as a "
         "left join trueup.live_appointments as la on la.id = a.id"
     )
-    named = {"metadata": {"call_id": call_id(1)}}
+    named: dict[str, Any] = {"metadata": {"call_id": call_id(1)}}
     receive(ground, call_event(), booking_event(**named))
     process(ground)
     assert sql(ground, flags) == [(True, "linked", True, "appointment_booked", True)]
