@@ -498,6 +498,26 @@ def test_without_httpx_it_says_what_to_install(provider: Provider, monkeypatch: 
 # -- the command ---------------------------------------------------------------------------------
 
 
+def test_a_provider_that_fails_is_left_alone_until_its_circuit_lets_one_through(
+    database: str, company: Connection, provider: Provider
+) -> None:
+    arguments = ("reconcile", "--company", "1", "--api", provider.url)
+    provider.odd = [lambda h: send(h, 503, "", Retry_After="0")] * 5
+    failed = run(*arguments, url=database, TRUEUP_API_TOKEN=TOKEN)
+    assert failed.returncode == 3
+    assert "circuit booking_list:company:1: open" in failed.stderr
+    asked = len(provider.requests)
+    assert asked == 3, "failures in a row that open it"
+    assert run(*arguments, url=database, TRUEUP_API_TOKEN=TOKEN).returncode == 3
+    assert len(provider.requests) == asked, "an open circuit spares the provider"
+
+    provider.odd = []
+    company.execute("update trueup.circuit_breaker_states set open_until = now() - interval '1 second'")
+    for state in ("half_open", "closed"):  # after two that went well, one request each
+        assert run(*arguments, url=database, TRUEUP_API_TOKEN=TOKEN).returncode == 0
+        assert value(database, "select current_state from trueup.circuit_breaker_states") == state
+
+
 def test_reconcile_over_http_check_and_repair(database: str, company: Connection, provider: Provider) -> None:
     company.execute(
         "select factory.appointment(1, calcom_booking_uid => 'unknown there', created_at => '2025-09-01 00:00:00+00')"

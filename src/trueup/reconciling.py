@@ -84,7 +84,7 @@ def reconcile_api(
     """Read the list over HTTP and store it, every page in a transaction of its own.
 
     All bookings that start at `start` (None: a week ago) or later and end by `until` (None: in
-    90 days). Asks the circuit breaker, if the database has one, before each request.
+    90 days). Asks the circuit `booking_list:company:<id>` before each request.
     Raises ProviderError when the list cannot be read to its end; the pages before are stored.
     """
     with session(database, "reconcile") as connection:
@@ -183,17 +183,14 @@ class _Verdict:
 
 
 class _Circuit:
-    """The circuit breaker of the provider's list, where the database has one."""
+    """The circuit breaker of the provider's list."""
 
     def __init__(self, connection: Session, company_id: int) -> None:
         self._connection = connection
         self._key = CIRCUIT.format(company_id)
-        self._is_there = bool(connection.value("has_circuits"))
 
     def allow(self) -> str | None:
         """Return the permit to report with. Raises ProviderError when the circuit is open."""
-        if not self._is_there:
-            return None
         verdict = self._connection.row("circuit_allow", _Verdict, key=self._key)
         assert verdict is not None
         if not verdict.allowed:

@@ -1,1 +1,1 @@
-select c.allowed, c.permit, c.reason from trueup.circuit_allow(%(key)s) as c
+select c.allowed, c.permit, c.reason from trueup.circuit_allow(%(key)s) as c;

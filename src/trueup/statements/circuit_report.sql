@@ -1,1 +1,1 @@
-select trueup.circuit_report(%(permit)s, %(outcome)s, make_interval(secs => %(seconds)s))
+select trueup.circuit_report(%(permit)s, %(outcome)s, make_interval(secs => %(seconds)s));
