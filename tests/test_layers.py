@@ -13,7 +13,7 @@ LAYERS = (
     {"errors"},
     {"model", "durations", "names", "scripts"},
     {"packs", "store", "server", "incident"},
-    {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents"},
+    {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"deploy"},
     {"migration"},
     {"evaluation"},

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trueup.enforcement import enforce
     from trueup.evaluation import check
     from trueup.explaining import explain
-    from trueup.inspection import catalog, status, verify
+    from trueup.inspection import catalog, history, status, verify
     from trueup.migration import migrate, rollback
     from trueup.repairing import journal, repair, undo
     from trueup.retention import prune
@@ -34,6 +34,7 @@ _FUNCTIONS = {
     "demo": "demonstration",
     "enforce": "enforcement",
     "explain": "explaining",
+    "history": "inspection",
     "init": "scaffold",
     "journal": "repairing",
     "migrate": "migration",
@@ -56,6 +57,7 @@ __all__ = [
     "enforce",
     "errors",
     "explain",
+    "history",
     "init",
     "journal",
     "migrate",

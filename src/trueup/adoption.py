@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trueup import packs
 from trueup.errors import DatabaseError, UsageError
+from trueup.locks import refuse_pooler
 from trueup.migration import (
     WAIT,
     expected_tables,
@@ -100,6 +101,8 @@ def adopt(
         notes = tuple(connection.values("table_shapes", names=tables))
         if apply and problems:
             raise DatabaseError(explain(problems))
+        if apply:
+            refuse_pooler(connection)
         if apply and not before:
             connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
             connection.script(f"create schema if not exists {SCHEMA}")

@@ -57,6 +57,17 @@ class DistantTable:
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """A view, function or trigger of ours, and the statement that creates it as it is."""
+
+    kind: str
+    identity: str
+    file: str
+    file_checksum: str
+    up: str
+
+
+@dataclass(frozen=True)
 class _Partition:
     schema_name: str
     name: str
@@ -225,6 +236,35 @@ def undeploy(session: Session, pack: Pack) -> list[Change]:
         for kind, identity in states:
             session.run("forget_object", kind=kind, identity=identity)
     return [Change("drop", identity) for _, identity in states]
+
+
+def remembered(session: Session) -> list[Remembered]:
+    """Return every view, function and trigger of ours as the catalogue has it now."""
+    return session.rows("deployed_objects", Remembered) if session.value("can_read_states") else []
+
+
+def put_back(session: Session, objects: list[Remembered]) -> None:
+    """Create again what `undeploy` dropped, as it was, in one transaction."""
+    with session.transaction():
+        session.set_local("lock_timeout", session.lock_timeout)
+        session.set_local("check_function_bodies", "off")
+        session.set_local("search_path", "")
+        left = list(objects)
+        while left:
+            waiting = []
+            for item in left:
+                try:
+                    with session.transaction():
+                        session.script(item.up)
+                except ServerSaid as error:
+                    # what it rests on comes later
+                    waiting.append((item, error))
+            if len(waiting) == len(left):
+                raise waiting[0][1]
+            left = [item for item, _ in waiting]
+        for item in objects:
+            _record(session, SqlObject(item.kind, item.identity), item.file, item.file_checksum)
+        session.run("retire_checks", names=[o.identity.removeprefix("trueup.") for o in objects])
 
 
 def _take_down(session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]) -> None:

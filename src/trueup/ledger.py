@@ -6,15 +6,17 @@ the row says `running` before, and `interrupted` when the next migration finds i
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from trueup import __version__
+from trueup.model import Difference
 from trueup.packs import CORE, checksum, readable
 from trueup.store import ServerSaid, Session, brief
 
@@ -135,6 +137,17 @@ class Ledger:
         """Write down something that took no time."""
         self._connection.run(
             "record_deployment", kind=kind, **_columns(revision), seconds=0, outcome=outcome, detail=detail
+        )
+
+    def effect(self, name: str, differences: Sequence[Difference], outcome: str, detail: str) -> None:
+        """Write down what a migration did to the violations of the checks it concerned."""
+        self._connection.run(
+            "record_effect",
+            name=name,
+            version=__version__,
+            outcome=outcome,
+            detail=detail,
+            differences=json.dumps([asdict(difference) for difference in differences]),
         )
 
     @contextmanager

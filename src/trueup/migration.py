@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueup import deploy, packs
+from trueup import deploy, effects, packs
 from trueup.dependents import run_script, run_statement
 from trueup.errors import CatalogError, DatabaseError, MigrationError
 from trueup.ledger import Ledger, Revision, described
@@ -57,6 +57,8 @@ def migrate(
     wait: float = WAIT,
     keep_drift: bool = False,
     accept_edited: Iterable[str] = (),
+    check: bool = False,
+    fail_on_new: bool = False,
 ) -> Migration:
     """Bring the database to head and return what was done; a second call does nothing.
 
@@ -64,6 +66,10 @@ def migrate(
     would run, ready for psql. With `keep_drift`, leave views, functions, triggers and
     constraints that somebody changed by hand as they are. `accept_edited` names revisions
     whose files were edited after they had been run, and differ in nothing that matters.
+
+    With `check`, count the violations of the checks concerned before and after, and keep the
+    difference in the ledger; with `fail_on_new`, take the last revision back when some check
+    has more of them than before, with views and triggers as they were.
 
     Raises DatabaseError when the database is ahead of the pack, or holds tables of an
     application that were never adopted; CatalogError for a revision that was edited, or
@@ -86,6 +92,8 @@ def migrate(
             if dry_run:
                 return _dry_run(connection, loaded, keep_drift)
             connection.script(f"set lock_timeout = '{connection.lock_timeout}'")
+            was = deploy.remembered(connection) if fail_on_new else []
+            counted = _count(connection, loaded) if check or fail_on_new else []
             revisions = _upgrade(connection, database, loaded, ledger)
             turn.go_on()
             keys = declared_keys(connection, loaded)
@@ -103,7 +111,84 @@ def migrate(
             changes += deploy.add_constraints(connection, ledger, keep_drift=keep_drift)
             changes += deploy.left_out(connection, loaded)
             retried(connection, lambda: _grant(connection, loaded), lambda: "while granting rights")
-        return Migration(tuple(revisions), tuple(changes), warnings=tuple(connection.warnings))
+            done = Migration(
+                tuple(revisions), tuple(changes), warnings=tuple(connection.warnings), checked=tuple(counted)
+            )
+            if not counted:
+                return done
+            done = replace(done, differences=tuple(effects.differences(connection, counted)))
+            turn.go_on()
+            if done.grew and fail_on_new and revisions:
+                done = _take_back(connection, database, loaded, ledger, done, was)
+            if done.differences:
+                _note_effect(ledger, done)
+        return done
+
+
+def _count(connection: Session, pack: Pack) -> list[str]:
+    """Count the violations that the migration to come may change; return the checks that were counted."""
+    missing = set(pending_revisions(connection, pack))
+    texts = [
+        packs.readable(path)
+        for script in _scripts(pack).walk_revisions()
+        if script.revision in missing
+        for path in [Path(script.path).with_suffix(".up.sql")]
+        if path.is_file()
+    ]
+    files = [file.name for file, _ in deploy.pending_files(connection, pack)]
+    names = effects.affected(connection, pack, texts, files)
+    return effects.remember(connection, names) if names else []
+
+
+def _take_back(
+    connection: Session,
+    database: str | None,
+    pack: Pack,
+    ledger: Ledger,
+    done: Migration,
+    was: list[deploy.Remembered],
+) -> Migration:
+    """Take the last revision of a migration back, and put views and triggers back as they were before it."""
+    script = _scripts(pack).get_revision(done.revisions[-1])
+    last = str(script.revision)
+    if Path(script.path).is_relative_to(CORE):
+        connection.warnings.append(f"{last} is the layer's own and was not taken back")
+        return replace(done, warnings=tuple(connection.warnings))
+    below = _names(script.down_revision)
+    target = below[0] if below else f"{sorted(script.branch_labels)[0]}@base"
+    try:
+        retried(
+            connection, lambda: deploy.undeploy(connection, pack), lambda: "while dropping views and triggers"
+        )
+        _command(connection, database, pack, "downgrade", target, ledger)
+        retried(
+            connection,
+            lambda: deploy.put_back(connection, was),
+            lambda: "while putting views and triggers back",
+        )
+        retried(connection, lambda: _grant(connection, pack), lambda: "while granting rights")
+    except (MigrationError, ServerSaid) as error:
+        reason = str(explained(error)) if isinstance(error, ServerSaid) else str(error)
+        raise MigrationError(
+            f"violations grew ({_grown(done)}), and taking {last} back did not succeed: {reason}\n"
+            "run `trueup migrate` of this release to go forward, or of the one before to go back"
+        ) from error
+    return replace(done, revisions=done.revisions[:-1], rolled_back=last, warnings=tuple(connection.warnings))
+
+
+def _note_effect(ledger: Ledger, done: Migration) -> None:
+    grown = _grown(done)
+    if done.rolled_back:
+        ledger.effect(done.rolled_back, done.differences, "failed", f"taken back: {grown}")
+    else:
+        name = done.revisions[-1] if done.revisions else "views, functions and triggers"
+        ledger.effect(name, done.differences, "done", grown or "no check has more violations than before")
+
+
+def _grown(done: Migration) -> str:
+    return ", ".join(
+        f"{d.check_name} {d.before} -> {d.after} ({d.appeared} new)" for d in done.differences if d.grew
+    )
 
 
 def _grant(connection: Session, pack: Pack) -> None:
