@@ -535,20 +535,6 @@ def statements(session: Session, state: ConstraintState, *, build: bool) -> list
     return [*drop, definition(state, valid=empty)]
 
 
-def lock_of(statement: str, state: ConstraintState) -> str:
-    """Return the lock that a statement of `statements` takes, and on what."""
-    on = f"on {state.table_name}"
-    if " index concurrently " in statement:
-        return f"SHARE UPDATE EXCLUSIVE {on}"
-    if statement.startswith(("create index", "create unique index")):
-        return f"SHARE {on}"
-    if statement.startswith(("drop index", "alter index")):
-        return f"ACCESS EXCLUSIVE {on} or its index"
-    if state.kind == "foreign key" and " drop constraint " not in statement:
-        return f"SHARE ROW EXCLUSIVE {on} and the table it refers to"
-    return f"ACCESS EXCLUSIVE {on}"
-
-
 def _awaits(session: Session, state: ConstraintState) -> bool:
     """Say whether a constraint would refuse new rows because old ones lack what it waits for."""
     if state.waits_for is None:

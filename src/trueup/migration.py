@@ -20,7 +20,7 @@ from trueup.ledger import Ledger, Revision, described
 from trueup.locks import limit_waiting, one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration
 from trueup.packs import CORE, Pack
-from trueup.scripts import bare, statements
+from trueup.scripts import bare, lock_of, statements
 from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, session
 
 if TYPE_CHECKING:
@@ -434,6 +434,9 @@ def run_environment() -> None:
     }
     if context.is_offline_mode():
         context.configure(dialect_name="postgresql", literal_binds=True, **options)
+        # of its own accord Alembic knows of no more than one starting point
+        present = context.config.attributes["present"]
+        setattr(context.get_context(), "get_current_heads", lambda: present)  # noqa: B010
         with context.begin_transaction():
             context.run_migrations()
         return
@@ -564,13 +567,14 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
             if missing:
                 connection.script(f"create schema if not exists {SCHEMA}")
                 revisions = StringIO()
-                command.upgrade(
-                    _config(pack, revisions), f"{','.join(present)}:heads" if present else "heads", sql=True
-                )
+                config = _config(pack, revisions)
+                config.attributes["present"] = present
+                command.upgrade(config, "heads", sql=True)
                 for statement in statements(revisions.getvalue()):
                     # Alembic writes a transaction around each revision; here there is one around all
                     if bare(statement).lower() in ("begin", "commit"):
                         sent.append(statement)
+                        connection.begin_part()
                     else:
                         run_statement(connection, statement)
             ledger = Ledger(connection)
@@ -596,13 +600,19 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
             wanted = deploy.statements(connection, state, build=False)
             if wanted:
                 changes.append(Change("add", state.name))
-                text += [f"-- locks: {deploy.lock_of(one, state)}\n{one}" for one in wanted]
+                text += [_with_lock(one, state) for one in wanted]
                 text.append(connection.spelled("record_constraint", name=state.name))
     work = missing or any(change.action != "keep" for change in changes)
     if work:
         text += list(_role_files(pack))
     script = "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if work else ""
     return Migration(tuple(missing), tuple(changes), script, tuple(connection.warnings))
+
+
+def _with_lock(statement: str, state: ConstraintState) -> str:
+    """Return a statement of a constraint below a comment with its lock, which is not taken in a rehearsal."""
+    lock = lock_of(statement)
+    return f"-- locks: {lock[0]} on {state.table_name}\n{statement}" if lock else statement
 
 
 def _role_files(pack: Pack) -> Iterator[str]:

@@ -20,6 +20,31 @@ _TOKEN = re.compile(
 )
 _HAS_BODY = re.compile(r"create\s+(or\s+replace\s+)?(function|procedure)\b", re.I)
 
+_ON = r'(?P<on>(?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+))?)'
+_NAME = r'(?:"[^"]+"|[\w$]+)'
+_ALTER = rf"alter table (?:if exists )?(?:only )?{_ON} "
+# the first that fits
+_LOCKS = [
+    (re.compile(pattern, re.I), mode)
+    for pattern, mode in (
+        (rf"create (?:or replace )?(?:constraint )?trigger {_NAME} .*? on {_ON}", "SHARE ROW EXCLUSIVE"),
+        (rf"drop trigger (?:if exists )?{_NAME} on {_ON}", "ACCESS EXCLUSIVE"),
+        (rf"create (?:unique )?index concurrently .*? on (?:only )?{_ON}", "SHARE UPDATE EXCLUSIVE"),
+        (rf"create (?:unique )?index .*? ?on (?:only )?{_ON}", "SHARE"),
+        (rf"drop index concurrently (?:if exists )?{_ON}", "SHARE UPDATE EXCLUSIVE"),
+        (rf"drop index (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
+        (rf"alter index {_ON} attach partition", "ACCESS EXCLUSIVE"),
+        (rf"{_ALTER}validate constraint", "SHARE UPDATE EXCLUSIVE"),
+        (rf"{_ALTER}alter (?:column )?{_NAME} set statistics", "SHARE UPDATE EXCLUSIVE"),
+        (rf"{_ALTER}attach partition", "SHARE UPDATE EXCLUSIVE"),
+        (rf"{_ALTER}add constraint {_NAME} foreign key", "SHARE ROW EXCLUSIVE"),
+        (rf"{_ALTER}(?:enable|disable) (?:always |replica )?trigger", "SHARE ROW EXCLUSIVE"),
+        (rf"alter table (?:if exists )?(?:only )?{_ON}", "ACCESS EXCLUSIVE"),
+        (rf"(?:create or replace|alter|drop) view (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
+        (rf"(?:drop table|truncate)(?: table)? (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
+    )
+]
+
 
 def statements(text: str) -> Iterator[str]:
     """Yield the statements of a script, each with the comments before it and without its semicolon.
@@ -49,6 +74,18 @@ def statements(text: str) -> Iterator[str]:
                     depth -= 1
     if words:
         yield text[start:].strip()
+
+
+def lock_of(statement: str) -> tuple[str, str] | None:
+    """Return the lock that a statement about one table, view or trigger takes, and on what, as it names it.
+
+    None for a statement that takes none stronger than ROW EXCLUSIVE, or that nobody here knows.
+    """
+    text = bare(statement)
+    for pattern, mode in _LOCKS:
+        if match := pattern.match(text):
+            return mode, match["on"]
+    return None
 
 
 def bare(statement: str) -> str:

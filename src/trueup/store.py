@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row, dict_row, scalar_row
 
 from trueup.errors import DatabaseError, RefusedError, TrueupError
-from trueup.scripts import statements
+from trueup.scripts import lock_of, statements
 
 T = TypeVar("T")
 
@@ -59,6 +59,8 @@ class Session:
         self.pids = [connection.info.backend_pid]
         self._recorded: list[str] | None = None
         self._known_relations: list[int] = []
+        self._carried: dict[str, str] = {}
+        self._said: set[str] = set()
         connection.add_notice_handler(self._keep_warning)
 
     def _keep_warning(self, said: psycopg.errors.Diagnostic) -> None:
@@ -115,9 +117,12 @@ class Session:
             return
         for one in statements(text):
             held = self._strong_locks()
+            expected = self._carried_lock(one, held)
             self.connection.execute(one.encode(), prepare=False)
-            more = [lock for lock in self._strong_locks() if lock not in held]
-            self._recorded.append("".join(f"-- locks: {lock}\n" for lock in more) + one)
+            more = self._strong_locks().items() - held.items()
+            said = sorted(f"-- locks: {mode} on {relation}\n" for relation, mode in {*more, *expected})
+            self._said |= {relation for relation, _ in {*more, *expected}}
+            self._recorded.append("".join(said) + one)
 
     def count(self, text: str, /, **parameters: Any) -> int:
         """Run one statement of SQL text; return the number of rows it touched."""
@@ -237,14 +242,30 @@ class Session:
         EXCLUSIVE on, on what was there before the block.
         """
         self._recorded = []
-        self._known_relations = self.values("known_relations")
+        self._known_relations = self._known_relations or self.values("known_relations")
+        self.begin_part()
         try:
             yield self._recorded
         finally:
             self._recorded = None
 
-    def _strong_locks(self) -> list[str]:
-        return self.values("strong_locks", relations=self._known_relations)
+    def begin_part(self) -> None:
+        """Say that what is recorded from now on runs in a transaction of its own."""
+        self._carried = self._strong_locks()
+        self._said = set()
+
+    def _strong_locks(self) -> dict[str, str]:
+        found = self.connection.execute(statement("strong_locks"), {"relations": self._known_relations})
+        return {relation: mode for mode, relation in found.fetchall()}
+
+    def _carried_lock(self, text: str, held: dict[str, str]) -> set[tuple[str, str]]:
+        """Return the lock that cannot be seen to be taken, because the part before still holds it here."""
+        if not self._carried or (lock := lock_of(text)) is None:
+            return set()
+        relation = self.value("relation_name", name=lock[1])
+        if relation not in self._carried or relation in self._said or relation not in held:
+            return set()
+        return {(relation, lock[0])}
 
 
 @contextmanager
