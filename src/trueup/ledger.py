@@ -89,7 +89,9 @@ class Ledger:
             self._connection.run("interrupt_deployments")
 
     def begin(self, kind: str, revision: Revision) -> None:
-        """Note that a revision begins, in a transaction of its own."""
+        """Note that a revision begins, in a transaction of its own; once, however often it is tried."""
+        if revision.name in self._running:
+            return
         number = None
         if self._is_there(self._connection):
             number = self._connection.value("begin_deployment", kind=kind, **_columns(revision))

@@ -105,7 +105,7 @@ def patiently(
             connection.script(statement)
         finally:
             if not connection.is_closed:
-                connection.script("reset lock_timeout")
+                connection.script(f"set lock_timeout = '{connection.lock_timeout}'")
 
     def holders() -> str:
         found = connection.values("table_holders", tables=list(tables))
