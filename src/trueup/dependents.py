@@ -39,14 +39,12 @@ class _Dependent:
 
 def run_script(connection: Session, text: str) -> None:
     """Run the SQL of a revision inside the transaction that is open."""
-    try:
-        with connection.transaction():
-            connection.script(text)
-    except ServerSaid as error:
-        if sqlstate(error) not in IN_THE_WAY:
-            raise
-        for statement in statements(text):
-            run_statement(connection, statement)
+    parts = list(statements(text))
+    if not any(_altered(part) for part in parts):
+        connection.script(text)
+        return
+    for part in parts:
+        run_statement(connection, part)
 
 
 def run_statement(connection: Session, statement: str) -> None:
@@ -54,11 +52,17 @@ def run_statement(connection: Session, statement: str) -> None:
 
     Raises MigrationError when what rests on the column is somebody else's.
     """
+    if not (altered := _altered(statement)):
+        connection.script(statement)
+        return
+    table = _oid(connection, altered[0])
+    # the server rebuilds them with the column, and may print them in other words
+    intact = _intact(connection, table)
     try:
         with connection.transaction():
             connection.script(statement)
     except ServerSaid as error:
-        if sqlstate(error) not in IN_THE_WAY or not (found := _dependents(connection, statement)):
+        if sqlstate(error) not in IN_THE_WAY or not (found := _dependents(connection, table, altered[1])):
             raise
         if foreign := [f"{item.kind} {item.identity}" for item in found if not item.is_ours]:
             raise MigrationError(
@@ -67,17 +71,34 @@ def run_statement(connection: Session, statement: str) -> None:
                 "drop it, migrate, and create it again"
             ) from error
         _around(connection, statement, found)
+    for name in sorted(set(intact) - set(_intact(connection, table))):
+        connection.run("record_constraint", name=name)
 
 
-def _dependents(connection: Session, statement: str) -> list[_Dependent]:
+def _altered(statement: str) -> tuple[str, list[str]] | None:
+    """Return the table and the columns whose type a statement alters, or which it drops."""
     match = _TABLE.match(bare(statement))
-    if match is None:
+    found = list(_COLUMN.finditer(match["actions"])) if match else []
+    if match is None or not found:
+        return None
+    return match["table"], [_plain(column["altered"] or column["dropped"]) for column in found]
+
+
+def _oid(connection: Session, table: str) -> int | None:
+    (oid,) = connection.texts("select to_regclass(%(name)s)::oid::text", name=table)
+    return int(oid) if oid else None
+
+
+def _intact(connection: Session, table: int | None) -> list[str]:
+    if not connection.value("has_constraint_states"):
         return []
-    columns = [_plain(found["altered"] or found["dropped"]) for found in _COLUMN.finditer(match["actions"])]
-    table = connection.texts("select %(name)s::regclass::oid::text", name=match["table"])
+    return connection.values("intact_constraints", table=table)
+
+
+def _dependents(connection: Session, table: int | None, columns: list[str]) -> list[_Dependent]:
     with connection.transaction(rollback=True):
         connection.set_local("search_path", "")
-        return connection.rows("dependents", _Dependent, tables=[int(table[0])], columns=columns)
+        return connection.rows("dependents", _Dependent, tables=[table], columns=columns)
 
 
 def _around(connection: Session, statement: str, found: list[_Dependent]) -> None:

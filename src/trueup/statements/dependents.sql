@@ -59,7 +59,7 @@ described as (
         format(
             'create view %%I.%%I%%s as %%s',
             s.nspname, c.relname,
-            coalesce(format(' with (%%s)', array_to_string(c.reloptions, ', ')), ''),
+            case when c.reloptions is null then '' else format(' with (%%s)', array_to_string(c.reloptions, ', ')) end,
             rtrim(pg_get_viewdef(c.oid), ';')
         ) as up,
         format('view %%I.%%I', s.nspname, c.relname) as named,
@@ -150,6 +150,6 @@ select
         case when d.acl is not null then format(E';\nrevoke all on %%s from public', d.granted) end,
         ''
     )
-    || coalesce(format(E';\ncomment on %%s is %%L', d.named, d.remark), '') as up
+    || case when d.remark is null then '' else format(E';\ncomment on %%s is %%L', d.named, d.remark) end as up
 from described as d
 order by d.depth desc, d.kind, d.identity;
