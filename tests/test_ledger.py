@@ -157,6 +157,22 @@ def test_two_revisions_after_the_same_one_are_explained_in_a_line(database: str,
     assert trueup.migrate(database=database).revisions == ()
 
 
+def test_revisions_of_one_name_or_after_none_are_explained(database: str, pack: Path) -> None:
+    versions = pack / "migrations" / "versions"
+    add_revision(pack, "lost", "select 1;", after="bookings_0999")
+    with pytest.raises(
+        CatalogError, match=r"0006_lost\.py: revision lost follows bookings_0999, and there is no"
+    ):
+        trueup.migrate(database=database, pack=pack)
+    for path in versions.glob("0006_lost.*"):
+        path.unlink()
+    (versions / "0006_twin.py").write_text((versions / "0005_retention.py").read_text())
+    with pytest.raises(
+        CatalogError, match=r"0005_retention\.py and 0006_twin\.py are both called bookings_0005"
+    ):
+        trueup.migrate(database=database, pack=pack)
+
+
 def test_nobody_but_the_owner_writes_the_ledger(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("set role trueup_runner")

@@ -21,6 +21,7 @@ from trueup.migration import (
     host_tables,
     is_adopted,
     migrate,
+    refuse_branches,
     refuse_newer,
     stamp,
 )
@@ -101,6 +102,7 @@ def adopt(
         notes = tuple(connection.values("table_shapes", names=tables))
         if apply and problems:
             raise DatabaseError(explain(problems))
+        refuse_branches(loaded)
         if apply:
             refuse_pooler(connection)
         if apply and not before:

@@ -762,7 +762,7 @@ def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnin
     for revision in revisions:
         click.echo(f"revision  {revision}")
     files = [change for change in changes if change.action == "deploy"]
-    if files and all(change.detail in ("new", "generated") for change in files):
+    if files and all(change.detail in ("new", "generated: new") for change in files):
         click.echo(f"deployed  {len(files)} files, all new")
     else:
         for change in files:

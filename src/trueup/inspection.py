@@ -74,8 +74,8 @@ class GuardMode:
 class Drift:
     """An object of ours that is not as it was deployed: different, disabled or missing.
 
-    `diff` is a unified diff from what was deployed from `file` to what the catalogue holds,
-    both as the server prints them; empty when nobody kept what was deployed.
+    `diff` of one that is different is a unified diff from what was deployed from `file` to
+    what the catalogue holds, both as the server prints them; empty when nobody kept the former.
     """
 
     kind: str
@@ -196,18 +196,15 @@ def _drift(connection: Session) -> list[Drift]:
         return []
     found = []
     for item in connection.rows("drifted", _Drifted):
-        # a disabled trigger has the definition it had
-        live = f"disabled: {item.live}" if item.state == "disabled" else item.live
         lines = unified_diff(
             (item.deployed or "").splitlines(),
-            (live or "").splitlines(),
+            (item.live or "").splitlines(),
             f"{item.file} ({item.identity})",
             "database",
             lineterm="",
         )
-        found.append(
-            Drift(item.kind, item.identity, item.file, item.state, "\n".join(lines) if item.deployed else "")
-        )
+        shown = "\n".join(lines) if item.state == "different" and item.deployed else ""
+        found.append(Drift(item.kind, item.identity, item.file, item.state, shown))
     return found
 
 

@@ -32,6 +32,7 @@ VERSION_TABLE = "alembic_version"
 _KINDS = {"up": "revision", "down": "revision taken back", "stamp": "stamp"}
 WAIT = 60.0
 _REVISION = re.compile(r"""^revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
+_FOLLOWS = re.compile(r"""^down_revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
 
 
 # above the script of a dry run
@@ -40,6 +41,7 @@ _REHEARSED = """\
 -- `locks` names each lock, from SHARE UPDATE EXCLUSIVE on, that the statement below it takes on
 -- a table or view that is there now, and holds to the end of its transaction; a statement without
 -- one makes nobody wait. Run it with psql -v ON_ERROR_STOP=1.
+
 """
 
 
@@ -78,9 +80,9 @@ def migrate(
     loaded = packs.load(pack)
     with session(database, "migrate") as connection:
         _refuse_read_only(connection)
+        refuse_branches(loaded)
         refuse_newer(connection, loaded)
         refuse_unadopted(connection, loaded)
-        refuse_branches(loaded)
         with one_at_a_time(database, wait) as turn:
             limit_waiting(connection)
             ledger = Ledger(connection)
@@ -227,7 +229,24 @@ def _applied(connection: Session, pack: Pack) -> list[Revision]:
 
 
 def refuse_branches(pack: Pack) -> None:
-    """Raise CatalogError when two revisions of one line follow the same one, as after two merges."""
+    """Raise CatalogError when the revisions are no line: two follow the same one, or bear one name.
+
+    As after a merge of two branches of work, each with a revision of its own.
+    """
+    files = _revision_files(pack)
+    named: dict[str, Path] = {}
+    for path, name, _ in files:
+        if name in named:
+            raise CatalogError(
+                f"{named[name].name} and {path.name} are both called {name}: rename the one that no database "
+                "has run, and let it follow the other"
+            )
+        named[name] = path
+    for path, name, follows in files:
+        if follows and follows not in named:
+            raise CatalogError(
+                f"{path.name}: revision {name} follows {follows}, and there is no such revision"
+            )
     scripts = _scripts(pack)
     lines: dict[str, list[Any]] = {}
     for head in scripts.get_revisions("heads"):
@@ -359,12 +378,19 @@ def _spelled_revisions(pack: Pack) -> set[str]:
 
     Every command asks, and most have no other need of Alembic, which takes longer to import than they run.
     """
-    return {
-        match[1]
-        for root in (CORE, pack.root)
-        for path in (root / "migrations" / "versions").glob("*.py")
-        if (match := _REVISION.search(packs.readable(path)))
-    }
+    return {name for _, name, _ in _revision_files(pack)}
+
+
+def _revision_files(pack: Pack) -> list[tuple[Path, str, str | None]]:
+    """Return the modules of the revisions, each with its name and the one it follows."""
+    found = []
+    for root in (CORE, pack.root):
+        for path in sorted((root / "migrations" / "versions").glob("*.py")):
+            text = packs.readable(path)
+            if match := _REVISION.search(text):
+                follows = _FOLLOWS.search(text)
+                found.append((path, match[1], follows[1] if follows else None))
+    return found
 
 
 def stamp(database: str | None, pack: Pack, revision: str) -> None:
@@ -558,7 +584,7 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
 
     present = current(connection)
     missing = pending_revisions(connection, pack)
-    text = [_REHEARSED, f"set lock_timeout = '{connection.lock_timeout}'"]
+    text = [f"set lock_timeout = '{connection.lock_timeout}'"]
     changes: list[Change] = []
     keys = declared_keys(connection, pack)
     with connection.transaction(rollback=True):
@@ -605,7 +631,7 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
     work = missing or any(change.action != "keep" for change in changes)
     if work:
         text += list(_role_files(pack))
-    script = "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if work else ""
+    script = _REHEARSED + "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if work else ""
     return Migration(tuple(missing), tuple(changes), script, tuple(connection.warnings))
 
 
