@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Databases
+from conftest import ROOT, Databases
 from helpers import add_revision, copy_pack, run, sql, value
 from test_migrate import schema
 
@@ -186,3 +186,17 @@ def test_statements_are_told_apart_as_psql_does() -> None:
     found = [scripts.bare(one) for one in scripts.statements(text)]
     assert [one.split()[0] for one in found] == ["select", ";", "create", "select", "commit"]
     assert len(found) == 5
+
+
+def test_nothing_of_a_script_is_lost_between_its_statements() -> None:
+    """Of every file that is deployed or run."""
+    files = [
+        path
+        for folder in ("checks", "db", "migrations", "triggers", "src")
+        for path in (ROOT / folder).rglob("*.sql")
+    ]
+    assert len(files) > 200
+    for path in files:
+        text = path.read_text()
+        joined = ";".join(scripts.statements(text))
+        assert re.sub(r"[\s;]", "", joined) == re.sub(r"[\s;]", "", text), path

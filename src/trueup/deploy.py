@@ -23,6 +23,8 @@ GENERATED = "(generated from the headers of checks/)"
 INDEX_LOCK_TIMEOUT = "10min"
 # the server's answers to a replaced view or function whose columns or arguments differ
 NOT_REPLACEABLE = {"42P16", "42P13"}
+# a lock not granted, a deadlock, an end of the session: nothing that the SQL is to blame for
+AGAIN = ("55P", "40", "57")
 # of an object of ours that somebody changed; one that is missing is not kept, others may rest on it
 CHANGED_BY_HAND = ("different", "disabled")
 BY_HAND = "changed by hand; left as it is"
@@ -220,9 +222,7 @@ def _run(session: Session, file: SqlFile, distant: Mapping[str, str] = MappingPr
     try:
         session.script(file.without_triggers(distant) if leaves_out else file.text)
     except ServerSaid as error:
-        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith(
-            ("55P", "40", "57", "42501")
-        ):
+        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith((*AGAIN, "42501")):
             raise
         raise CatalogError(f"{file.name}: {str(error).strip()}") from error
 
@@ -257,6 +257,8 @@ def put_back(session: Session, objects: list[Remembered]) -> None:
                     with session.transaction():
                         session.script(item.up)
                 except ServerSaid as error:
+                    if (sqlstate(error) or "").startswith(AGAIN):
+                        raise
                     # what it rests on comes later
                     waiting.append((item, error))
             if len(waiting) == len(left):
