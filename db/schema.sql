@@ -10585,6 +10585,47 @@ ALTER TABLE trueup.data_consistency_alerts ALTER COLUMN id ADD GENERATED ALWAYS 
     CACHE 1
 );
 
+CREATE TABLE trueup.deployment_checks (
+    deployment_id bigint NOT NULL,
+    check_name text NOT NULL,
+    violations_before bigint NOT NULL,
+    violations_after bigint NOT NULL,
+    appeared bigint NOT NULL,
+    disappeared bigint NOT NULL
+);
+
+CREATE TABLE trueup.deployments (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    file text,
+    checksum text,
+    version text NOT NULL,
+    server_version text DEFAULT current_setting('server_version'::text) NOT NULL,
+    actor text DEFAULT SESSION_USER NOT NULL,
+    role_name text DEFAULT CURRENT_USER NOT NULL,
+    client_address inet DEFAULT inet_client_addr(),
+    application_name text DEFAULT current_setting('application_name'::text) NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    outcome text DEFAULT 'running'::text NOT NULL,
+    detail text,
+    CONSTRAINT deployments_finished CHECK (((outcome = ANY (ARRAY['running'::text, 'interrupted'::text])) OR (finished_at IS NOT NULL))),
+    CONSTRAINT deployments_kind_known CHECK ((kind = ANY (ARRAY['revision'::text, 'revision taken back'::text, 'stamp'::text, 'found'::text, 'edit accepted'::text, 'files'::text, 'constraint'::text, 'checks'::text]))),
+    CONSTRAINT deployments_outcome_known CHECK ((outcome = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'interrupted'::text])))
+);
+
+COMMENT ON TABLE trueup.deployments IS 'who deployed what, when, from where, and how it ended (trueup history)';
+
+ALTER TABLE trueup.deployments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.deployments_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE VIEW trueup.distant_tables AS
  SELECT (c.oid)::regclass AS table_id,
     format('%I.%I'::text, n.nspname, c.relname) AS table_name,
@@ -10662,6 +10703,7 @@ CREATE TABLE trueup.objects (
     definition_checksum text NOT NULL,
     server_version integer NOT NULL,
     deployed_at timestamp with time zone DEFAULT now() NOT NULL,
+    definition text,
     CONSTRAINT objects_kind_known CHECK ((kind = ANY (ARRAY['view'::text, 'function'::text, 'trigger'::text])))
 );
 
@@ -11375,6 +11417,12 @@ ALTER TABLE ONLY trueup.contracts
 ALTER TABLE ONLY trueup.data_consistency_alerts
     ADD CONSTRAINT data_consistency_alerts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY trueup.deployment_checks
+    ADD CONSTRAINT deployment_checks_pkey PRIMARY KEY (deployment_id, check_name);
+
+ALTER TABLE ONLY trueup.deployments
+    ADD CONSTRAINT deployments_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY trueup.former_bookings
     ADD CONSTRAINT former_bookings_pkey PRIMARY KEY (id);
 
@@ -11585,6 +11633,10 @@ CREATE INDEX data_consistency_alerts_entity_idx ON trueup.data_consistency_alert
 CREATE UNIQUE INDEX data_consistency_alerts_open_key ON trueup.data_consistency_alerts USING btree (alert_type, entity_type, entity_id) WHERE (status <> 'resolved'::text);
 
 CREATE INDEX data_consistency_alerts_resolved_at_idx ON trueup.data_consistency_alerts USING btree (resolved_at) WHERE (status = 'resolved'::text);
+
+CREATE INDEX deployments_name_idx ON trueup.deployments USING btree (name, id);
+
+CREATE INDEX deployments_running_idx ON trueup.deployments USING btree (id) WHERE (outcome = 'running'::text);
 
 CREATE INDEX former_bookings_booking_uid_idx ON trueup.former_bookings USING btree (booking_uid, company_id);
 
@@ -11974,6 +12026,9 @@ ALTER TABLE ONLY trueup.consistency_rates
 
 ALTER TABLE ONLY trueup.constraints
     ADD CONSTRAINT constraints_waits_for_fkey FOREIGN KEY (waits_for) REFERENCES trueup.constraints(name);
+
+ALTER TABLE ONLY trueup.deployment_checks
+    ADD CONSTRAINT deployment_checks_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES trueup.deployments(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY trueup.manual_review_events
     ADD CONSTRAINT manual_review_events_item_id_fkey FOREIGN KEY (item_id) REFERENCES trueup.manual_review_queue(id) ON DELETE CASCADE;

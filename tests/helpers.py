@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+ROOT = Path(__file__).resolve().parents[1]
 TRUEUP = str(Path(sys.executable).with_name("trueup"))
 
 
@@ -97,3 +100,42 @@ class Pool:
     def connection(self) -> psycopg.Connection[Any]:
         """Open a connection; it commits and closes when the block that took it ends."""
         return psycopg.connect(self.url)
+
+
+REVISION = '''"""A revision of a test."""
+
+from trueup.migration import run_sql
+
+revision = "{name}"
+down_revision = "{after}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql(__file__, "up", search_path="public")
+
+
+def downgrade() -> None:
+    run_sql(__file__, "down", search_path="public")
+'''
+
+
+def copy_pack(directory: Path) -> Path:
+    """Copy the shipped pack, to be changed by a test."""
+    for folder in ("checks", "db", "migrations", "triggers"):
+        shutil.copytree(ROOT / folder, directory / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return directory
+
+
+def add_revision(pack: Path, name: str, up: str, down: str = "select 1;", after: str | None = None) -> None:
+    """Write a revision into a pack, after the newest one unless told otherwise."""
+    versions = pack / "migrations" / "versions"
+    newest = max(versions.glob("[0-9]*.py"))
+    named = re.search(r'^revision = "(\w+)"', newest.read_text(), re.M)
+    assert named is not None
+    stem = f"{int(newest.stem[:4]) + 1:04d}_{name}"
+    after = after or named[1]
+    (versions / f"{stem}.py").write_text(REVISION.format(name=name, after=after))
+    (versions / f"{stem}.up.sql").write_text(up)
+    (versions / f"{stem}.down.sql").write_text(down)

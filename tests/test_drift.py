@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from helpers import run, sql, value
+from helpers import copy_pack, run, sql, value
 
 import trueup
+from trueup.errors import MigrationError
 
 BROKEN = {
     "a trigger dropped": "drop trigger calls_fill_direction on public.calls",
@@ -116,3 +119,94 @@ def test_somebody_elses_view_on_ours_survives_a_migration(database: str) -> None
     sql(database, "drop trigger calls_fill_direction on public.calls")
     trueup.migrate(database=database)
     assert value(database, "select count(*) from public.mine") == 0
+
+
+def test_status_shows_drift_as_a_diff(database: str) -> None:
+    """From the file's definition to that in the catalogue, both as the server prints them."""
+    sql(database, BROKEN["a view edited"])
+    sql(database, BROKEN["a function edited"])
+    sql(database, BROKEN["a trigger disabled"])
+    sql(database, BROKEN["a repair edited"])
+    found = {item.identity: item for item in trueup.status(database=database).drift}
+    assert set(found) == {
+        "trueup.call_direction_missing",
+        "trueup.calls_fill_direction",
+        "calls_fill_direction on public.calls",
+        "trueup.repair_call_made_without_appointment",
+    }
+    lines = found["trueup.call_direction_missing"].diff.splitlines()
+    assert lines[:2] == [
+        "--- checks/call_direction_missing.sql (trueup.call_direction_missing)",
+        "+++ database",
+    ]
+    assert "+  WHERE false;" in lines
+    assert any(line.startswith("-") and "direction" in line for line in lines[2:])
+    assert (
+        "+AS $function$ begin return new; end $function$"
+        in found["trueup.calls_fill_direction"].diff.splitlines()
+    )
+    assert found["calls_fill_direction on public.calls"].state == "disabled"
+    done = run("status", url=database)
+    assert "drift        4 objects" in done.stdout
+    assert "+  WHERE false;" in done.stdout
+    trueup.migrate(database=database)
+    assert trueup.status(database=database).drift == ()
+
+
+def test_a_definition_that_nobody_kept_is_kept_from_the_next_migration_on(database: str) -> None:
+    """As on a database that was deployed before definitions were."""
+    sql(database, "update trueup.objects set definition = null")
+    sql(database, BROKEN["a view edited"])
+    assert [item.diff for item in trueup.status(database=database).drift] == [""]
+    trueup.migrate(database=database)
+    assert value(database, "select count(*) from trueup.objects where definition is null") == 0
+
+
+KEPT = {
+    "a view edited": "view trueup.call_direction_missing",
+    "a function edited": "function trueup.calls_fill_direction",
+    "a trigger disabled": "trigger calls_fill_direction on public.calls",
+    "a trigger edited": "trigger calls_fill_direction on public.calls",
+    "a check constraint edited": "calls_direction_known",
+    "an index edited": "appointments_call_id_idx",
+    "a shared word edited": "view trueup.kept_appointments",
+}
+
+
+@pytest.mark.parametrize("damage", KEPT)
+def test_kept_and_reported(database: str, damage: str) -> None:
+    sql(database, BROKEN[damage])
+    sql(database, "drop view trueup.call_type_missing")
+    before = trueup.verify(database=database).problems
+    for _ in range(2):
+        done = run("migrate", "--keep-drift", url=database)
+        assert done.returncode == 0, done.stderr
+        assert f"keep      {KEPT[damage]}: changed by hand; left as it is" in done.stdout
+        left = trueup.verify(database=database).problems
+        assert set(left) < set(before), "what was dropped is back, what was edited is as it was"
+        assert len(left) == 1
+    dry = run("migrate", "--dry-run", "--keep-drift", url=database)
+    assert dry.stdout == "-- nothing to do\n"
+    assert KEPT[damage] in dry.stderr
+    trueup.migrate(database=database)
+    assert trueup.verify(database=database).ok
+
+
+def test_a_trigger_of_somebody_else_is_kept_too(database: str) -> None:
+    sql(database, "alter trigger calls_fill_direction on public.calls rename to zzz")
+    done = trueup.migrate(database=database, keep_drift=True)
+    assert ("keep", "zzz on public.calls") in [(change.action, change.what) for change in done.changes]
+    assert value(database, "select count(*) from pg_trigger where tgname = 'zzz'") == 1
+
+
+def test_what_cannot_be_kept_is_refused_before_anything_is_lost(database: str, tmp_path: Path) -> None:
+    """A view that changes its shape takes all of them down and up, and the files know nothing of the edit."""
+    pack = copy_pack(tmp_path / "pack")
+    check = pack / "checks" / "call_type_missing.sql"
+    check.write_text(check.read_text().replace("c.company_id,", "c.company_id::text as company_id,", 1))
+    sql(database, BROKEN["a view edited"])
+    with pytest.raises(MigrationError, match=r"cannot be kept: trueup\.call_direction_missing"):
+        trueup.migrate(database=database, pack=pack, keep_drift=True)
+    assert "false" in value(database, "select pg_get_viewdef('trueup.call_direction_missing')").lower()
+    trueup.migrate(database=database, pack=pack)
+    assert trueup.verify(database=database, pack=pack).ok

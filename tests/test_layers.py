@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
 # a module may import modules of its own line and of the lines above it
 LAYERS = (
     {"errors"},
-    {"model", "durations", "names"},
+    {"model", "durations", "names", "scripts"},
     {"packs", "store", "server", "incident"},
-    {"calling", "rendering", "locks", "snapshots", "tracking"},
+    {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
     {"deploy"},
     {"migration"},

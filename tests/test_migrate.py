@@ -64,7 +64,7 @@ def test_a_lock_that_is_never_granted_names_who_holds_it(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "ATTEMPTS", 2)
-    monkeypatch.setattr(locks, "LOCK_TIMEOUT", "100ms")
+    sql(database, "update trueup.settings set value = '100 ms' where name = 'migrate_lock_timeout'")
     sql(database, "alter table public.calls drop constraint calls_direction_known")
     with psycopg.connect(database) as writer:
         writer.execute("select count(*) from public.calls")

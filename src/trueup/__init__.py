@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trueup.enforcement import enforce
     from trueup.evaluation import check
     from trueup.explaining import explain
-    from trueup.inspection import catalog, status, verify
+    from trueup.inspection import catalog, history, status, verify
     from trueup.migration import migrate, rollback
     from trueup.reconciling import reconcile_api, reconcile_file
     from trueup.repairing import journal, repair, undo
@@ -36,6 +36,7 @@ _FUNCTIONS = {
     "demo": "demonstration",
     "enforce": "enforcement",
     "explain": "explaining",
+    "history": "inspection",
     "init": "scaffold",
     "journal": "repairing",
     "migrate": "migration",
@@ -72,6 +73,7 @@ __all__ = [
     "enforce",
     "errors",
     "explain",
+    "history",
     "init",
     "journal",
     "migrate",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trueup import packs
 from trueup.errors import DatabaseError, UsageError
+from trueup.locks import refuse_pooler
 from trueup.migration import (
     WAIT,
     expected_tables,
@@ -20,6 +21,7 @@ from trueup.migration import (
     host_tables,
     is_adopted,
     migrate,
+    refuse_branches,
     refuse_newer,
     stamp,
 )
@@ -100,6 +102,9 @@ def adopt(
         notes = tuple(connection.values("table_shapes", names=tables))
         if apply and problems:
             raise DatabaseError(explain(problems))
+        refuse_branches(loaded)
+        if apply:
+            refuse_pooler(connection)
         if apply and not before:
             connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
             connection.script(f"create schema if not exists {SCHEMA}")

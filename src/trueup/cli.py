@@ -33,7 +33,7 @@ from trueup.cli_review import alerts, contract, guard, review
 from trueup.errors import TrueupError
 
 if TYPE_CHECKING:
-    from trueup.model import Change, Repairs, Run
+    from trueup.model import Change, Migration, Repairs, Run
 
 EXIT_CODES = """
 \b
@@ -74,29 +74,136 @@ events.add_command(listen)
 
 
 @cli.command(
-    epilog="\b\nExample:\n  trueup migrate --database postgresql://postgres@localhost/bookings --dry-run"
+    epilog="\b\nExamples:\n  trueup migrate --database postgresql://postgres@localhost/bookings --dry-run\n"
+    "  trueup migrate --check --fail-on-new"
 )
 @database_option
 @pack_option
 @click.option("--dry-run", is_flag=True, help="Print the SQL that would run, ready for psql; change nothing.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
+@click.option(
+    "--keep-drift",
+    is_flag=True,
+    help="Leave what was changed by hand (`trueup status` shows it) as it is, and say so.",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Count the violations of the checks concerned before and after, and keep the difference.",
+)
+@click.option(
+    "--fail-on-new",
+    is_flag=True,
+    help="With --check: take the last revision back when a check has more violations. Exits with 1.",
+)
+@click.option(
+    "--accept-edited",
+    multiple=True,
+    metavar="REVISION",
+    help="Accept that the file of a revision is not the one that was run, and remember the new one.",
+)
 @format_option()
-def migrate(database: str | None, pack: Path | None, dry_run: bool, wait: float, form: str) -> None:
+def migrate(
+    database: str | None,
+    pack: Path | None,
+    dry_run: bool,
+    wait: float,
+    keep_drift: bool,
+    check: bool,
+    fail_on_new: bool,
+    accept_edited: tuple[str, ...],
+    form: str,
+) -> None:
     """Bring the database to head: revisions, then views and triggers, then constraints.
 
     Run it again at any time: what is in place is left alone, what was dropped, disabled
     or edited by hand is mended. One migration runs at a time; no lock is waited for
-    longer than three seconds at once.
+    longer than three seconds at once. `trueup history` shows what was done.
     """
     from trueup.migration import migrate as run
 
-    done = run(database=database, pack=pack, dry_run=dry_run, wait=wait)
+    if fail_on_new and not check:
+        raise click.UsageError("--fail-on-new goes with --check")
+    if dry_run and (check or accept_edited):
+        raise click.UsageError("--dry-run changes nothing; leave --check and --accept-edited out")
+    done = run(
+        database=database,
+        pack=pack,
+        dry_run=dry_run,
+        wait=wait,
+        keep_drift=keep_drift,
+        accept_edited=accept_edited,
+        check=check,
+        fail_on_new=fail_on_new,
+    )
     if form == "json":
         print_json(done)
     elif dry_run:
         click.echo(done.sql or "-- nothing to do")
+        for change in done.changes:
+            if change.action == "keep":
+                click.echo(f"{change.what}: {change.detail}", err=True)
     else:
         _print_migration(done.revisions, done.changes, done.warnings)
+        if check:
+            _print_effect(done)
+    sys.exit(int(fail_on_new and done.grew))
+
+
+@cli.command(epilog="\b\nExample:\n  trueup rollback bookings@bookings_0004")
+@click.argument("revision")
+@database_option
+@pack_option
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
+@format_option()
+def rollback(revision: str, database: str | None, pack: Path | None, wait: float, form: str) -> None:
+    """Take the database down to REVISION: all views and triggers of ours go, then revisions.
+
+    What the revisions above REVISION added is dropped, with the data in it. `trueup migrate`
+    brings the database to head again; until then nothing is guarded and nothing is checked.
+    """
+    from trueup.migration import rollback as run
+
+    done = run(revision, database=database, pack=pack, wait=wait)
+    if form == "json":
+        print_json(done)
+        return
+    click.echo(f"dropped   {len(done.changes)} views, functions and triggers")
+    for name in done.revisions:
+        click.echo(f"rolled back from {name}")
+    click.echo("nothing is guarded now; `trueup migrate` brings the database to head again")
+
+
+@cli.command(epilog="\b\nExamples:\n  trueup history\n  trueup history --limit 500 --format json")
+@database_option
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Lines to show.")
+@format_option()
+def history(database: str | None, limit: int, form: str) -> None:
+    """Show the ledger, newest first: every revision and deployment, by whom, when and from where."""
+    from trueup.inspection import history as run
+
+    rows = run(database=database, limit=limit)
+    if form == "json":
+        print_json(rows)
+        return
+    print_table(
+        ["when", "what", "name", "outcome", "seconds", "who", "from", "version", "detail"],
+        [
+            (
+                row.started_at,
+                row.kind,
+                row.name,
+                row.outcome,
+                None if row.seconds is None else f"{row.seconds:.2f}",
+                row.actor,
+                f"{row.client_address or 'local'} {row.application_name}".strip(),
+                row.version,
+                " ".join((row.detail or "").split())[:120],
+            )
+            for row in rows
+        ],
+        right=["seconds"],
+    )
 
 
 @cli.command(
@@ -480,6 +587,15 @@ def status(database: str | None, pack: Path | None, form: str) -> None:
     )
     click.echo(f"open reviews {now.open_reviews}")
     _print_left_out(now.left_out)
+    for line in now.edited:
+        click.echo(f"edited       {line}")
+    if now.drift:
+        click.echo(f"drift        {len(now.drift)} objects are not as they were deployed")
+        for item in now.drift:
+            click.echo(
+                f"\n{item.kind} {item.identity} is {item.state}" + (f"\n{item.diff}" if item.diff else "")
+            )
+        click.echo("\n`trueup migrate` puts these back, `trueup migrate --keep-drift` leaves them\n")
     if now.guards:
         print_table(["guard", "mode"], [(g.name, g.mode) for g in now.guards])
     if now.runs:
@@ -651,7 +767,7 @@ def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnin
     for revision in revisions:
         click.echo(f"revision  {revision}")
     files = [change for change in changes if change.action == "deploy"]
-    if files and all(change.detail in ("new", "generated") for change in files):
+    if files and all(change.detail in ("new", "generated: new") for change in files):
         click.echo(f"deployed  {len(files)} files, all new")
     else:
         for change in files:
@@ -668,6 +784,22 @@ def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnin
         click.echo(f"warning   {warning}", err=True)
     if not revisions and all(change.action == "left out" for change in changes):
         click.echo("nothing to do: the database is at head")
+
+
+def _print_effect(done: Migration) -> None:
+    for d in done.differences:
+        click.echo(
+            f"check     {d.check_name}: {d.before} violations before, {d.after} after "
+            f"({d.appeared} new, {d.disappeared} gone)"
+        )
+    click.echo(f"checked   {len(done.checked)} checks concerned, {len(done.differences)} changed")
+    if done.rolled_back:
+        click.echo(
+            f"rolled back  revision {done.rolled_back}, because violations grew; views, functions and "
+            f"triggers are as before; revisions that stay: {', '.join(done.revisions) or 'none'}"
+        )
+    elif done.grew:
+        click.echo("violations grew; nothing was rolled back")
 
 
 def _print_left_out(changes: Sequence[Change]) -> None:

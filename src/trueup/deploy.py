@@ -13,15 +13,22 @@ from types import MappingProxyType
 
 from trueup import tracking
 from trueup.errors import CatalogError, MigrationError
+from trueup.ledger import Ledger
 from trueup.locks import patiently
 from trueup.model import Change, ConstraintState, ObjectState
 from trueup.packs import Pack, SqlFile, SqlObject, checksum
-from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, literal, quoted, sqlstate
+from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
 
 GENERATED = "(generated from the headers of checks/)"
 INDEX_LOCK_TIMEOUT = "10min"
 # the server's answers to a replaced view or function whose columns or arguments differ
 NOT_REPLACEABLE = {"42P16", "42P13"}
+# a lock not granted, a deadlock, an end of the session: nothing that the SQL is to blame for
+AGAIN = ("55P", "40", "57")
+# of an object of ours that somebody changed; one that is missing is not kept, others may rest on it
+CHANGED_BY_HAND = ("different", "disabled")
+BY_HAND = "changed by hand; left as it is"
+FOUND = "was there before; taken as the application's own"
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,17 @@ class DistantTable:
 
     table_name: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A view, function or trigger of ours, and the statement that creates it as it is."""
+
+    kind: str
+    identity: str
+    file: str
+    file_checksum: str
+    up: str
 
 
 @dataclass(frozen=True)
@@ -114,23 +132,46 @@ def left_out(session: Session, pack: Pack) -> list[Change]:
     ]
 
 
+def drifted_objects(session: Session) -> list[ObjectState]:
+    """Return the views, functions and triggers of ours that are there and were changed by hand."""
+    return [state for state in object_states(session).values() if state.state in CHANGED_BY_HAND]
+
+
+def summary(changes: list[Change]) -> str:
+    """Return what a deployment did, in a few words for the ledger."""
+    names = [change.what for change in changes]
+    return f"{len(names)}: {', '.join(names[:5])}" + (" ..." if len(names) > 5 else "")
+
+
+def whole_checksum(pack: Pack) -> str:
+    """Return one checksum of all the files of a pack."""
+    return checksum("".join(f"{file.name} {file.checksum}\n" for file in pack.files))
+
+
 def deploy(
-    session: Session, pack: Pack, declared_keys: Mapping[str, str] = MappingProxyType({})
+    session: Session,
+    pack: Pack,
+    declared_keys: Mapping[str, str] = MappingProxyType({}),
+    *,
+    keep_drift: bool = False,
 ) -> list[Change]:
     """Deploy the pack's files and register its checks, guards and entities; return what was done.
 
     `declared_keys` are the key columns that the host revision gives its tables, by qualified
-    name, for those whose key the catalogue cannot tell.
+    name, for those whose key the catalogue cannot tell. With `keep_drift`, what was changed
+    by hand is left as it is, and said.
 
     One transaction; the caller retries it when a lock is not granted. Triggers come last,
     because from the first of them to the commit the writers of a table wait.
     """
     with session.transaction():
-        session.set_local("lock_timeout", LOCK_TIMEOUT)
+        session.set_local("lock_timeout", session.lock_timeout)
         session.set_local("check_function_bodies", "off")
         session.set_local("search_path", "pg_catalog")
         states = object_states(session)
-        files = pending_files(session, pack)
+        kept = drifted_objects(session) if keep_drift else []
+        kept_files = {state.file for state in kept}
+        files = [(file, why) for file, why in pending_files(session, pack) if file.name not in kept_files]
         changes = [Change("deploy", file.name, reason) for file, reason in files]
         quiet = [file for file, _ in files if file.folder != "triggers"]
         loud = [file for file, _ in files if file.folder == "triggers"]
@@ -141,6 +182,11 @@ def deploy(
         except ServerSaid as error:
             if sqlstate(error) not in NOT_REPLACEABLE:
                 raise
+            if kept:
+                raise MigrationError(
+                    "a view or function changes its shape, so all of them go and come back from their files; "
+                    f"what was changed by hand cannot be kept: {', '.join(state.identity for state in kept)}"
+                ) from error
             # dependents first, and everything up again
             _take_down(session, pack, states)
             quiet = [file for file in pack.files if file.folder != "triggers"]
@@ -159,9 +205,16 @@ def deploy(
             _run(session, file, distant)
         _record_files(session, loud, distant)
         # first those that call a function which is about to go
-        changes += _drop_strays(session)
-        changes += _generate(session, pack)
-    return changes
+        if keep_drift:
+            changes += [
+                Change("keep", f"{stray.name} on {stray.table_name}", "stands in no file; left as it is")
+                for stray in _strays(session)
+            ]
+        else:
+            changes += _drop_strays(session)
+        changes += _generate(session, pack, frozenset((state.kind, state.identity) for state in kept))
+        session.run("fill_definitions")
+    return changes + [Change("keep", f"{state.kind} {state.identity}", BY_HAND) for state in kept]
 
 
 def _run(session: Session, file: SqlFile, distant: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -169,9 +222,7 @@ def _run(session: Session, file: SqlFile, distant: Mapping[str, str] = MappingPr
     try:
         session.script(file.without_triggers(distant) if leaves_out else file.text)
     except ServerSaid as error:
-        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith(
-            ("55P", "40", "57", "42501")
-        ):
+        if sqlstate(error) in NOT_REPLACEABLE or (sqlstate(error) or "").startswith((*AGAIN, "42501")):
             raise
         raise CatalogError(f"{file.name}: {str(error).strip()}") from error
 
@@ -179,12 +230,43 @@ def _run(session: Session, file: SqlFile, distant: Mapping[str, str] = MappingPr
 def undeploy(session: Session, pack: Pack) -> list[Change]:
     """Drop every view, function and trigger of ours, in one transaction; return what was dropped."""
     with session.transaction():
-        session.set_local("lock_timeout", LOCK_TIMEOUT)
+        session.set_local("lock_timeout", session.lock_timeout)
         states = object_states(session)
         _take_down(session, pack, states)
         for kind, identity in states:
             session.run("forget_object", kind=kind, identity=identity)
     return [Change("drop", identity) for _, identity in states]
+
+
+def remembered(session: Session) -> list[Remembered]:
+    """Return every view, function and trigger of ours as the catalogue has it now."""
+    return session.rows("deployed_objects", Remembered) if session.value("can_read_states") else []
+
+
+def put_back(session: Session, objects: list[Remembered]) -> None:
+    """Create again what `undeploy` dropped, as it was, in one transaction."""
+    with session.transaction():
+        session.set_local("lock_timeout", session.lock_timeout)
+        session.set_local("check_function_bodies", "off")
+        session.set_local("search_path", "")
+        left = list(objects)
+        while left:
+            waiting = []
+            for item in left:
+                try:
+                    with session.transaction():
+                        session.script(item.up)
+                except ServerSaid as error:
+                    if (sqlstate(error) or "").startswith(AGAIN):
+                        raise
+                    # what it rests on comes later
+                    waiting.append((item, error))
+            if len(waiting) == len(left):
+                raise waiting[0][1]
+            left = [item for item, _ in waiting]
+        for item in objects:
+            _record(session, SqlObject(item.kind, item.identity), item.file, item.file_checksum)
+        session.run("retire_checks", names=[o.identity.removeprefix("trueup.") for o in objects])
 
 
 def _take_down(session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]) -> None:
@@ -227,12 +309,16 @@ def _drop_retired(
 
 
 def _drop_strays(session: Session) -> Iterator[Change]:
-    known = [identity for kind, identity in object_states(session) if kind == "trigger"]
-    for stray in session.rows("stray_triggers", Named, known=known):
+    for stray in _strays(session):
         session.script(f"drop trigger {quoted(stray.name)} on {stray.table_name}")
         yield Change(
             "drop", f"{stray.name} on {stray.table_name}", "calls a function of ours but stands in no file"
         )
+
+
+def _strays(session: Session) -> list[Named]:
+    known = [identity for kind, identity in object_states(session) if kind == "trigger"]
+    return session.rows("stray_triggers", Named, known=known)
 
 
 def _register(
@@ -321,9 +407,11 @@ def pending_generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject
     return found
 
 
-def _generate(session: Session, pack: Pack) -> Iterator[Change]:
+def _generate(session: Session, pack: Pack, kept: frozenset[tuple[str, str]]) -> Iterator[Change]:
     states = object_states(session)
     for items, text, reason in pending_generated(session, pack):
+        if any((item.kind, item.identity) in kept for item in items):
+            continue
         session.script(text)
         for item in items:
             _record(session, item, GENERATED, checksum(text))
@@ -371,20 +459,23 @@ def violations_function(entity: Entity, partners: dict[str, tuple[str, ...]]) ->
     )
 
 
-def add_constraints(session: Session) -> list[Change]:
+def add_constraints(session: Session, ledger: Ledger, *, keep_drift: bool = False) -> list[Change]:
     """Add what is missing of the registered constraints and indexes, and rebuild what is broken.
 
     Nothing here scans a large table under a strong lock: indexes are built
     concurrently, CHECK and FOREIGN KEY constraints arrive NOT VALID unless the table
     is empty, and an exclusion constraint on a table with rows is left to `enforce`.
     """
-    changes = [
-        Change("keep", name, "was there before; taken as the application's own")
-        for name in session.values("record_constraints_found")
-    ]
+    changes = [Change("keep", name, FOUND) for name in session.values("record_constraints_found")]
     for state in session.rows("constraint_states", ConstraintState):
-        if state.state in ("missing", "different", "invalid"):
-            changes.append(add_constraint(session, state, build=False))
+        if state.state == "different" and keep_drift:
+            changes.append(Change("keep", state.name, BY_HAND))
+        elif state.state in ("missing", "different", "invalid"):
+            with ledger.step("constraint", state.name, checksum(state.definition)) as step:
+                change = add_constraint(session, state, build=False)
+                if change.action in ("add", "drop"):
+                    step.detail = f"{change.action} {change.detail}".strip()
+            changes.append(change)
     return changes
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
-from trueup import deploy, packs
+from trueup import deploy, ledger, packs
 from trueup.errors import DatabaseError
-from trueup.migration import current, pending_revisions, refuse_newer
+from trueup.ledger import LIMIT, Deployment
+from trueup.migration import current, edited_revisions, pending_revisions, refuse_newer
 from trueup.model import Change, ConstraintState
 from trueup.store import Session, session
 
@@ -69,10 +71,26 @@ class GuardMode:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """An object of ours that is not as it was deployed: different, disabled or missing.
+
+    `diff` of one that is different is a unified diff from what was deployed from `file` to
+    what the catalogue holds, both as the server prints them; empty when nobody kept the former.
+    """
+
+    kind: str
+    identity: str
+    file: str
+    state: str
+    diff: str
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of the layer in one database.
 
-    `left_out` are triggers and constraints that cannot be there, with the reasons.
+    `left_out` are triggers and constraints that cannot be there, with the reasons. `drift` is
+    what somebody changed by hand, `edited` the revisions whose files are not those that ran.
     """
 
     server: str
@@ -86,6 +104,18 @@ class Status:
     open_alerts: dict[str, int]
     open_reviews: int
     left_out: tuple[Change, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    edited: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Drifted:
+    kind: str
+    identity: str
+    file: str
+    state: str
+    deployed: str | None
+    live: str | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +178,34 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
             facts.open_alerts,
             facts.open_reviews,
             tuple(deploy.left_out(connection, loaded)),
+            tuple(_drift(connection)),
+            tuple(edited_revisions(connection, loaded)),
         )
+
+
+def history(*, database: str | None = None, limit: int = LIMIT) -> list[Deployment]:
+    """Return what was deployed, newest first: who, when, from where, and how it ended."""
+    with session(database, "history") as connection:
+        if not connection.value("has_trueup"):
+            raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
+        return ledger.deployments(connection, limit)
+
+
+def _drift(connection: Session) -> list[Drift]:
+    if not connection.value("can_read_states") or not connection.value("has_deployments"):
+        return []
+    found = []
+    for item in connection.rows("drifted", _Drifted):
+        lines = unified_diff(
+            (item.deployed or "").splitlines(),
+            (item.live or "").splitlines(),
+            f"{item.file} ({item.identity})",
+            "database",
+            lineterm="",
+        )
+        shown = "\n".join(lines) if item.state == "different" and item.deployed else ""
+        found.append(Drift(item.kind, item.identity, item.file, item.state, shown))
+    return found
 
 
 def verify(*, database: str | None = None, pack: Path | None = None) -> Verification:
@@ -159,6 +216,10 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
             raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
         refuse_newer(connection, loaded)
         problems = [Change("missing", f"revision {name}") for name in pending_revisions(connection, loaded)]
+        problems += [
+            Change("edited", line.partition(":")[0], line.partition(": ")[2])
+            for line in edited_revisions(connection, loaded)
+        ]
         problems += [
             Change("missing", f"table trueup.{name}") for name in connection.values("missing_tables")
         ]

@@ -6,19 +6,22 @@ The only module that imports alembic and sqlalchemy, and it imports them when us
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueup import deploy, packs
-from trueup.errors import DatabaseError, MigrationError
-from trueup.locks import one_at_a_time, retried
+from trueup import deploy, effects, packs
+from trueup.dependents import run_script, run_statement
+from trueup.errors import CatalogError, DatabaseError, MigrationError
+from trueup.ledger import Ledger, Revision, described
+from trueup.locks import limit_waiting, one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration
 from trueup.packs import CORE, Pack
-from trueup.store import LOCK_TIMEOUT, SCHEMA, ServerSaid, Session, connect, explained, session
+from trueup.scripts import bare, lock_of, statements
+from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, session
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -26,8 +29,20 @@ if TYPE_CHECKING:
 
 
 VERSION_TABLE = "alembic_version"
+_KINDS = {"up": "revision", "down": "revision taken back", "stamp": "stamp"}
 WAIT = 60.0
 _REVISION = re.compile(r"""^revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
+_FOLLOWS = re.compile(r"""^down_revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
+
+
+# above the script of a dry run
+_REHEARSED = """\
+-- What `trueup migrate` would run, carried out in one transaction and rolled back. A comment
+-- `locks` names each lock, from SHARE UPDATE EXCLUSIVE on, that the statement below it takes on
+-- a table or view that is there now, and holds to the end of its transaction; a statement without
+-- one makes nobody wait. Run it with psql -v ON_ERROR_STOP=1.
+
+"""
 
 
 @dataclass(frozen=True)
@@ -37,34 +52,223 @@ class _DeclaredKey:
 
 
 def migrate(
-    *, database: str | None = None, pack: Path | None = None, dry_run: bool = False, wait: float = WAIT
+    *,
+    database: str | None = None,
+    pack: Path | None = None,
+    dry_run: bool = False,
+    wait: float = WAIT,
+    keep_drift: bool = False,
+    accept_edited: Iterable[str] = (),
+    check: bool = False,
+    fail_on_new: bool = False,
 ) -> Migration:
     """Bring the database to head and return what was done; a second call does nothing.
 
     With `dry_run`, carry it out in one transaction, roll it back, and return in `sql` what
-    would run, ready for psql.
+    would run, ready for psql. With `keep_drift`, leave views, functions, triggers and
+    constraints that somebody changed by hand as they are. `accept_edited` names revisions
+    whose files were edited after they had been run, and differ in nothing that matters.
+
+    With `check`, count the violations of the checks concerned before and after, and keep the
+    difference in the ledger; with `fail_on_new`, take the last revision back when some check
+    has more of them than before, with views and triggers as they were.
+
     Raises DatabaseError when the database is ahead of the pack, or holds tables of an
-    application that were never adopted; MigrationError when a lock is not granted.
+    application that were never adopted; CatalogError for a revision that was edited, or
+    two that follow the same one; MigrationError when a lock is not granted.
     """
     loaded = packs.load(pack)
     with session(database, "migrate") as connection:
         _refuse_read_only(connection)
+        refuse_branches(loaded)
         refuse_newer(connection, loaded)
         refuse_unadopted(connection, loaded)
-        if dry_run:
-            with one_at_a_time(database, wait):
-                return _dry_run(connection, loaded)
-        with one_at_a_time(database, wait):
-            revisions = _upgrade(connection, database, loaded)
+        with one_at_a_time(database, wait) as turn:
+            limit_waiting(connection)
+            ledger = Ledger(connection)
+            if not dry_run:
+                ledger.close_interrupted()
+                _accept(ledger, connection, loaded, accept_edited)
+            if edited := edited_revisions(connection, loaded):
+                raise CatalogError("\n".join(edited))
+            if dry_run:
+                return _dry_run(connection, loaded, keep_drift)
+            connection.script(f"set lock_timeout = '{connection.lock_timeout}'")
+            was = deploy.remembered(connection) if fail_on_new else []
+            counted = _count(connection, loaded) if check or fail_on_new else []
+            revisions = _upgrade(connection, database, loaded, ledger)
+            turn.go_on()
             keys = declared_keys(connection, loaded)
-            changes = retried(
-                lambda: deploy.deploy(connection, loaded, keys), lambda: "while deploying views and triggers"
-            )
-            changes += deploy.add_constraints(connection)
+            with ledger.step("files", "views, functions and triggers") as step:
+                changes = retried(
+                    connection,
+                    lambda: deploy.deploy(connection, loaded, keys, keep_drift=keep_drift),
+                    lambda: "while deploying views and triggers",
+                )
+                deployed = [change for change in changes if change.action in ("deploy", "drop")]
+                if deployed:
+                    step.detail = deploy.summary(deployed)
+                    step.checksum = deploy.whole_checksum(loaded)
+            turn.go_on()
+            changes += deploy.add_constraints(connection, ledger, keep_drift=keep_drift)
             changes += deploy.left_out(connection, loaded)
-            for text in _role_files(loaded):
-                connection.script(text)
-        return Migration(tuple(revisions), tuple(changes), warnings=tuple(connection.warnings))
+            retried(connection, lambda: _grant(connection, loaded), lambda: "while granting rights")
+            done = Migration(
+                tuple(revisions), tuple(changes), warnings=tuple(connection.warnings), checked=tuple(counted)
+            )
+            if not counted:
+                return done
+            done = replace(done, differences=tuple(effects.differences(connection, counted)))
+            turn.go_on()
+            if done.grew and fail_on_new and revisions:
+                done = _take_back(connection, database, loaded, ledger, done, was)
+            if done.differences:
+                _note_effect(ledger, done)
+        return done
+
+
+def _count(connection: Session, pack: Pack) -> list[str]:
+    """Count the violations that the migration to come may change; return the checks that were counted."""
+    missing = set(pending_revisions(connection, pack))
+    texts = [
+        packs.readable(path)
+        for script in _scripts(pack).walk_revisions()
+        if script.revision in missing
+        for path in [Path(script.path).with_suffix(".up.sql")]
+        if path.is_file()
+    ]
+    files = [file.name for file, _ in deploy.pending_files(connection, pack)]
+    names = effects.affected(connection, pack, texts, files)
+    return effects.remember(connection, names) if names else []
+
+
+def _take_back(
+    connection: Session,
+    database: str | None,
+    pack: Pack,
+    ledger: Ledger,
+    done: Migration,
+    was: list[deploy.Remembered],
+) -> Migration:
+    """Take the last revision of a migration back, and put views and triggers back as they were before it."""
+    script = _scripts(pack).get_revision(done.revisions[-1])
+    last = str(script.revision)
+    if Path(script.path).is_relative_to(CORE):
+        connection.warnings.append(f"{last} is the layer's own and was not taken back")
+        return replace(done, warnings=tuple(connection.warnings))
+    below = _names(script.down_revision)
+    target = below[0] if below else f"{sorted(script.branch_labels)[0]}@base"
+    try:
+        retried(
+            connection, lambda: deploy.undeploy(connection, pack), lambda: "while dropping views and triggers"
+        )
+        _command(connection, database, pack, "downgrade", target, ledger)
+        retried(
+            connection,
+            lambda: deploy.put_back(connection, was),
+            lambda: "while putting views and triggers back",
+        )
+        retried(connection, lambda: _grant(connection, pack), lambda: "while granting rights")
+    except (MigrationError, ServerSaid) as error:
+        reason = str(explained(error)) if isinstance(error, ServerSaid) else str(error)
+        raise MigrationError(
+            f"violations grew ({_grown(done)}), and taking {last} back did not succeed: {reason}\n"
+            "run `trueup migrate` of this release to go forward, or of the one before to go back"
+        ) from error
+    return replace(done, revisions=done.revisions[:-1], rolled_back=last, warnings=tuple(connection.warnings))
+
+
+def _note_effect(ledger: Ledger, done: Migration) -> None:
+    grown = _grown(done)
+    if done.rolled_back:
+        ledger.effect(done.rolled_back, done.differences, "failed", f"taken back: {grown}")
+    else:
+        name = done.revisions[-1] if done.revisions else "views, functions and triggers"
+        ledger.effect(name, done.differences, "done", grown or "no check has more violations than before")
+
+
+def _grown(done: Migration) -> str:
+    return ", ".join(
+        f"{d.check_name} {d.before} -> {d.after} ({d.appeared} new)" for d in done.differences if d.grew
+    )
+
+
+def _grant(connection: Session, pack: Pack) -> None:
+    for text in _role_files(pack):
+        connection.script(text)
+
+
+def edited_revisions(connection: Session, pack: Pack) -> list[str]:
+    """Return a line for each revision whose file is not the one that this database has run."""
+    known = Ledger(connection).known()
+    return [
+        f"{now.file}: revision {now.name} was edited after this database had it on "
+        f"{known[now.name].finished_at:%Y-%m-%d %H:%M %Z}; restore the file and write a new revision, or, if "
+        f"what it does is the same, run `trueup migrate --accept-edited {now.name}` once"
+        for now in _applied(connection, pack)
+        if now.name in known and known[now.name].checksum != now.checksum
+    ]
+
+
+def _accept(ledger: Ledger, connection: Session, pack: Pack, names: Iterable[str]) -> None:
+    """Write down the checksums of edited revisions that somebody answers for."""
+    applied = {revision.name: revision for revision in _applied(connection, pack)}
+    known = ledger.known()
+    for name in names:
+        if name not in applied:
+            raise CatalogError(f"--accept-edited {name}: this database has run no revision of this name")
+        if name in known and known[name].checksum != applied[name].checksum:
+            ledger.record("edit accepted", applied[name], detail=f"was {known[name].checksum}")
+
+
+def _applied(connection: Session, pack: Pack) -> list[Revision]:
+    """Return the revisions that the database has, oldest first, as their files are now."""
+    missing = set(pending_revisions(connection, pack))
+    found = [script for script in _scripts(pack).walk_revisions() if script.revision not in missing]
+    return [described(script.revision, Path(script.path), pack.root) for script in reversed(found)]
+
+
+def refuse_branches(pack: Pack) -> None:
+    """Raise CatalogError when the revisions are no line: two follow the same one, or bear one name.
+
+    As after a merge of two branches of work, each with a revision of its own.
+    """
+    files = _revision_files(pack)
+    named: dict[str, Path] = {}
+    for path, name, _ in files:
+        if name in named:
+            raise CatalogError(
+                f"{named[name].name} and {path.name} are both called {name}: rename the one that no database "
+                "has run, and let it follow the other"
+            )
+        named[name] = path
+    for path, name, follows in files:
+        if follows and follows not in named:
+            raise CatalogError(
+                f"{path.name}: revision {name} follows {follows}, and there is no such revision"
+            )
+    scripts = _scripts(pack)
+    lines: dict[str, list[Any]] = {}
+    for head in scripts.get_revisions("heads"):
+        script = head
+        while script.down_revision:
+            script = scripts.get_revision(_names(script.down_revision)[0])
+        lines.setdefault(script.revision, []).append(head)
+    for heads in lines.values():
+        if len(heads) < 2:
+            continue
+        trails = [[head] for head in heads]
+        for trail in trails:
+            while trail[-1].down_revision:
+                trail.append(scripts.get_revision(_names(trail[-1].down_revision)[0]))
+        common = next(s for s in trails[0] if all(s in trail for trail in trails[1:]))
+        firsts = [trail[trail.index(common) - 1] for trail in trails]
+        shown = " and ".join(f"{s.revision} ({Path(s.path).name})" for s in firsts)
+        raise CatalogError(
+            f"{shown} both follow {common.revision}: let one follow the other "
+            f"(down_revision = '{trails[0][0].revision}' in {Path(firsts[1].path).name}), "
+            "unless a database has run it already; then let the other one follow"
+        )
 
 
 def pending_revisions(connection: Session, pack: Pack) -> list[str]:
@@ -174,17 +378,25 @@ def _spelled_revisions(pack: Pack) -> set[str]:
 
     Every command asks, and most have no other need of Alembic, which takes longer to import than they run.
     """
-    return {
-        match[1]
-        for root in (CORE, pack.root)
-        for path in (root / "migrations" / "versions").glob("*.py")
-        if (match := _REVISION.search(packs.readable(path)))
-    }
+    return {name for _, name, _ in _revision_files(pack)}
+
+
+def _revision_files(pack: Pack) -> list[tuple[Path, str, str | None]]:
+    """Return the modules of the revisions, each with its name and the one it follows."""
+    found = []
+    for root in (CORE, pack.root):
+        for path in sorted((root / "migrations" / "versions").glob("*.py")):
+            text = packs.readable(path)
+            if match := _REVISION.search(text):
+                follows = _FOLLOWS.search(text)
+                found.append((path, match[1], follows[1] if follows else None))
+    return found
 
 
 def stamp(database: str | None, pack: Pack, revision: str) -> None:
     """Record a revision as done without running it."""
-    _command(database, pack, "stamp", revision)
+    with session(database, "stamp") as connection:
+        _command(connection, database, pack, "stamp", revision, Ledger(connection))
 
 
 def rollback(
@@ -194,29 +406,46 @@ def rollback(
     loaded = packs.load(pack)
     with session(database, "rollback") as connection, one_at_a_time(database, wait):
         refuse_newer(connection, loaded)
+        limit_waiting(connection)
+        ledger = Ledger(connection)
+        ledger.close_interrupted()
         changes = retried(
-            lambda: deploy.undeploy(connection, loaded), lambda: "while dropping views and triggers"
+            connection,
+            lambda: deploy.undeploy(connection, loaded),
+            lambda: "while dropping views and triggers",
         )
         before = current(connection)
-        _command(database, loaded, "downgrade", revision)
+        _command(connection, database, loaded, "downgrade", revision, ledger)
         gone = [name for name in before if name not in current(connection)]
     return Migration(tuple(gone), tuple(changes))
 
 
 def run_sql(script: str, direction: str, search_path: str | None = None) -> None:
-    """Run the .sql file beside a revision; called by revisions only."""
+    """Run the .sql file beside a revision; called by revisions only.
+
+    Views, functions and triggers of ours that rest on a column it alters go and come back.
+    """
     from alembic import context, op
 
     text = Path(script).with_suffix(f".{direction}.sql").read_text(encoding="utf-8")
     if search_path:
         text = f"set local search_path = {search_path};\n{text}\nset local search_path = pg_catalog;\n"
     if context.is_offline_mode():
-        op.execute(text)
+        # as it is: op.execute would take a colon for a parameter, and double each per cent sign
+        op.get_context().impl.static_output(text)
         return
+    attributes = context.config.attributes
+    if ledger := attributes.get("ledger"):
+        name = next(r.revision for r in context.script.walk_revisions() if Path(r.path) == Path(script))
+        ledger.begin(_KINDS[direction], described(name, Path(script), attributes["root"]))
     bind = op.get_bind()
     driver = bind.connection.driver_connection
     assert driver is not None
-    driver.execute(text.encode())
+    connection = Session(driver)
+    # opens the transaction of the revision, if that is not open yet
+    connection.value("backend_pid")
+    run_script(connection, text)
+    attributes["warnings"] += connection.warnings
 
 
 def run_environment() -> None:
@@ -227,9 +456,13 @@ def run_environment() -> None:
         "version_table": VERSION_TABLE,
         "version_table_schema": SCHEMA,
         "transaction_per_migration": True,
+        "on_version_apply": _note_revision,
     }
     if context.is_offline_mode():
         context.configure(dialect_name="postgresql", literal_binds=True, **options)
+        # of its own accord Alembic knows of no more than one starting point
+        present = context.config.attributes["present"]
+        setattr(context.get_context(), "get_current_heads", lambda: present)  # noqa: B010
         with context.begin_transaction():
             context.run_migrations()
         return
@@ -237,6 +470,18 @@ def run_environment() -> None:
     context.configure(connection=connection, **options)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _note_revision(ctx: Any, step: Any, **_: Any) -> None:
+    """Write a revision into the ledger, in the transaction that ran it."""
+    if ctx.as_sql:
+        return
+    attributes = ctx.config.attributes
+    driver = ctx.connection.connection.driver_connection
+    direction = "stamp" if step.is_stamp else "up" if step.is_upgrade else "down"
+    for script in (step.revision_map.get_revision(name) for name in step.up_revision_ids):
+        revision = described(script.revision, Path(script.path), attributes["root"])
+        attributes["ledger"].done(Session(driver), _KINDS[direction], revision)
 
 
 def _config(pack: Pack, output: StringIO | None = None) -> Config:
@@ -267,42 +512,59 @@ def _scripts(pack: Pack) -> ScriptDirectory:
     return ScriptDirectory.from_config(_config(pack))
 
 
-def _upgrade(connection: Session, database: str | None, pack: Pack) -> list[str]:
+def _upgrade(connection: Session, database: str | None, pack: Pack, ledger: Ledger) -> list[str]:
     missing = pending_revisions(connection, pack)
     if missing:
         connection.script(f"create schema if not exists {SCHEMA}")
-        _command(database, pack, "upgrade", "heads")
+        _command(connection, database, pack, "upgrade", "heads", ledger)
+    for revision in _unknown(connection, pack, ledger):
+        ledger.record("found", revision, detail="was there before the ledger")
     return missing
 
 
-def _command(database: str | None, pack: Pack, name: str, revision: str) -> None:
+def _unknown(connection: Session, pack: Pack, ledger: Ledger) -> list[Revision]:
+    """Return the revisions that the database has and the ledger does not name."""
+    known = ledger.known()
+    return [revision for revision in _applied(connection, pack) if revision.name not in known]
+
+
+def _command(
+    connection: Session, database: str | None, pack: Pack, name: str, revision: str, ledger: Ledger
+) -> None:
     from alembic import command
     from alembic.util.exc import CommandError
 
     def once() -> None:
-        with _engine_connection(database) as connection:
+        with _engine_connection(connection, database) as bind:
             config = _config(pack)
-            config.attributes["connection"] = connection
+            config.attributes["connection"] = bind
+            config.attributes["ledger"] = ledger
+            config.attributes["root"] = pack.root
+            config.attributes["warnings"] = connection.warnings
             getattr(command, name)(config, revision)
 
     try:
-        retried(once, lambda: f"while running {name} {revision}")
-    except CommandError as error:
-        raise MigrationError(f"{name} {revision}: {error}") from error
-    except ServerSaid as error:
-        raise MigrationError(f"{name} {revision}: {explained(error)}") from error
+        retried(connection, once, lambda: f"while running {name} {revision}")
+    except BaseException as error:
+        ledger.failed(error)
+        if isinstance(error, CommandError):
+            raise MigrationError(f"{name} {revision}: {error}") from error
+        if isinstance(error, ServerSaid):
+            raise MigrationError(f"{name} {revision}: {explained(error)}") from error
+        raise
 
 
 @contextmanager
-def _engine_connection(database: str | None) -> Iterator[Any]:
+def _engine_connection(main: Session, database: str | None) -> Iterator[Any]:
     from sqlalchemy import create_engine
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
     def creator() -> Any:
         driver = connect(database, "migrate")
-        driver.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'".encode())
+        driver.execute(f"set lock_timeout = '{main.lock_timeout}'".encode())
         driver.autocommit = False
+        main.pids.append(driver.info.backend_pid)
         return driver
 
     engine = create_engine("postgresql+psycopg://", creator=creator, poolclass=NullPool)
@@ -316,38 +578,67 @@ def _engine_connection(database: str | None) -> Iterator[Any]:
         engine.dispose()
 
 
-def _dry_run(connection: Session, pack: Pack) -> Migration:
+def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
     """Carry everything out in one transaction, writing down what is sent, and roll it back."""
     from alembic import command
 
     present = current(connection)
     missing = pending_revisions(connection, pack)
-    text = [f"set lock_timeout = '{LOCK_TIMEOUT}'"]
+    text = [f"set lock_timeout = '{connection.lock_timeout}'"]
     changes: list[Change] = []
-    revisions = StringIO()
     keys = declared_keys(connection, pack)
-    if missing:
-        revisions.write(f"create schema if not exists {SCHEMA};\n\n")
-        command.upgrade(
-            _config(pack, revisions), f"{','.join(present)}:heads" if present else "heads", sql=True
-        )
-        text.append(revisions.getvalue().strip())
     with connection.transaction(rollback=True):
-        # Alembic writes a transaction around each revision; here there is one around all
-        connection.script(re.sub(r"^(BEGIN|COMMIT);$", "", revisions.getvalue(), flags=re.M))
+        connection.set_local("lock_timeout", connection.lock_timeout)
         with connection.recording() as sent:
-            changes += deploy.deploy(connection, pack, keys)
-        if changes:
+            if missing:
+                connection.script(f"create schema if not exists {SCHEMA}")
+                revisions = StringIO()
+                config = _config(pack, revisions)
+                config.attributes["present"] = present
+                command.upgrade(config, "heads", sql=True)
+                for statement in statements(revisions.getvalue()):
+                    # Alembic writes a transaction around each revision; here there is one around all
+                    if bare(statement).lower() in ("begin", "commit"):
+                        sent.append(statement)
+                        connection.begin_part()
+                    else:
+                        run_statement(connection, statement)
+            ledger = Ledger(connection)
+            for revision in _unknown(connection, pack, ledger):
+                if revision.name in missing:
+                    ledger.record("revision", revision, detail="by psql")
+                else:
+                    ledger.record("found", revision, detail="was there before the ledger")
+        text += sent
+        with connection.recording() as sent:
+            changes += deploy.deploy(connection, pack, keys, keep_drift=keep_drift)
+        if any(change.action != "keep" for change in changes):
             text += ["begin", *sent, "commit"]
+        with connection.recording() as sent:
+            found = connection.values("record_constraints_found")
+        if found:
+            text.append(connection.spelled("record_constraints_found"))
+            changes += [Change("keep", name, deploy.FOUND) for name in found]
         for state in connection.rows("constraint_states", ConstraintState):
-            statements = deploy.statements(connection, state, build=False)
-            if statements:
+            if keep_drift and state.state == "different":
+                changes.append(Change("keep", state.name, deploy.BY_HAND))
+                continue
+            wanted = deploy.statements(connection, state, build=False)
+            if wanted:
                 changes.append(Change("add", state.name))
-                text += [*statements, connection.spelled("record_constraint", name=state.name)]
-    if missing or changes:
+                text += [_with_lock(one, state) for one in wanted]
+                text.append(connection.spelled("record_constraint", name=state.name))
+    work = missing or any(change.action != "keep" for change in changes)
+    if work:
         text += list(_role_files(pack))
-    script = "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if missing or changes else ""
-    return Migration(tuple(missing), tuple(changes), script)
+    script = _REHEARSED + "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if work else ""
+    return Migration(tuple(missing), tuple(changes), script, tuple(connection.warnings))
+
+
+def _with_lock(statement: str, state: ConstraintState) -> str:
+    """Return a statement of a constraint below a comment with its lock, which is not taken in a rehearsal."""
+    lock = lock_of(statement)
+    return f"-- locks: {lock[0]} on {state.table_name}\n{statement}" if lock else statement
 
 
 def _role_files(pack: Pack) -> Iterator[str]:

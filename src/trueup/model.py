@@ -57,16 +57,43 @@ class ConstraintState:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """The violations of one check before and after a migration; entities that came and went."""
+
+    check_name: str
+    before: int
+    after: int
+    appeared: int
+    disappeared: int
+
+    @property
+    def grew(self) -> bool:
+        """There are more violations than before."""
+        return self.after > self.before
+
+
+@dataclass(frozen=True)
 class Migration:
     """What `migrate` did, or with a dry run would do: revisions, files, constraints.
 
     `sql` is the script of a dry run, empty otherwise; `warnings` are the server's.
+    `checked` are the checks that were counted before and after, `differences` those of
+    them whose violations changed. `rolled_back` is the revision that was taken back
+    because of them, and then `revisions` holds those that stay.
     """
 
     revisions: tuple[str, ...]
     changes: tuple[Change, ...]
     sql: str = ""
     warnings: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    rolled_back: str | None = None
+
+    @property
+    def grew(self) -> bool:
+        """Some check has more violations than before."""
+        return any(difference.grew for difference in self.differences)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row, dict_row, scalar_row
 
 from trueup.errors import DatabaseError, RefusedError, TrueupError
+from trueup.scripts import lock_of, statements
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ SCHEMA = "trueup"
 STATEMENTS = Path(__file__).parent / "statements"
 OLDEST_SERVER = 15
 LOCK_TIMEOUT = "3s"
+# seconds that one command spends on waiting for locks
+LOCK_BUDGET = 300.0
 # SQLSTATEs of our own functions begin with TU (db/README.md lists them)
 OWN_CLASS = "TU"
 # rows that pass through this program wait in memory up to this many bytes, then in a file
@@ -48,7 +51,16 @@ class Session:
         self.connection = connection
         self.database = database
         self.warnings: list[str] = []
+        # how long a statement that locks may wait, and how long all of them together may and did
+        self.lock_timeout = LOCK_TIMEOUT
+        self.lock_budget = LOCK_BUDGET
+        self.waited = 0.0
+        # the server processes that work for this session, as the server named them at connection
+        self.pids = [connection.info.backend_pid]
         self._recorded: list[str] | None = None
+        self._known_relations: list[int] = []
+        self._carried: dict[str, str] = {}
+        self._said: set[str] = set()
         connection.add_notice_handler(self._keep_warning)
 
     def _keep_warning(self, said: psycopg.errors.Diagnostic) -> None:
@@ -58,7 +70,7 @@ class Session:
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement file; return the number of rows it touched."""
         if self._recorded is not None:
-            self._recorded.append(self.spelled(name, **parameters))
+            self._recorded.append(_uncommented(self.spelled(name, **parameters)))
         return self.connection.execute(statement(name), parameters).rowcount
 
     def rows(self, name: str, row: type[T], /, **parameters: Any) -> list[T]:
@@ -100,9 +112,17 @@ class Session:
 
     def script(self, text: str) -> None:
         """Run the statements of a file of a pack, without parameters."""
-        if self._recorded is not None:
-            self._recorded.append(text)
-        self.connection.execute(text.encode(), prepare=False)
+        if self._recorded is None:
+            self.connection.execute(text.encode(), prepare=False)
+            return
+        for one in statements(text):
+            held = self._strong_locks()
+            expected = self._carried_lock(one, held)
+            self.connection.execute(one.encode(), prepare=False)
+            more = self._strong_locks().items() - held.items()
+            said = sorted(f"-- locks: {mode} on {relation}\n" for relation, mode in {*more, *expected})
+            self._said |= {relation for relation, _ in {*more, *expected}}
+            self._recorded.append("".join(said) + one)
 
     def count(self, text: str, /, **parameters: Any) -> int:
         """Run one statement of SQL text; return the number of rows it touched."""
@@ -187,13 +207,22 @@ class Session:
 
         With `snapshot`, repeatable read and read only: every statement sees one state,
         and a check view cannot write. The name of an exported snapshot makes it that state.
+        What is undone is not among what is recorded.
         """
-        with self.connection.transaction(force_rollback=rollback):
-            if snapshot:
-                self.connection.execute("set transaction isolation level repeatable read, read only")
-            if isinstance(snapshot, str):
-                self.connection.execute(f"set transaction snapshot {literal(snapshot)}".encode())
-            yield
+        before = None if self._recorded is None else len(self._recorded)
+        try:
+            with self.connection.transaction(force_rollback=rollback):
+                if snapshot:
+                    self.connection.execute("set transaction isolation level repeatable read, read only")
+                if isinstance(snapshot, str):
+                    self.connection.execute(f"set transaction snapshot {literal(snapshot)}".encode())
+                yield
+        except BaseException:
+            rollback = True
+            raise
+        finally:
+            if rollback and before is not None and self._recorded is not None:
+                del self._recorded[before:]
 
     def set_local(self, name: str, value: str) -> None:
         """Set a configuration parameter until the end of the transaction."""
@@ -207,12 +236,36 @@ class Session:
 
     @contextmanager
     def recording(self) -> Iterator[list[str]]:
-        """Keep what `run`, `script` and `set_local` send inside the block, as text for psql."""
+        """Keep what `run`, `script` and `set_local` send inside the block, as text for psql.
+
+        Before each statement of a script stand the locks it takes, from SHARE UPDATE
+        EXCLUSIVE on, on what was there before the block.
+        """
         self._recorded = []
+        self._known_relations = self._known_relations or self.values("known_relations")
+        self.begin_part()
         try:
             yield self._recorded
         finally:
             self._recorded = None
+
+    def begin_part(self) -> None:
+        """Say that what is recorded from now on runs in a transaction of its own."""
+        self._carried = self._strong_locks()
+        self._said = set()
+
+    def _strong_locks(self) -> dict[str, str]:
+        found = self.connection.execute(statement("strong_locks"), {"relations": self._known_relations})
+        return {relation: mode for mode, relation in found.fetchall()}
+
+    def _carried_lock(self, text: str, held: dict[str, str]) -> set[tuple[str, str]]:
+        """Return the lock that cannot be seen to be taken, because the part before still holds it here."""
+        if not self._carried or (lock := lock_of(text)) is None:
+            return set()
+        relation = self.value("relation_name", name=lock[1])
+        if relation not in self._carried or relation in self._said or relation not in held:
+            return set()
+        return {(relation, lock[0])}
 
 
 @contextmanager
@@ -367,6 +420,10 @@ def quoted(*names: str) -> str:
 def literal(value: str) -> str:
     """Return text as an SQL literal."""
     return sql.Literal(value).as_string(None)
+
+
+def _uncommented(text: str) -> str:
+    return re.sub(r"\A(?:--[^\n]*\n)+", "", text)
 
 
 def brief(error: psycopg.Error) -> str:

@@ -1,0 +1,11 @@
+-- every view, function and trigger of ours that is there, with what creates it as it is
+select
+    o.kind,
+    o.identity,
+    o.file,
+    o.file_checksum,
+    case o.kind when 'view' then format('create view %%s as %%s', o.identity, live.definition) else live.definition end as up
+from trueup.objects as o
+cross join lateral (select trueup.object_definition(o.kind, o.identity) as definition) as live
+where live.definition is not null
+order by o.kind = 'trigger', o.id;

@@ -1,0 +1,1 @@
+select to_regclass('trueup.constraint_states') is not null;

@@ -1,0 +1,1 @@
+select to_regclass('trueup.deployments') is not null;

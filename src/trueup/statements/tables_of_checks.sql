@@ -1,0 +1,4 @@
+select distinct
+    cr.check_name,
+    cr.table_name
+from trueup.check_reads as cr;

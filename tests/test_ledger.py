@@ -1,0 +1,272 @@
+"""The ledger: who deployed what, how it ended; what it refuses; what a migration did to the violations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from conftest import Databases
+from helpers import add_revision, copy_pack, eventually, launch, plant, run, sql, value
+
+import trueup
+from trueup import migration
+from trueup.errors import CatalogError, DatabaseError, MigrationError
+
+FACTS = """
+select d.kind, d.name, d.outcome, d.finished_at >= d.started_at, d.actor, d.application_name, d.version, d.checksum
+from trueup.deployments as d
+order by d.id
+"""
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    """A copy of the shipped pack."""
+    return copy_pack(tmp_path / "pack")
+
+
+def test_every_revision_and_deployment_is_written_down(empty_database: str) -> None:
+    done = trueup.migrate(database=empty_database)
+    rows = sql(empty_database, FACTS)
+    assert [row[1] for row in rows if row[0] == "revision"] == list(done.revisions)
+    assert {row[0] for row in rows} == {"revision", "files", "constraint"}
+    assert {row[2:7] for row in rows if row[0] != "revision"} == {
+        ("done", True, "postgres", "trueup migrate", trueup.__version__)
+    }
+    assert all(len(row[7]) == 64 for row in rows)
+    trueup.migrate(database=empty_database)
+    assert sql(empty_database, FACTS) == rows, "what does nothing is not written down"
+
+
+def test_history_shows_it(database: str) -> None:
+    sql(database, "drop trigger calls_fill_direction on public.calls")
+    assert run("migrate", url=database).returncode == 0
+    done = run("history", "--limit", "1", url=database)
+    assert done.returncode == 0, done.stderr
+    assert "triggers/calls_fill_direction.sql" in done.stdout
+    assert "local trueup migrate" in done.stdout
+    newest = trueup.history(database=database)[0]
+    assert (newest.kind, newest.outcome, newest.client_address) == ("files", "done", None)
+    assert newest.seconds is not None
+
+
+def test_a_rollback_is_written_down(database: str) -> None:
+    migration.rollback("bookings@bookings_0004", database=database)
+    newest = trueup.history(database=database)[0]
+    assert (newest.kind, newest.name, newest.outcome) == ("revision taken back", "bookings_0005", "done")
+    assert (
+        run("rollback", "bookings@bookings_0003", url=database)
+        .stdout.splitlines()[-1]
+        .startswith("nothing is")
+    )
+
+
+def test_a_failure_is_written_down_with_its_reason(database: str, pack: Path) -> None:
+    add_revision(pack, "broken", "create table public.half (id bigint);\nselect 1 / 0;")
+    with pytest.raises(MigrationError, match="division by zero"):
+        trueup.migrate(database=database, pack=pack)
+    newest = trueup.history(database=database)[0]
+    assert (newest.name, newest.outcome) == ("broken", "failed")
+    assert "division by zero" in (newest.detail or "")
+    assert value(database, "select to_regclass('public.half') is null")
+
+
+def test_an_interrupted_revision_is_known_as_such_and_run_again(database: str, pack: Path) -> None:
+    add_revision(
+        pack,
+        "slow",
+        "create table public.slow as select 1 as n;\nselect pg_sleep(case when exists "
+        "(select 1 from public.companies) then 0 else 60 end);",
+    )
+    runner = launch("migrate", "--pack", str(pack), url=database)
+    sleeping = (
+        "select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+    )
+    eventually(lambda: bool(sql(database, sleeping)))
+    assert trueup.history(database=database)[0].outcome == "running"
+    runner.kill()
+    runner.communicate()
+    sql(database, f"select pg_terminate_backend(x.pid) from ({sleeping}) as x")
+    sql(database, "insert into public.companies (name) values ('a')")
+    done = trueup.migrate(database=database, pack=pack)
+    assert done.revisions == ("slow",)
+    rows = [row[1:3] for row in sql(database, FACTS) if row[1] == "slow"]
+    assert rows == [("slow", "interrupted"), ("slow", "done")]
+
+
+def test_an_edited_revision_is_refused_by_name_and_file(database: str, pack: Path) -> None:
+    path = pack / "migrations" / "versions" / "0004_check_indexes.up.sql"
+    path.write_text(path.read_text() + "\n-- a remark\n")
+    refused = r"0004_check_indexes\.up\.sql: revision bookings_0004 was edited"
+    for dry_run in (True, False):
+        with pytest.raises(CatalogError, match=refused):
+            trueup.migrate(database=database, pack=pack, dry_run=dry_run)
+    assert trueup.status(database=database, pack=pack).edited
+    assert not trueup.verify(database=database, pack=pack).ok
+    done = run("migrate", "--pack", pack, url=database)
+    assert done.returncode == 2
+    assert "--accept-edited bookings_0004" in done.stderr
+    assert run("migrate", "--pack", pack, "--accept-edited", "bookings_0004", url=database).returncode == 0
+    assert trueup.verify(database=database, pack=pack).ok
+    assert trueup.history(database=database)[0].kind == "edit accepted"
+    with pytest.raises(CatalogError, match="has run no revision of this name"):
+        trueup.migrate(database=database, pack=pack, accept_edited=["bookings_0999"])
+
+
+def test_other_line_ends_are_no_edit(database: str, pack: Path) -> None:
+    path = pack / "migrations" / "versions" / "0004_check_indexes.up.sql"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert trueup.migrate(database=database, pack=pack).revisions == ()
+
+
+def test_a_database_from_before_the_ledger(database: str) -> None:
+    """What it holds is found, and from then on an edit is noticed."""
+    migration.rollback("core@core_0005", database=database)
+    done = trueup.migrate(database=database)
+    assert done.revisions == ("core_0006",)
+    rows = sql(database, FACTS)
+    assert ("found", "bookings_0005") in [row[:2] for row in rows]
+    assert ("revision", "core_0006") in [row[:2] for row in rows]
+    assert trueup.verify(database=database).ok
+
+
+def test_a_database_ahead_of_the_package_is_refused(database: str, pack: Path) -> None:
+    add_revision(pack, "later", "select 1;")
+    trueup.migrate(database=database, pack=pack)
+    before = sql(database, FACTS)
+    for attempt in (trueup.migrate, trueup.status, trueup.verify):
+        with pytest.raises(DatabaseError, match=r"at revision .*later, which this package does not know"):
+            attempt(database=database)
+    assert sql(database, FACTS) == before
+
+
+def test_two_revisions_after_the_same_one_are_explained_in_a_line(database: str, pack: Path) -> None:
+    add_revision(pack, "mine", "select 1;")
+    add_revision(pack, "yours", "select 1;", after="bookings_0005")
+    done = run("migrate", "--pack", pack, url=database)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    for text in (
+        "mine (0006_mine.py)",
+        "yours (0007_yours.py)",
+        "both follow bookings_0005",
+        "down_revision",
+    ):
+        assert text in line
+    assert trueup.migrate(database=database).revisions == ()
+
+
+def test_revisions_of_one_name_or_after_none_are_explained(database: str, pack: Path) -> None:
+    versions = pack / "migrations" / "versions"
+    add_revision(pack, "lost", "select 1;", after="bookings_0999")
+    with pytest.raises(
+        CatalogError, match=r"0006_lost\.py: revision lost follows bookings_0999, and there is no"
+    ):
+        trueup.migrate(database=database, pack=pack)
+    for path in versions.glob("0006_lost.*"):
+        path.unlink()
+    (versions / "0006_twin.py").write_text((versions / "0005_retention.py").read_text())
+    with pytest.raises(
+        CatalogError, match=r"0005_retention\.py and 0006_twin\.py are both called bookings_0005"
+    ):
+        trueup.migrate(database=database, pack=pack)
+
+
+def test_nobody_but_the_owner_writes_the_ledger(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("set role trueup_runner")
+        connection.execute("select count(*) from trueup.deployments")
+        for statement in ("delete from trueup.deployments", "update trueup.deployments set actor = 'x'"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(statement.encode())
+
+
+# ------------------------------------------------------------------ violations, before and after
+
+LOSE_DIRECTION = """
+alter table calls disable trigger user;
+alter table calls drop constraint calls_direction_known;
+update calls set direction = null where id <= 3;
+alter table calls enable trigger user;
+"""
+FIND_DIRECTION = """
+update calls set direction = 'inbound' where direction is null;
+"""
+CALLS = """
+select factory.company(1);
+select factory.call(id => i) from generate_series(1, 5) as i
+"""
+
+
+def test_the_difference_is_kept(database: str, pack: Path) -> None:
+    plant(database, CALLS)
+    add_revision(pack, "loses_direction", LOSE_DIRECTION)
+    done = trueup.migrate(database=database, pack=pack, check=True)
+    assert "call_direction_missing" in done.checked
+    assert "appointment_times_invalid" not in done.checked, "it reads no table that the revision names"
+    (found,) = [d for d in done.differences if d.check_name == "call_direction_missing"]
+    assert (found.before, found.after, found.appeared, found.disappeared) == (0, 3, 3, 0)
+    assert done.grew
+    assert done.rolled_back is None
+    kept = trueup.history(database=database)[0]
+    assert (kept.kind, kept.name, kept.outcome) == ("checks", "loses_direction", "done")
+    assert {
+        "check": "call_direction_missing",
+        "before": 0,
+        "after": 3,
+        "appeared": 3,
+        "disappeared": 0,
+    } in kept.checks
+    assert value(database, "select count(*) from trueup.data_consistency_alerts") == 0, "nothing is filed"
+
+
+def test_as_many_mended_as_broken_is_a_difference_and_no_growth(database: str, pack: Path) -> None:
+    plant(database, f"select factory.legacy('calls_direction_known'); {CALLS}")
+    plant(database, "update public.calls set direction = null where id = 5")
+    add_revision(
+        pack,
+        "moves",
+        "alter table calls disable trigger user; update calls set direction = null where id = 1; "
+        "update calls set direction = 'inbound' where id = 5; alter table calls enable trigger user;",
+    )
+    done = trueup.migrate(database=database, pack=pack, check=True, fail_on_new=True)
+    (found,) = [d for d in done.differences if d.check_name == "call_direction_missing"]
+    assert (found.before, found.after, found.appeared, found.disappeared) == (1, 1, 1, 1)
+    assert not done.grew
+    assert done.revisions == ("moves",)
+
+
+def test_the_last_revision_is_taken_back_when_violations_grow(database: str, pack: Path) -> None:
+    plant(database, CALLS)
+    views = "select o.kind, o.identity, os.state from trueup.objects as o join trueup.object_states as os using (id) order by 1, 2"
+    before = sql(database, views)
+    add_revision(pack, "harmless", "create table harmless (id bigint);", "drop table harmless;")
+    add_revision(pack, "loses_direction", LOSE_DIRECTION, FIND_DIRECTION)
+    # a file that cannot be without the revision's neighbours does not matter: the old ones come back
+    check = pack / "checks" / "call_direction_missing.sql"
+    check.write_text(
+        check.read_text().replace("create or replace view", "-- new words\n\ncreate or replace view")
+    )
+    done = run("migrate", "--pack", pack, "--check", "--fail-on-new", url=database)
+    assert done.returncode == 1, done.stderr
+    assert "rolled back  revision loses_direction, because violations grew" in done.stdout
+    assert "revisions that stay: harmless" in done.stdout
+    assert "call_direction_missing: 0 violations before, 3 after (3 new, 0 gone)" in done.stdout
+    assert sql(database, views) == before
+    assert value(database, "select count(*) from public.calls where direction is null") == 0
+    assert sql(database, "select version_num from trueup.alembic_version order by 1") == [
+        ("core_0006",),
+        ("harmless",),
+    ]
+    rows = [(row.kind, row.name, row.outcome) for row in trueup.history(database=database)]
+    assert ("checks", "loses_direction", "failed") in rows
+    assert ("revision taken back", "loses_direction", "done") in rows
+    assert value(database, "select count(*) from trueup.guard_disarmed") == 0
+
+
+def test_nothing_new_nothing_taken_back(database: str, databases: Databases) -> None:
+    done = run("migrate", "--check", "--fail-on-new", url=database)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 checks concerned" in done.stdout
+    assert run("migrate", "--fail-on-new", url=database).returncode == 2
