@@ -19,17 +19,17 @@ LAYERS = (
     {"evaluation"},
     {"changes"},
     {"alerts", "contracts", "explaining", "guards", "inspection", "retention", "review", "scaffold"},
-    {"adoption", "enforcement", "repairing"},
+    {"adoption", "enforcement", "repairing", "uninstalling"},
     {"demonstration"},
     {"cli_options"},
-    {"cli_explain", "cli_review"},
+    {"cli_explain", "cli_review", "cli_uninstall"},
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
     "psycopg": {"store", "calling"},
     "alembic": {"migration"},
     "sqlalchemy": {"migration"},
-    "click": {"cli", "cli_explain", "cli_options", "cli_review"},
+    "click": {"cli", "cli_explain", "cli_options", "cli_review", "cli_uninstall"},
 }
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from trueup.repairing import journal, repair, undo
     from trueup.retention import prune
     from trueup.scaffold import init
+    from trueup.uninstalling import uninstall
 
 _FUNCTIONS = {
     "adopt": "adoption",
@@ -42,6 +43,7 @@ _FUNCTIONS = {
     "rollback": "migration",
     "status": "inspection",
     "undo": "repairing",
+    "uninstall": "uninstalling",
     "verify": "inspection",
 }
 _MODULES = ("alerts", "contracts", "errors", "guards", "model", "review", "server")
@@ -64,6 +66,7 @@ __all__ = [
     "rollback",
     "status",
     "undo",
+    "uninstall",
     "verify",
 ]
 

@@ -26,6 +26,7 @@ from trueup.cli_options import (
     shown_progress,
 )
 from trueup.cli_review import alerts, contract, guard, review
+from trueup.cli_uninstall import uninstall
 from trueup.errors import TrueupError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (explain, review, alerts, guard, contract):
+for command in (explain, review, alerts, guard, contract, uninstall):
     cli.add_command(command)
 
 
