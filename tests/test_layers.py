@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
 # a module may import modules of its own line and of the lines above it
 LAYERS = (
     {"errors"},
-    {"model", "durations", "names"},
+    {"model", "durations", "names", "tokens"},
     {"packs", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking"},
     {"deploy"},
@@ -19,17 +19,18 @@ LAYERS = (
     {"evaluation"},
     {"changes"},
     {"alerts", "contracts", "explaining", "guards", "inspection", "retention", "review", "scaffold"},
-    {"adoption", "enforcement", "repairing", "uninstalling"},
+    {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
+    {"linting"},
     {"demonstration"},
     {"cli_options"},
-    {"cli_explain", "cli_review", "cli_uninstall"},
+    {"cli_explain", "cli_lint", "cli_review", "cli_uninstall"},
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
     "psycopg": {"store", "calling"},
     "alembic": {"migration"},
     "sqlalchemy": {"migration"},
-    "click": {"cli", "cli_explain", "cli_options", "cli_review", "cli_uninstall"},
+    "click": {"cli", "cli_explain", "cli_lint", "cli_options", "cli_review", "cli_uninstall"},
 }
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

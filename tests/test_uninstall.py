@@ -270,7 +270,7 @@ def test_who_holds_a_table_is_named_and_the_next_call_goes_on(
     before = schema(incident_database, binaries)
     adopted(incident_database)
     monkeypatch.setattr(uninstalling, "LOCK_TIMEOUT", "50ms")
-    monkeypatch.setattr("trueup.locks.ATTEMPTS", 2)
+    monkeypatch.setattr(uninstalling, "ATTEMPTS", 2)
     with connected(incident_database, 1) as (holder,):
         holder.execute("select 1 from public.calls limit 1")
         with pytest.raises(MigrationError, match=f"held by pid {holder.info.backend_pid},"):

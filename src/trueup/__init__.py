@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trueup.evaluation import check
     from trueup.explaining import explain
     from trueup.inspection import catalog, status, verify
+    from trueup.linting import lint
     from trueup.migration import migrate, rollback
     from trueup.repairing import journal, repair, undo
     from trueup.retention import prune
@@ -37,6 +38,7 @@ _FUNCTIONS = {
     "explain": "explaining",
     "init": "scaffold",
     "journal": "repairing",
+    "lint": "linting",
     "migrate": "migration",
     "prune": "retention",
     "repair": "repairing",
@@ -60,6 +62,7 @@ __all__ = [
     "explain",
     "init",
     "journal",
+    "lint",
     "migrate",
     "prune",
     "repair",

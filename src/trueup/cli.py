@@ -16,6 +16,7 @@ import click
 
 from trueup import __version__
 from trueup.cli_explain import explain
+from trueup.cli_lint import lint
 from trueup.cli_options import (
     check_names,
     database_option,
@@ -65,7 +66,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (explain, review, alerts, guard, contract, uninstall):
+for command in (explain, review, alerts, guard, contract, lint, uninstall):
     cli.add_command(command)
 
 

@@ -18,7 +18,7 @@ from trueup.errors import DatabaseError, MigrationError
 from trueup.locks import one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration
 from trueup.packs import CORE, Pack
-from trueup.store import LOCK_TIMEOUT, SCHEMA, ServerSaid, Session, connect, explained, session
+from trueup.store import LOCK_TIMEOUT, SCHEMA, ServerSaid, Session, connect, explained, literal, session
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -348,6 +348,37 @@ def _dry_run(connection: Session, pack: Pack) -> Migration:
         text += list(_role_files(pack))
     script = "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if missing or changes else ""
     return Migration(tuple(missing), tuple(changes), script)
+
+
+@contextmanager
+def at_head(connection: Session, pack: Pack) -> Iterator[None]:
+    """Have the pack deployed inside the block, all in one transaction that is rolled back.
+
+    In a database that is to be thrown away: its tables are locked meanwhile. Tables of the
+    application that nobody has adopted are taken as they are.
+    """
+    from alembic import command
+
+    text = host_sql(pack)
+    with connection.transaction(rollback=True):
+        connection.set_local("lock_timeout", LOCK_TIMEOUT)
+        connection.script(f"create schema if not exists {SCHEMA}")
+        if text and not is_adopted(connection, pack):
+            if connection.values("tables_present", names=host_tables(text)):
+                connection.script(
+                    f"create table if not exists {SCHEMA}.{VERSION_TABLE} (version_num varchar(32) primary key);\n"
+                    f"insert into {SCHEMA}.{VERSION_TABLE} values ({literal(first_revision(pack) or '')})"
+                )
+        present = current(connection)
+        if pending_revisions(connection, pack):
+            revisions = StringIO()
+            command.upgrade(
+                _config(pack, revisions), f"{','.join(present)}:heads" if present else "heads", sql=True
+            )
+            # Alembic writes a transaction around each revision; here there is one around all
+            connection.script(re.sub(r"^(BEGIN|COMMIT);$", "", revisions.getvalue(), flags=re.M))
+        deploy.deploy(connection, pack, declared_keys(connection, pack))
+        yield
 
 
 def _role_files(pack: Pack) -> Iterator[str]:
