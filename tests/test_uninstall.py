@@ -107,9 +107,7 @@ def test_the_incidents_schema_is_as_it_was_and_its_rows_stay(
     assert schema(incident_database, binaries) != before
 
     name, file = name_of(incident_database), tmp_path / "alerts.jsonl"
-    done = run(
-        "uninstall", "--database-name", name, "--dump", file, "--apply", url=incident_database
-    )
+    done = run("uninstall", "--database-name", name, "--dump", file, "--apply", url=incident_database)
     assert done.returncode == 0, done.stderr
     assert f"{name} is as it was before us; alerts, repairs and the queue are in {file}" in done.stdout
     assert schema(incident_database, binaries) == before
@@ -148,8 +146,8 @@ def test_the_dry_run_is_the_script(incident_database: str, binaries: Path) -> No
     done = run("uninstall", url=incident_database)
     assert done.returncode == 0, done.stderr
     assert dumped(incident_database, binaries) == everything, "nothing was changed"
-    statements = [step for step in trueup.uninstall(database=incident_database).steps]
-    assert done.stdout.count("-- locks: ") == len(statements)
+    steps = trueup.uninstall(database=incident_database).steps
+    assert done.stdout.count("-- locks: ") == len(steps)
     subprocess.run(
         [binaries / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", incident_database],
         input=done.stdout,
@@ -241,10 +239,12 @@ def test_killed_while_it_waits_it_is_run_again(
         running.kill()
         running.communicate()
     eventually(
-        lambda: not value(
-            incident_database,
-            "select count(*) from pg_stat_activity where application_name like 'trueup %%' and datname = %s",
-            name,
+        lambda: (
+            not value(
+                incident_database,
+                "select count(*) from pg_stat_activity where application_name like 'trueup %%' and datname = %s",
+                name,
+            )
         )
     )
     done = run(*arguments, url=incident_database)
@@ -358,7 +358,8 @@ def test_the_dump_holds_every_row(incident_database: str, tmp_path: Path) -> Non
         name: [
             row[0]
             for row in sql(
-                incident_database, f"set timezone = 'UTC'; select to_jsonb(t) from trueup.{name} as t order by id"
+                incident_database,
+                f"set timezone = 'UTC'; select to_jsonb(t) from trueup.{name} as t order by id",
             )
         ]
         for name in uninstalling.DUMPED
@@ -461,7 +462,9 @@ RESTS = {
 }
 
 
-@pytest.mark.parametrize(("what", "statement"), RESTS.items(), ids=[name.split()[0] + str(i) for i, name in enumerate(RESTS)])
+@pytest.mark.parametrize(
+    ("what", "statement"), RESTS.items(), ids=[name.split()[0] + str(i) for i, name in enumerate(RESTS)]
+)
 def test_what_rests_on_ours_is_named_and_kept(
     incident_database: str, binaries: Path, what: str, statement: str
 ) -> None:
@@ -503,7 +506,9 @@ def test_the_owner_of_the_tables_can_and_nobody_else(
     databases: Databases, incident_database: str, binaries: Path
 ) -> None:
     name = name_of(incident_database)
-    databases.admin("create role removing_owner login; create role removing_other login; create role looking login")
+    databases.admin(
+        "create role removing_owner login; create role removing_other login; create role looking login"
+    )
     try:
         databases.admin(f"grant create on database {name} to removing_owner")
         sql(
@@ -519,13 +524,20 @@ def test_the_owner_of_the_tables_can_and_nobody_else(
         )
         url = conninfo_to_dict(incident_database)
         owner, other = (
-            psycopg.conninfo.make_conninfo("", **{**url, "user": user}) for user in ("removing_owner", "removing_other")
+            psycopg.conninfo.make_conninfo("", **{**url, "user": user})
+            for user in ("removing_owner", "removing_other")
         )
         before = schema(incident_database, binaries)
         trueup.adopt(database=owner, apply=True)
         sql(incident_database, "grant trueup_dashboard to looking; grant trueup_runner to removing_other")
         trueup.migrate(database=incident_database)
-        assert value(incident_database, "select count(*) from pg_db_role_setting where setrole = 'looking'::regrole") == 1
+        assert (
+            value(
+                incident_database,
+                "select count(*) from pg_db_role_setting where setrole = 'looking'::regrole",
+            )
+            == 1
+        )
         with pytest.raises(DatabaseError, match="belongs to another role"):
             removed(other)
         sql(incident_database, "alter table public.staff owner to postgres")
@@ -536,7 +548,9 @@ def test_the_owner_of_the_tables_can_and_nobody_else(
         assert schema(incident_database, binaries) == before
         assert ["looking" in text for text in done.warnings] == [True], "only who may change a role resets it"
         removed(incident_database)
-        assert not value(incident_database, "select count(*) from pg_db_role_setting where setrole = 'looking'::regrole")
+        assert not value(
+            incident_database, "select count(*) from pg_db_role_setting where setrole = 'looking'::regrole"
+        )
     finally:
         databases.drop(name)
         databases.admin("drop role removing_owner; drop role removing_other; drop role looking")

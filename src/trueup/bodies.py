@@ -98,7 +98,9 @@ def tried(root: Path | None, database: str | None) -> Tried:
     pack = packs.load(root)
     if database is None:
         if host_sql(pack) is None:
-            raise NoTablesError("name a database to be thrown away that has the application's tables (--database)")
+            raise NoTablesError(
+                "name a database to be thrown away that has the application's tables (--database)"
+            )
         with server.temporary() as started, session(started.url(), "lint") as connection:
             return _tried(connection, pack)
     with session(database, "lint") as connection:
@@ -114,7 +116,11 @@ def _tried(connection: Session, pack: Pack) -> Tried:
             faults = list(_faults(connection, pack, checker))
     except CatalogError as error:
         return Tried((_undeployed(pack, error),))
-    note = "" if checker else "plpgsql_check is not on this server: what a body puts together at run time was not seen"
+    note = (
+        ""
+        if checker
+        else "plpgsql_check is not on this server: what a body puts together at run time was not seen"
+    )
     return Tried(tuple(faults), (note,) if note else ())
 
 
@@ -158,7 +164,9 @@ def _faults(connection: Session, pack: Pack, checker: str | None) -> Iterator[Fa
             else:
                 found = list(_prepared(connection, function, source))
         for line, message in dict.fromkeys(found):
-            yield Fault(source.file.name, line, f"{function.identity}: {message}", _is_core(pack, source.file.name))
+            yield Fault(
+                source.file.name, line, f"{function.identity}: {message}", _is_core(pack, source.file.name)
+            )
 
 
 def _sources(pack: Pack) -> Iterator[tuple[str, _Source]]:
@@ -307,15 +315,14 @@ def _declared(found: list[Token], at: int, text: str, scope: _Scope) -> int:
     """Note the variables of a declaration section; return where it ends."""
     while at < len(found) and found[at].text != "begin":
         end, _ = _end(found, at)
-        kind = [
-            token
-            for token in found[at + 1 : end]
-            if token.text not in ("constant",)
-        ]
+        kind = [token for token in found[at + 1 : end] if token.text not in ("constant",)]
         stop = next(
-            (place for place, token in enumerate(kind) if token.text in (":=", "=", "default", "not")), len(kind)
+            (place for place, token in enumerate(kind) if token.text in (":=", "=", "default", "not")),
+            len(kind),
         )
-        spelled = text[kind[0].start : kind[stop - 1].start + len(kind[stop - 1].text)] if kind and stop else ""
+        spelled = (
+            text[kind[0].start : kind[stop - 1].start + len(kind[stop - 1].text)] if kind and stop else ""
+        )
         is_known = spelled != "record" and "%" not in spelled
         scope.types[found[at].text] = spelled if is_known else ""
         at = end + 1
@@ -340,7 +347,11 @@ def _spelled(part: list[Token], text: str, scope: _Scope) -> str:
             if token.text == scope.function and after == "." and at + 2 < len(part):
                 # a variable under the name of its function
                 end = at + 3
-                instead = f"(null::{scope.types[part[at + 2].text]})" if scope.types.get(part[at + 2].text) else "null"
+                instead = (
+                    f"(null::{scope.types[part[at + 2].text]})"
+                    if scope.types.get(part[at + 2].text)
+                    else "null"
+                )
             elif token.text in ("new", "old") and scope.row:
                 instead = f"(null::{scope.row})"
             elif token.text in scope.types:

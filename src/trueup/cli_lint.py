@@ -46,7 +46,9 @@ def lint(directory: Path | None, database: str | None, no_server: bool, rules: b
     if form == "json":
         click.echo(rendering.as_json(done))
     elif form == "sarif":
-        click.echo(rendering.findings_as_sarif(done.findings, {rule.id: rule.why for rule in RULES}, __version__))
+        click.echo(
+            rendering.findings_as_sarif(done.findings, {rule.id: rule.why for rule in RULES}, __version__)
+        )
     else:
         for finding in done.findings:
             click.echo(str(finding))

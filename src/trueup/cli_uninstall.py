@@ -72,11 +72,15 @@ def _print(done: Removal, text: str) -> None:
         click.echo(f"-- stays  {name}")
     for name, rows in done.rows.items():
         kept = done.dump is not None or not done.applied
-        click.echo(f"-- {'dump ' if kept else 'lost '}  {name}: {done.dump.rows[name] if done.dump else rows:,} rows")
+        click.echo(
+            f"-- {'dump ' if kept else 'lost '}  {name}: {done.dump.rows[name] if done.dump else rows:,} rows"
+        )
     for warning in done.warnings:
         click.echo(f"warning  {warning}", err=True)
     for obstacle in done.obstacles:
-        click.echo(f"refused  {obstacle} rests on something of ours; it must go or be written anew first", err=True)
+        click.echo(
+            f"refused  {obstacle} rests on something of ours; it must go or be written anew first", err=True
+        )
     if done.applied:
         where = f"; alerts, repairs and the queue are in {done.dump.file}" if done.dump else ""
         click.echo(f"{len(done.steps)} steps done, {done.database} is as it was before us{where}")

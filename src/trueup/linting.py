@@ -34,9 +34,14 @@ RULES = (
     Rule("header", "a check whose header is almost right is an alert that never fires"),
     Rule("naming", "one stem names file, view, guard, repair and alert, so that a search finds all of one"),
     Rule("unqualified-name", "which object a bare name means depends on the search_path of whoever runs it"),
-    Rule("not-in-select", "one NULL among the rows makes `not in (select ...)` true of nothing: use not exists"),
+    Rule(
+        "not-in-select", "one NULL among the rows makes `not in (select ...)` true of nothing: use not exists"
+    ),
     Rule("search-path", "without `set search_path` a caller decides which objects a function uses"),
-    Rule("guard-without-lock", "a guard that reads before it locks lets two sessions commit a violation together"),
+    Rule(
+        "guard-without-lock",
+        "a guard that reads before it locks lets two sessions commit a violation together",
+    ),
     Rule("body", "a function that cannot run is found out by the first write that needs it"),
     Rule("squawk", "a statement that scans or rewrites a table under a strong lock stops its writers"),
     Rule("suppression", "a finding is passed over for a reason that the next reader can judge"),
@@ -127,9 +132,7 @@ class _Pack:
     lockers: frozenset[str]
 
 
-def lint(
-    directory: Path | None = None, *, database: str | None = None, use_server: bool = True
-) -> Lint:
+def lint(directory: Path | None = None, *, database: str | None = None, use_server: bool = True) -> Lint:
     """Return what breaks a rule in the pack in `directory` (default: the shipped one).
 
     The bodies of its functions are tried on a server: in `database`, which must be one to be
@@ -163,13 +166,20 @@ def lint(
         else:
             notes += tried.notes
             findings += [
-                Finding("body", str(CORE / fault.file if fault.is_core else root / fault.file), fault.line, fault.message)
+                Finding(
+                    "body",
+                    str(CORE / fault.file if fault.is_core else root / fault.file),
+                    fault.line,
+                    fault.message,
+                )
                 for fault in tried.faults
                 if fault.is_core == (root == CORE)
             ]
     findings = list(_unsuppressed(findings, files))
     shown = [replace(finding, file=_shown(Path(finding.file))) for finding in findings]
-    return Lint(len(files), tuple(sorted(set(shown), key=lambda f: (f.file, f.line, f.rule, f.message))), tuple(notes))
+    return Lint(
+        len(files), tuple(sorted(set(shown), key=lambda f: (f.file, f.line, f.rule, f.message))), tuple(notes)
+    )
 
 
 def _shown(path: Path) -> str:
@@ -197,7 +207,9 @@ def _known(files: list[_File]) -> _Pack:
             if function.body and any(_locks(tokens(inside(function.body)), frozenset())):
                 lockers.add(name)
     return _Pack(
-        frozenset(file.stem for file in files if file.folder == "checks"), frozenset(functions), frozenset(lockers)
+        frozenset(file.stem for file in files if file.folder == "checks"),
+        frozenset(functions),
+        frozenset(lockers),
     )
 
 
@@ -343,7 +355,9 @@ def _words(file: _File, known: _Pack) -> Iterator[Finding]:
             if [t.text for t in part[at : at + 4]] == ["not", "in", "(", "select"]:
                 yield found("not-in-select", token.line, "`not in (select ...)`; write `not exists`")
     # the host revision is bare on purpose: it is also run in pg_temp
-    if not (file.folder == "migrations/versions" and file.path.name.startswith("0001_")) or file.path.is_relative_to(CORE):
+    if not (
+        file.folder == "migrations/versions" and file.path.name.startswith("0001_")
+    ) or file.path.is_relative_to(CORE):
         shown = _given_names(parts)
         for part in parts:
             for token, what in _unqualified(part, shown, known.functions):
@@ -383,14 +397,19 @@ def _given_names(parts: list[list[Token]]) -> frozenset[str]:
             rest = texts[after : after + 4]
             if before in ("with", "recursive", ",") and rest[:1] == ["as"] and "(" in rest[1:4]:
                 names.add(token.text)
-            if before in ("as", "table") and texts[max(at - 3, 0) : at][:2] in (["new", "table"], ["old", "table"]):
+            if before in ("as", "table") and texts[max(at - 3, 0) : at][:2] in (
+                ["new", "table"],
+                ["old", "table"],
+            ):
                 names.add(token.text)
             if before == "table" and texts[at - 2 : at - 1] in (["temporary"], ["temp"]):
                 names.add(token.text)
     return frozenset(names)
 
 
-def _unqualified(part: list[Token], given: frozenset[str], functions: frozenset[str]) -> Iterator[tuple[Token, str]]:
+def _unqualified(
+    part: list[Token], given: frozenset[str], functions: frozenset[str]
+) -> Iterator[tuple[Token, str]]:
     for statement in statements(part):
         texts = [token.text for token in statement]
         first = texts[0]
@@ -422,7 +441,8 @@ def _unqualified(part: list[Token], given: frozenset[str], functions: frozenset[
             if (
                 after == "("
                 and token.text in functions
-                and before not in (".", "as", "with", "recursive", "into", "function", "join", "from", "trigger")
+                and before
+                not in (".", "as", "with", "recursive", "into", "function", "join", "from", "trigger")
                 and not (before == "," and token.text in given)
             ):
                 yield token, "function"
@@ -445,7 +465,9 @@ def _unqualified(part: list[Token], given: frozenset[str], functions: frozenset[
                 token.text == "update"
                 and before not in ("for", "key", "or", "after", "before", "do", "on", "of", ",", "no", "then")
                 and after not in ("set", "of", "on", "or", "cascade", "")
-                or token.text == "update" and before == "then" and after not in ("set", "")
+                or token.text == "update"
+                and before == "then"
+                and after not in ("set", "")
             ):
                 if bare := _bare(statement, at + 1, given):
                     yield bare, "table"
@@ -481,13 +503,22 @@ def _is_no_table(statement: list[Token], at: int, opened: list[int]) -> bool:
 
 def _bare(statement: list[Token], at: int, given: frozenset[str]) -> Token | None:
     """Return the name that stands at `at` when it is that of a table and has no schema."""
-    while at < len(statement) and statement[at].text in ("only", "lateral", "if", "not", "exists", "concurrently"):
+    while at < len(statement) and statement[at].text in (
+        "only",
+        "lateral",
+        "if",
+        "not",
+        "exists",
+        "concurrently",
+    ):
         at += 1
     if at >= len(statement) or not statement[at].is_name:
         return None
     token = statement[at]
     after = statement[at + 1].text if at + 1 < len(statement) else ""
-    if after in (".", "(") and (after == "." or statement[at - 1].text not in ("into", "references", "table")):
+    if after in (".", "(") and (
+        after == "." or statement[at - 1].text not in ("into", "references", "table")
+    ):
         return None
     if token.text in given or token.text in _NOT_A_TABLE or token.text.startswith("pg_"):
         return None
@@ -544,7 +575,8 @@ def _squawk(root: Path, files: list[_File]) -> tuple[list[Finding], str | None]:
     except json.JSONDecodeError:
         return [], f"squawk could not look at the revisions: {(done.stderr or done.stdout).strip()[:200]}"
     return [
-        Finding("squawk", item["file"], int(item["line"]) + 1, f"{item['rule_name']}: {item['message']}") for item in said
+        Finding("squawk", item["file"], int(item["line"]) + 1, f"{item['rule_name']}: {item['message']}")
+        for item in said
     ], None
 
 
@@ -558,16 +590,17 @@ def _unsuppressed(findings: Iterable[Finding], files: list[_File]) -> Iterator[F
                 if rule not in RULE_IDS or rule == "suppression":
                     yield Finding("suppression", str(file.path), number, f"no rule is called '{rule}'")
                 elif not reason:
-                    yield Finding("suppression", str(file.path), number, f"say why: -- lint: {rule}: <reason>")
+                    yield Finding(
+                        "suppression", str(file.path), number, f"say why: -- lint: {rule}: <reason>"
+                    )
                 else:
                     marks[str(file.path), number, rule] = False
     for finding in findings:
-        for line in (finding.line, finding.line - 1):
-            if (finding.file, line, finding.rule) in marks:
-                marks[finding.file, line, finding.rule] = True
-                break
-        else:
+        places = ((finding.file, line, finding.rule) for line in (finding.line, finding.line - 1))
+        if (place := next((place for place in places if place in marks), None)) is None:
             yield finding
-    for (path, number, rule), used in marks.items():
+        else:
+            marks[place] = True
+    for (path, number, name), used in marks.items():
         if not used:
-            yield Finding("suppression", path, number, f"nothing here breaks {rule}; take the comment away")
+            yield Finding("suppression", path, number, f"nothing here breaks {name}; take the comment away")

@@ -26,7 +26,13 @@ from trueup.model import ConstraintState
 from trueup.store import SCHEMA, Session, literal, quoted, session, sqlstate
 
 # in the order in which they could be read again
-DUMPED = ("data_consistency_alerts", "repairs", "repair_changes", "manual_review_queue", "manual_review_events")
+DUMPED = (
+    "data_consistency_alerts",
+    "repairs",
+    "repair_changes",
+    "manual_review_queue",
+    "manual_review_events",
+)
 # so long, writers queue behind us at most; much shorter than deadlock_timeout, so that it is never
 # one of them that is ended when a statement which locks two tables meets one the other way round
 LOCK_TIMEOUT = "100ms"
@@ -235,7 +241,7 @@ def _drop(item: _Constraint) -> str:
 def _tables(ours: list[_Constraint], triggers: list[_Trigger]) -> Iterator[Step]:
     """Yield what goes of each table in one transaction: what refuses rows and what completes them."""
     rules = [item for item in ours if item.kind in ("check", "exclude")]
-    for table in sorted({item.table_name for item in (*rules, *triggers)}):
+    for table in sorted({item.table_name for item in rules} | {item.table_name for item in triggers}):
         parts = [_drop(item) for item in rules if item.table_name == table]
         statements = [f"alter table {table} {', '.join(parts)}"] if parts else []
         statements += [
@@ -275,17 +281,20 @@ def _index(connection: Session, index: _Constraint) -> Iterator[Step]:
 
 
 def _stays(constraints: list[_Constraint], triggers: list[_Trigger]) -> tuple[str, ...]:
-    tables = sorted({item.table_name for item in (*constraints, *triggers)})
+    tables = sorted({item.table_name for item in constraints} | {item.table_name for item in triggers})
     stays = [
         f"{table}: the application's table and its rows, even if revision 0001 created it on an empty database"
         for table in tables
     ]
     stays += [
-        f"{item.kind} {item.name} on {item.table_name}: it was there before us, or nobody noted that we made it"
+        f"{item.kind} {item.name} on {item.table_name}: there before us, or nobody noted that we made it"
         for item in constraints
         if not item.is_ours
     ]
-    return (*stays, "the five roles, which belong to the cluster: `drop role` when no other database needs them")
+    return (
+        *stays,
+        "the five roles, which belong to the cluster: `drop role` when no other database needs them",
+    )
 
 
 def _refuse_obstacles(connection: Session, names: tuple[str, ...]) -> None:
@@ -315,7 +324,13 @@ def _carry_out(connection: Session, step: Step) -> str | None:
                 connection, step.statements[0], step.tables, lock_timeout=INDEX_LOCK_TIMEOUT, attempts=1
             )
         else:
-            patiently(connection, ";\n".join(step.statements), step.tables, lock_timeout=LOCK_TIMEOUT, attempts=ATTEMPTS)
+            patiently(
+                connection,
+                ";\n".join(step.statements),
+                step.tables,
+                lock_timeout=LOCK_TIMEOUT,
+                attempts=ATTEMPTS,
+            )
     except MigrationError as error:
         if sqlstate(error.__cause__ or error) == FORBIDDEN and step.statements[0].startswith("alter role"):
             return f"{step.statements[0]}: this role may not; have a superuser do it"
@@ -374,7 +389,9 @@ def _dump(connection: Session, file: Path, *, replace: bool = False) -> Dump:
         if replace:
             temporary.replace(file)
         elif file.exists() and not _is_same(temporary, file):
-            raise UsageError(f"{file} exists and holds something else; name another file, nothing was changed")
+            raise UsageError(
+                f"{file} exists and holds something else; name another file, nothing was changed"
+            )
         elif not file.exists():
             temporary.rename(file)
     return Dump(file, rows)
