@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
 LAYERS = (
     {"errors"},
     {"model", "durations", "names", "tokens"},
-    {"packs", "store", "server", "incident"},
+    {"packs", "sqlrules", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking"},
     {"deploy"},
     {"migration"},

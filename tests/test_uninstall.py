@@ -428,7 +428,7 @@ def test_no_file_is_overwritten(incident_database: str, binaries: Path, tmp_path
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"no_dump": True}, "say --database-name"),
+        ({"no_dump": True}, "say --database-name trueup_test"),
         ({"no_dump": True, "database_name": "another"}, "not another"),
         ({"database_name": ""}, "not ;|--dump FILE"),
         ({"database_name": "mine"}, "--dump FILE, or say --no-dump"),

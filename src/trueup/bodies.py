@@ -39,7 +39,7 @@ class NoTablesError(UsageError):
 
 @dataclass(frozen=True)
 class Fault:
-    """A body that cannot run: the file, relative to the pack or the core, the line, and what the server said."""
+    """A body that cannot run: file (relative to the pack or the core), line, and what the server said."""
 
     file: str
     line: int

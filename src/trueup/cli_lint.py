@@ -20,8 +20,8 @@ from trueup.cli_options import format_option
     "--database",
     metavar="URL",
     help="A database to be thrown away, to try the bodies of functions in: with the application's tables, or "
-    "empty when the pack makes them. All happens in one transaction that is rolled back, and locks those tables "
-    "meanwhile. TRUEUP_DATABASE_URL is not looked at. Default: an embedded server.",
+    "empty when the pack makes them. All happens in one transaction that is rolled back, and locks those "
+    "tables meanwhile. TRUEUP_DATABASE_URL is not looked at. Default: an embedded server.",
 )
 @click.option("--no-server", is_flag=True, help="Look at the files alone; try no bodies.")
 @click.option("--rules", is_flag=True, help="List the rules, each with its reason, and exit.")

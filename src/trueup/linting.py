@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trueup import bodies, packs
-from trueup.errors import CatalogError, ServerError, TrueupError, UsageError
+from trueup.errors import CatalogError, ServerError, UsageError
 from trueup.packs import CORE, FOLDERS
-from trueup.tokens import Token, inside, statements, tokens
+from trueup.sqlrules import functions, given_names, locks, misnamed, parts, unlocked, unqualified
+from trueup.tokens import inside, statements, tokens
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,6 @@ _PLACE = re.compile(r"(?P<file>[^\n:]+?)(?::(?P<line>\d+))?: (?P<message>.*)", r
 _STEM = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _REVISION = re.compile(r"(?P<name>\d{4}_[a-z0-9_]+)(?:\.up\.sql|\.down\.sql|\.py)")
 _SUPPRESSION = re.compile(r"--\s*lint:\s*(?P<rule>[\w-]*)\s*(?:[:,]\s*(?P<reason>\S.*))?$")
-_LOCKING = ("update", "share")
-# what a name may follow without being the name of a table, a function or a type of ours
-_NOT_A_TABLE = {"select", "lateral", "only", "unnest", "values", "rows", "table", "strict"}
-_FROM_INSIDE = {"extract", "substring", "trim", "overlay", "position"}
-_ENDS_FROM = {
-    "where", "group", "order", "having", "limit", "offset", "union", "except", "intersect", "window",
-    "for", "fetch", "returning", "set", "on", "loop", "select", "using", "when",
-}  # fmt: skip
 _SQUAWK = (
     "--pg-version=15.0",
     "--assume-in-transaction",
@@ -103,24 +96,11 @@ class _File:
     def stem(self) -> str:
         return self.path.name.split(".")[0]
 
-
-@dataclass(frozen=True)
-class _Function:
-    """A function as its statement says it."""
-
-    name: str
-    line: int
-    parameters: tuple[Token, ...]
-    rest: tuple[Token, ...]
-
     @property
-    def body(self) -> Token | None:
-        return next((token for token in self.rest if token.kind == "body"), None)
-
-    def has(self, *words: str) -> bool:
-        """Say whether these words stand side by side in what follows the parameters."""
-        texts = [token.text for token in self.rest if token.kind == "word"]
-        return any(tuple(texts[at : at + len(words)]) == words for at in range(len(texts)))
+    def is_host_revision(self) -> bool:
+        """Whether its names are bare on purpose, because adopt also runs it in pg_temp."""
+        is_first = self.folder == "migrations/versions" and self.path.name.startswith("0001_")
+        return is_first and not self.path.is_relative_to(CORE)
 
 
 @dataclass(frozen=True)
@@ -198,17 +178,17 @@ def _files(root: Path) -> Iterator[_File]:
 
 def _known(files: list[_File]) -> _Pack:
     """Return the names of the pack and of the core, and which functions take a row lock themselves."""
-    functions: set[str] = set()
+    names: set[str] = set()
     lockers: set[str] = set()
     for file in files:
-        for function in _functions(file):
+        for function in functions(file.text):
             name = function.name.removeprefix("trueup.")
-            functions.add(name)
-            if function.body and any(_locks(tokens(inside(function.body)), frozenset())):
+            names.add(name)
+            if function.body and locks(tokens(inside(function.body))):
                 lockers.add(name)
     return _Pack(
         frozenset(file.stem for file in files if file.folder == "checks"),
-        frozenset(functions),
+        frozenset(names),
         frozenset(lockers),
     )
 
@@ -238,31 +218,6 @@ def _refused(root: Path, error: CatalogError) -> Finding:
     return Finding("header", str(root), 1, str(error))
 
 
-def _functions(file: _File) -> Iterator[_Function]:
-    for statement in statements(tokens(file.text)):
-        words = [token.text for token in statement[:4]]
-        at = 3 if words[:3] == ["create", "or", "replace"] else 1
-        if words[:1] != ["create"] or words[at : at + 1] not in (["function"], ["procedure"]):
-            continue
-        name = ""
-        for at, token in enumerate(statement[at + 1 :], start=at + 1):
-            if token.text == "(":
-                break
-            name += token.text
-        end = _closing(statement, at)
-        yield _Function(name, statement[0].line, tuple(statement[at + 1 : end]), tuple(statement[end + 1 :]))
-
-
-def _closing(found: list[Token], at: int) -> int:
-    """Return where the parenthesis that opens at `at` closes."""
-    depth = 0
-    for place in range(at, len(found)):
-        depth += {"(": 1, ")": -1}.get(found[place].text, 0) if found[place].kind == "mark" else 0
-        if not depth:
-            return place
-    return len(found)
-
-
 def _names(file: _File, known: _Pack) -> Iterator[Finding]:
     def wrong(message: str, line: int = 1) -> Finding:
         return Finding("naming", str(file.path), line, message)
@@ -278,8 +233,8 @@ def _names(file: _File, known: _Pack) -> Iterator[Finding]:
     elif not _STEM.fullmatch(file.path.stem):
         yield wrong("a file is named in lower case with underscores, at most 63 characters")
     views, triggers = _created(file)
-    functions = list(_functions(file))
-    names = {function.name for function in functions}
+    created = list(functions(file.text))
+    names = {function.name for function in created}
     if file.folder == "db/functions" and f"trueup.{file.stem}" not in names:
         yield wrong(f"creates no function trueup.{file.stem}")
     if file.folder in ("db/views", "db/dashboards") and f"trueup.{file.stem}" not in views:
@@ -291,8 +246,8 @@ def _names(file: _File, known: _Pack) -> Iterator[Finding]:
             yield wrong(f"trigger {name} does not begin with the name of its file", line)
         if is_constraint and file.stem not in known.checks:
             yield wrong(f"constraint trigger {name} is a guard, and no check is called {file.stem}", line)
-    for function in functions:
-        for line, message in _variables(function):
+    for function in created:
+        for line, message in misnamed(function):
             yield wrong(message, line)
 
 
@@ -313,249 +268,28 @@ def _created(file: _File) -> tuple[set[str], list[tuple[str, int, bool]]]:
     return views, triggers
 
 
-def _variables(function: _Function) -> Iterator[tuple[int, str]]:
-    depth, begins = 0, True
-    for token in function.parameters:
-        if token.kind == "mark":
-            depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
-            begins = token.text == "," and not depth
-        elif begins and token.text == "out":
-            begins = False  # a column of the result
-        elif begins and token.text not in ("in", "inout", "variadic"):
-            is_named = token.text.startswith("p_") or token.kind != "word"
-            alone = function.parameters[function.parameters.index(token) + 1 :][:1]
-            if not is_named and alone and alone[0].is_name:
-                yield token.line, f"parameter {token.text} of {function.name} does not begin with p_"
-            begins = False
-    if function.body is None or not function.has("language", "plpgsql"):
-        return
-    declaring = begins = False
-    found = tokens(inside(function.body), function.body.line)
-    for token in found:
-        if token.text == "declare":
-            declaring = begins = True
-        elif token.text == "begin":
-            declaring = False
-        elif token.text == ";":
-            begins = True
-        elif declaring and begins:
-            # a letter may be what a formula calls it, or the row of a loop
-            if not token.text.startswith("v_") and len(token.text) > 2:
-                yield token.line, f"variable {token.text} of {function.name} does not begin with v_"
-            begins = False
-
-
 def _words(file: _File, known: _Pack) -> Iterator[Finding]:
     def found(rule: str, line: int, message: str) -> Finding:
         return Finding(rule, str(file.path), line, message)
 
-    parts = list(_parts(tokens(file.text)))
-    for part in parts:
+    texts = list(parts(tokens(file.text)))
+    for part in texts:
         for at, token in enumerate(part):
-            if [t.text for t in part[at : at + 4]] == ["not", "in", "(", "select"]:
+            if [other.text for other in part[at : at + 4]] == ["not", "in", "(", "select"]:
                 yield found("not-in-select", token.line, "`not in (select ...)`; write `not exists`")
-    # the host revision is bare on purpose: it is also run in pg_temp
-    if not (
-        file.folder == "migrations/versions" and file.path.name.startswith("0001_")
-    ) or file.path.is_relative_to(CORE):
-        shown = _given_names(parts)
-        for part in parts:
-            for token, what in _unqualified(part, shown, known.functions):
+    if not file.is_host_revision:
+        given = given_names(texts)
+        for part in texts:
+            for token, what in unqualified(part, given, known.functions):
                 yield found("unqualified-name", token.line, f"{what} {token.text} without its schema")
-    for function in _functions(file):
+    for function in functions(file.text):
         is_standard = function.has("begin", "atomic") or function.has("return")
         if not (function.has("set", "search_path") or is_standard):
             yield found("search-path", function.line, f"{function.name} has no `set search_path = ''`")
         if file.folder == "triggers" and file.stem in known.checks and function.body:
             body = tokens(inside(function.body), function.body.line)
-            yield from (
-                found("guard-without-lock", token.line, message)
-                for token, message in _unlocked(body, file.stem, known.lockers)
-            )
-
-
-def _parts(found: list[Token]) -> Iterator[list[Token]]:
-    """Yield the tokens of a file and of each body in it, each as a text of its own."""
-    yield found
-    for token in found:
-        if token.kind == "body":
-            yield from _parts(tokens(inside(token), token.line))
-
-
-def _given_names(parts: list[list[Token]]) -> frozenset[str]:
-    """Return the names that a file itself gives: of common table expressions, transition and temporary tables."""
-    names = set()
-    for part in parts:
-        texts = [token.text for token in part]
-        for at, token in enumerate(part):
-            if not token.is_name:
-                continue
-            before = texts[at - 1] if at else ""
-            after = at + 1
-            if texts[after : after + 1] == ["("]:
-                after = _closing(part, after) + 1
-            rest = texts[after : after + 4]
-            if before in ("with", "recursive", ",") and rest[:1] == ["as"] and "(" in rest[1:4]:
-                names.add(token.text)
-            if before in ("as", "table") and texts[max(at - 3, 0) : at][:2] in (
-                ["new", "table"],
-                ["old", "table"],
-            ):
-                names.add(token.text)
-            if before == "table" and texts[at - 2 : at - 1] in (["temporary"], ["temp"]):
-                names.add(token.text)
-    return frozenset(names)
-
-
-def _unqualified(
-    part: list[Token], given: frozenset[str], functions: frozenset[str]
-) -> Iterator[tuple[Token, str]]:
-    for statement in statements(part):
-        texts = [token.text for token in statement]
-        first = texts[0]
-        opened: list[int] = []
-        lists: list[bool] = [False]
-        for at, token in enumerate(statement):
-            before = texts[at - 1] if at else ""
-            if token.kind == "mark":
-                if token.text == "(":
-                    opened.append(at)
-                    lists.append(False)
-                elif token.text == ")" and opened:
-                    opened.pop()
-                    lists.pop()
-                elif token.text == "," and lists[-1] and (bare := _bare(statement, at + 1, given)):
-                    yield bare, "table"
-                continue
-            after = texts[at + 1] if at + 1 < len(texts) else ""
-            if (
-                token.kind == "string"
-                and [*texts[at + 1 : at + 3]] == ["::", "regclass"]
-                and re.fullmatch(r"'(?!pg_)\w+'", token.text)
-            ):
-                yield token, "table"
-            if not token.is_name:
-                continue
-            if token.text in _ENDS_FROM and token.kind == "word":
-                lists[-1] = False
-            if (
-                after == "("
-                and token.text in functions
-                and before
-                not in (".", "as", "with", "recursive", "into", "function", "join", "from", "trigger")
-                and not (before == "," and token.text in given)
-            ):
-                yield token, "function"
-            if first in ("grant", "revoke"):
-                if before == "on" and after != "." and token.text not in (
-                    "all", "table", "schema", "sequence", "function", "routine", "database", "tables", "type",
-                ):  # fmt: skip
-                    yield token, "object"
-                continue
-            if token.kind != "word":
-                continue
-            if token.text in ("from", "join") and not _is_no_table(statement, at, opened):
-                lists[-1] = token.text == "from"
-                if bare := _bare(statement, at + 1, given):
-                    yield bare, "table"
-            elif token.text == "into" and before in ("insert", "merge"):
-                if bare := _bare(statement, at + 1, given):
-                    yield bare, "table"
-            elif (
-                token.text == "update"
-                and before not in ("for", "key", "or", "after", "before", "do", "on", "of", ",", "no", "then")
-                and after not in ("set", "of", "on", "or", "cascade", "")
-                or token.text == "update"
-                and before == "then"
-                and after not in ("set", "")
-            ):
-                if bare := _bare(statement, at + 1, given):
-                    yield bare, "table"
-            elif token.text == "references" and (bare := _bare(statement, at + 1, given)):
-                yield bare, "table"
-            elif (
-                first in ("create", "alter", "drop", "comment", "truncate")
-                and at < 8
-                and token.text in ("table", "view", "function", "procedure", "sequence", "type")
-                and before not in ("new", "old", "returns", "temporary", "temp", "execute")
-            ):
-                if bare := _bare(statement, at + 1, given):
-                    yield bare, token.text
-            elif token.text == "on" and first == "create" and ({"trigger", "index"} & set(texts[:5])):
-                lists[-1] = False
-                if at < 40 and after not in ("conflict", "update", "delete") and not _in_clause(texts, at):
-                    if bare := _bare(statement, at + 1, given):
-                        yield bare, "table"
-
-
-def _in_clause(texts: list[str], at: int) -> bool:
-    """Say whether the `on` of a create statement is not the one that names the table."""
-    return "on" in texts[:at] or "(" in texts[:at]
-
-
-def _is_no_table(statement: list[Token], at: int, opened: list[int]) -> bool:
-    """Say whether a `from` is that of `is distinct from`, of extract(... from ...), or of a cursor."""
-    before = statement[at - 1].text if at else ""
-    if before == "distinct" and at > 1 and statement[at - 2].text in ("is", "not"):
-        return True
-    return bool(opened) and opened[-1] > 0 and statement[opened[-1] - 1].text in _FROM_INSIDE
-
-
-def _bare(statement: list[Token], at: int, given: frozenset[str]) -> Token | None:
-    """Return the name that stands at `at` when it is that of a table and has no schema."""
-    while at < len(statement) and statement[at].text in (
-        "only",
-        "lateral",
-        "if",
-        "not",
-        "exists",
-        "concurrently",
-    ):
-        at += 1
-    if at >= len(statement) or not statement[at].is_name:
-        return None
-    token = statement[at]
-    after = statement[at + 1].text if at + 1 < len(statement) else ""
-    if after in (".", "(") and (
-        after == "." or statement[at - 1].text not in ("into", "references", "table")
-    ):
-        return None
-    if token.text in given or token.text in _NOT_A_TABLE or token.text.startswith("pg_"):
-        return None
-    return token
-
-
-def _locks(found: list[Token], lockers: frozenset[str]) -> Iterator[int]:
-    """Yield where rows are locked: `for update` and its kind, an advisory lock, or a function that does it."""
-    for at, token in enumerate(found):
-        words = [t.text for t in found[at : at + 4]]
-        if token.text == "for" and (
-            words[1:2] in (["update"], ["share"])
-            or words[1:4] == ["no", "key", "update"]
-            or words[1:3] == ["key", "share"]
-        ):
-            yield at
-        elif token.text.startswith("pg_advisory_xact_lock") or words[:2] == ["lock", "table"]:
-            yield at
-        elif token.text in lockers and words[1:2] == ["("]:
-            yield at
-
-
-def _unlocked(body: list[Token], check: str, lockers: frozenset[str]) -> Iterator[tuple[Token, str]]:
-    """Yield where a guard reads its check without having locked in a statement before."""
-    texts = [token.text for token in body]
-    locks = list(_locks(body, lockers))
-    for at in range(2, len(body)):
-        if texts[at] == check and texts[at - 2 : at] == ["trueup", "."] and texts[at + 1 : at + 2] != ["("]:
-            earlier = [lock for lock in locks if lock < at]
-            if not earlier:
-                yield body[at], "reads its check before it locks the row it decides about"
-            elif not any(";" in texts[lock:at] for lock in earlier):
-                yield (
-                    body[at],
-                    "locks and reads in one statement, which decides on the rows as they were before it waited",
-                )
-            return
+            for line, message in unlocked(body, file.stem, known.lockers):
+                yield found("guard-without-lock", line, message)
 
 
 def _squawk(root: Path, files: list[_File]) -> tuple[list[Finding], str | None]:

@@ -363,12 +363,12 @@ def at_head(connection: Session, pack: Pack) -> Iterator[None]:
     with connection.transaction(rollback=True):
         connection.set_local("lock_timeout", LOCK_TIMEOUT)
         connection.script(f"create schema if not exists {SCHEMA}")
-        if text and not is_adopted(connection, pack):
-            if connection.values("tables_present", names=host_tables(text)):
-                connection.script(
-                    f"create table if not exists {SCHEMA}.{VERSION_TABLE} (version_num varchar(32) primary key);\n"
-                    f"insert into {SCHEMA}.{VERSION_TABLE} values ({literal(first_revision(pack) or '')})"
-                )
+        first = first_revision(pack)
+        is_foreign = text and connection.values("tables_present", names=host_tables(text))
+        if first and is_foreign and not is_adopted(connection, pack):
+            stamped = f"{SCHEMA}.{VERSION_TABLE}"
+            connection.script(f"create table if not exists {stamped} (version_num varchar(32) primary key)")
+            connection.script(f"insert into {stamped} values ({literal(first)})")
         present = current(connection)
         if pending_revisions(connection, pack):
             revisions = StringIO()

@@ -85,7 +85,7 @@ def inside(body: Token) -> str:
 
 
 def statements(found: list[Token]) -> Iterator[list[Token]]:
-    """Yield the tokens of each statement, without the semicolon; those of `begin atomic ... end` stay together."""
+    """Yield the tokens of each statement, without the semicolon; `begin atomic ... end` stays together."""
     current: list[Token] = []
     atomic = depth = 0
     for token in found:

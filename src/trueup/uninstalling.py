@@ -145,18 +145,21 @@ def uninstall(
             return Removal(scope.database, apply, found.steps, obstacles, found.stays, rows)
         if database_name is None:
             raise UsageError(
-                f"say --database-name {scope.database} to remove trueup from this database; nothing was changed"
+                f"to remove trueup from this database, say --database-name {scope.database}; "
+                "nothing was changed"
             )
         if dump is None and not no_dump and rows:
             raise UsageError(
-                "name a file for alerts, journal and queue with --dump FILE, or say --no-dump; nothing was changed"
+                "name a file for alerts, journal and queue with --dump FILE, or say --no-dump; "
+                "nothing was changed"
             )
         with one_at_a_time(database, wait):
             # what another command did while this one waited
+            scope = _scope(connection, database_name)
             found = _find(connection, scope)
             _refuse_obstacles(connection, found.names)
             _refuse_foreign(connection, found.steps)
-            dumped = _dump(connection, dump) if dump and rows else None
+            dumped = _dump(connection, dump) if dump and _dumped(connection) else None
             warnings = [text for step in found.steps if (text := _carry_out(connection, step))]
             if scope.has_schema:
                 dumped = _drop_schema(connection, dumped)
@@ -283,7 +286,7 @@ def _index(connection: Session, index: _Constraint) -> Iterator[Step]:
 def _stays(constraints: list[_Constraint], triggers: list[_Trigger]) -> tuple[str, ...]:
     tables = sorted({item.table_name for item in constraints} | {item.table_name for item in triggers})
     stays = [
-        f"{table}: the application's table and its rows, even if revision 0001 created it on an empty database"
+        f"{table}: the application's, with its rows, even if revision 0001 created it on an empty database"
         for table in tables
     ]
     stays += [
