@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from conftest import ROOT
 from helpers import run, sql, value
 
 import trueup
-from trueup import bodies, linting
+from trueup import bodies, linting, server
 from trueup.errors import CatalogError, UsageError
 from trueup.packs import CORE
 from trueup.store import ServerSaid, Session
@@ -92,6 +94,13 @@ $$;
 REVISION = "-- 0002_price: what an order costs\n\nalter table public.orders add column price bigint;\n"
 
 
+ORDERS = """
+create table public.orders (
+    id bigint primary key, is_sent boolean not null default false, is_paid boolean not null default false, price bigint
+)
+"""
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A pack with one check, its guard, a function and a revision; nothing is wrong with it."""
@@ -104,11 +113,7 @@ def shop(tmp_path: Path) -> Path:
 @pytest.fixture
 def scratch(empty_database: str) -> str:
     """A database to be thrown away, with the table of the shop."""
-    sql(
-        empty_database,
-        "create table public.orders (id bigint primary key, is_sent boolean not null default false, "
-        "is_paid boolean not null default false, price bigint)",
-    )
+    sql(empty_database, ORDERS)
     return empty_database
 
 
@@ -130,6 +135,11 @@ def found(root: Path, *, database: str | None = None) -> list[tuple[str, str, in
         )
         for finding in done.findings
     ]
+
+
+def pattern(told: str) -> str:
+    """Return messages of servers, parted by |, as a pattern."""
+    return "|".join(map(re.escape, told.split("|")))
 
 
 def function(body: str, more: str = "set search_path = ''", parameters: str = "p_id bigint") -> str:
@@ -408,7 +418,46 @@ def test_a_body_that_cannot_run_is_found(
     write(shop, TRIED, function(broken))
     ((rule, file, line, message),) = found(shop, database=scratch)
     assert (rule, file, line) == ("body", TRIED, told[0])
-    assert re.search(told[1].replace("(", r"\(").replace(")", r"\)").replace(".", r"\."), message), message
+    assert re.search(pattern(told[1]), message), message
+
+
+@pytest.fixture(scope="module")
+def checking() -> Iterator[str]:
+    """URL of a PostgreSQL 15 that has plpgsql_check: a copy of the system's, and Debian's package."""
+    home = Path("/usr/lib/postgresql/15")
+    if not (home / "bin" / "initdb").exists() or not shutil.which("apt-get"):
+        pytest.skip("PostgreSQL 15 of Debian is not here")
+    with tempfile.TemporaryDirectory() as made:
+        place = Path(made)
+        place.chmod(0o755)
+        for path in (home, Path("/usr/share/postgresql/15")):
+            shutil.copytree(path, place / path.relative_to("/"))
+        fetch = ["apt-get", "download", "-q", "postgresql-15-plpgsql-check"]
+        if subprocess.run(fetch, cwd=place, capture_output=True, check=False).returncode:
+            pytest.skip("Debian's package of plpgsql_check cannot be fetched")
+        (package,) = place.glob("*.deb")
+        subprocess.run(["dpkg", "-x", package, place], check=True)
+        place.chmod(0o755)
+        binaries = server.Binaries(place / "usr/lib/postgresql/15/bin", 15, "system")
+        with server.temporary(binaries=binaries) as started:
+            yield started.url()
+
+
+def test_plpgsql_check_is_asked_where_there_is_one(shop: Path, checking: str) -> None:
+    for root in (None, CORE):
+        done = trueup.lint(root, database=checking)
+        assert (done.findings, done.notes) == ((), ())
+    sql(checking, ORDERS)
+    for broken, told, near in BODIES.values():
+        write(shop, TRIED, function(near))
+        assert found(shop, database=checking) == []
+        write(shop, TRIED, function(broken))
+        ((rule, file, line, message),) = found(shop, database=checking)
+        assert (rule, file, line) == ("body", TRIED, told[0])
+        assert re.search(pattern(told[1]), message), message
+    write(shop, TRIED, function("execute 'select price from public.order' into v_id;"))
+    ((rule, file, line, message),) = found(shop, database=checking)
+    assert (rule, line) == ("body", 9), "put together at run time"
 
 
 def test_a_trigger_is_tried_on_its_table(shop: Path, scratch: str) -> None:
@@ -557,7 +606,7 @@ def test_a_faulty_copy_of_the_pack_is_found_in_place(tmp_path: Path) -> None:
     for folder in ("checks", "triggers", "db", "migrations"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     planted = {
-        "checks/call_direction_missing.sql": ("from public.calls", "from calls", "unqualified-name"),
+        "checks/call_backlink_broken.sql": ("from public.calls", "from calls", "unqualified-name"),
         "triggers/call_backlink_broken.sql": ("for no key update", "", "guard-without-lock"),
         "triggers/calls_fill_type.sql": ("set search_path = ''", "", "search-path"),
         "db/repairs/call_direction_missing.sql": ("p_call_id", "call_id", "naming"),

@@ -9,6 +9,7 @@ variables; what is put together at run time is seen by neither.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from trueup.tokens import Token, inside, statements, tokens
 
 # what is not there: a schema, table, column, function, type
 _ABSENT = ("3F000", "42P01", "42703", "42883", "42704")
+# a temporary table of the caller, a parameter that is set at run time
+_EXPECTED = re.compile(r"pg_temp\.|unrecognized configuration parameter")
 _TEXT = ("tg_op", "tg_table_name", "tg_table_schema", "tg_when", "tg_level", "tg_name", "sqlstate", "sqlerrm")
 _KNOWN = {
     **dict.fromkeys(_TEXT, "text"),
@@ -158,14 +161,21 @@ def _faults(connection: Session, pack: Pack, checker: str | None) -> Iterator[Fa
     for function in connection.rows("lint_functions", _Function, identities=list(sources)):
         source = sources[function.identity]
         found = list(_validated(connection, function, source))
-        if not found and function.language == "plpgsql":
-            if checker:
-                found = list(_checked(connection, function, source, checker))
-            else:
-                found = list(_prepared(connection, function, source))
+        if not found and function.language == "plpgsql" and (function.stands_on or not function.is_trigger):
+            # a branch for one table is wrong on another: a trigger's fault is what is said of it on all
+            said = [
+                _checked(connection, function, source, place, checker)
+                if checker
+                else _prepared(connection, function, source, place)
+                for place in function.stands_on or [["", "", ""]]
+            ]
+            found = sorted(set.intersection(*said))
         for line, message in dict.fromkeys(found):
             yield Fault(
-                source.file.name, line, f"{function.identity}: {message}", _is_core(pack, source.file.name)
+                source.file.name,
+                line,
+                f"{function.identity}: {message}",
+                _is_core(pack, source.file.name),
             )
 
 
@@ -194,45 +204,41 @@ def _validated(connection: Session, function: _Function, source: _Source) -> Ite
 
 
 def _checked(
-    connection: Session, function: _Function, source: _Source, schema: str
-) -> Iterator[tuple[int, str]]:
-    if function.is_trigger and not function.stands_on:
-        return
-    for table, old, new in function.stands_on or [["", "", ""]]:
-        more = "".join(
-            f", {name} => %({name})s"
-            for name, text in (("relid", table), ("oldtable", old), ("newtable", new))
-            if text
-        )
-        rows = connection.dicts(
-            f"select lineno, message, level from {quoted(schema, 'plpgsql_check_function_tb')}"
-            f"(%(oid)s::oid::regprocedure{more.replace('%(relid)s', '%(relid)s::regclass')})",
-            oid=function.oid,
-            **({"relid": table} if table else {}),
-            **({"oldtable": old} if old else {}),
-            **({"newtable": new} if new else {}),
-        )
-        for row in rows:
-            if row["level"] == "error":
-                yield source.line(row["lineno"] or 1), row["message"]
+    connection: Session, function: _Function, source: _Source, place: list[str], schema: str
+) -> set[tuple[int, str]]:
+    """Return what plpgsql_check calls an error; `place` is a trigger's table with its transition tables."""
+    given = {name: text for name, text in zip(("relid", "oldtable", "newtable"), place, strict=True) if text}
+    more = "".join(f", {name} => %({name})s" for name in given).replace("%(relid)s", "%(relid)s::regclass")
+    rows = connection.dicts(
+        f"select lineno, sqlstate, message, level from {quoted(schema, 'plpgsql_check_function_tb')}"
+        f"(%(oid)s::oid::regprocedure{more})",
+        oid=function.oid,
+        **given,
+    )
+    return {
+        (source.line(row["lineno"] or 1), row["message"])
+        for row in rows
+        if row["level"] == "error"
+        and row["sqlstate"].startswith("42")
+        and not _EXPECTED.search(row["message"])
+    }
 
 
-def _prepared(connection: Session, function: _Function, source: _Source) -> Iterator[tuple[int, str]]:
-    """Yield what the server says of each statement; of a trigger function, what it says for every table."""
-    found: list[set[tuple[int, str]]] = []
-    for table, old, new in function.stands_on or [["", "", ""]]:
-        said: set[tuple[int, str]] = set()
-        with connection.transaction(rollback=True):
-            for name in (old, new):
-                if name:
-                    connection.script(f"create temporary table {quoted(name)} (like {table})")
-            connection.set_local("search_path", function.search_path)
-            scope = _Scope({**_KNOWN, **_arguments(function)}, table, function.identity.partition(".")[2])
-            for line, text in _statements(source, scope):
-                if message := _refused(connection, text):
-                    said.add((line, message))
-        found.append(said)
-    yield from sorted(set.intersection(*found))
+def _prepared(
+    connection: Session, function: _Function, source: _Source, place: list[str]
+) -> set[tuple[int, str]]:
+    """Return what the server says when each statement is prepared; `place` is as in `_checked`."""
+    table, *transition = place
+    said = set()
+    with connection.transaction(rollback=True):
+        for name in filter(None, transition):
+            connection.script(f"create temporary table {quoted(name)} (like {table})")
+        connection.set_local("search_path", function.search_path)
+        scope = _Scope({**_KNOWN, **_arguments(function)}, table, function.identity.partition(".")[2])
+        for line, text in _statements(source, scope):
+            if message := _refused(connection, text):
+                said.add((line, message))
+    return said
 
 
 def _arguments(function: _Function) -> dict[str, str]:
@@ -247,8 +253,8 @@ def _refused(connection: Session, text: str) -> str | None:
         connection.script("deallocate trueup_lint")
     except ServerSaid as error:
         message = error.diag.message_primary or str(error)
-        # a temporary table is the caller's; whatever else is said may be for want of a variable's type
-        return message if sqlstate(error) in _ABSENT and "pg_temp." not in message else None
+        # whatever else is said may be for want of a variable's type
+        return message if sqlstate(error) in _ABSENT and not _EXPECTED.search(message) else None
     return None
 
 
