@@ -490,6 +490,21 @@ def test_a_view_that_the_server_refuses_is_found(shop: Path, scratch: str) -> No
     assert "o.is_payed does not exist" in message
 
 
+def test_a_revision_that_cannot_run_is_found(shop: Path, scratch: str) -> None:
+    program = (ROOT / "migrations/versions/0005_retention.py").read_text()
+    text = re.sub(
+        r"(down_revision[^=]*= ).*", r"\1None", re.sub(r"(depends_on[^=]*= ).*", r"\1None", program)
+    )
+    write(shop, "migrations/versions/0002_price.py", re.sub(r"bookings_000\d", "shop_0002", text))
+    write(shop, "migrations/versions/0002_price.down.sql", "select 1;\n")
+    write(shop, "migrations/versions/0002_price.up.sql", REVISION.replace("price", "cost"))
+    assert found(shop, database=scratch) == []
+    write(shop, "migrations/versions/0002_price.up.sql", REVISION)
+    ((rule, file, _, message),) = found(shop, database=scratch)
+    assert (rule, file) == ("body", "migrations/versions")
+    assert message == 'a revision cannot run: column "price" of relation "orders" already exists'
+
+
 def test_nothing_is_left_in_the_database(shop: Path, scratch: str) -> None:
     trueup.lint(shop, database=scratch)
     assert not value(scratch, "select to_regnamespace('trueup')")

@@ -325,6 +325,28 @@ def test_writers_go_on(incident_database: str) -> None:
     assert max(waits) < 0.9, f"the lock timeout is 0.1 s, the machine is shared: {max(waits)}"
 
 
+def test_nothing_refuses_a_write_while_triggers_go_one_table_after_the_other(
+    incident_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the sync would have put right, when it is gone already and a guard is not, passes."""
+    adopted(incident_database)
+    real, tried = uninstalling._carry_out, []
+    write = "update public.calls set session_outcome = 'appointment_booked' where id = 173"
+    with pytest.raises(psycopg.errors.CheckViolation):
+        sql(incident_database, write)
+
+    def writing(connection: Any, step: uninstalling.Step) -> str | None:
+        done = real(connection, step)
+        if step.what.startswith("constraints") and step.tables == ("public.appointments",):
+            sql(incident_database, write)
+            tried.append(step)
+        return done
+
+    monkeypatch.setattr(uninstalling, "_carry_out", writing)
+    removed(incident_database)
+    assert len(tried) == 1
+
+
 def test_a_writer_waits_no_longer_than_the_timeout(incident_database: str) -> None:
     """Behind a transaction that stays open the removal tries and steps aside, again and again."""
     adopted(incident_database)

@@ -21,6 +21,9 @@ from trueup.packs import CORE, Pack, SqlFile
 from trueup.store import ServerSaid, Session, quoted, session, sqlstate
 from trueup.tokens import Token, inside, statements, tokens
 
+# of a statement that is wrong, and not of a server that cannot just now
+_WRONG = ("0A", "22", "23", "2B", "42")
+_FORBIDDEN = "42501"
 # what is not there: a schema, table, column, function, type
 _ABSENT = ("3F000", "42P01", "42703", "42883", "42704")
 # a temporary table of the caller, a parameter that is set at run time
@@ -119,6 +122,11 @@ def _tried(connection: Session, pack: Pack) -> Tried:
             faults = list(_faults(connection, pack, checker))
     except CatalogError as error:
         return Tried((_undeployed(pack, error),))
+    except ServerSaid as error:
+        if not (sqlstate(error) or "").startswith(_WRONG) or sqlstate(error) == _FORBIDDEN:
+            raise
+        message = error.diag.message_primary or str(error)
+        return Tried((Fault("migrations/versions", 1, f"a revision cannot run: {message}", False),))
     note = (
         ""
         if checker

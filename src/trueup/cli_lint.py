@@ -13,7 +13,7 @@ from trueup.cli_options import format_option
 
 @click.command(
     epilog="\b\nExamples:\n  trueup lint\n  trueup lint --no-server --format sarif > lint.sarif\n\n"
-    "\b\nExit codes:\n  0  clean\n  1  findings\n  2  no pack there, or a database that cannot be used\n"
+    "\b\nExit codes:\n  0  clean\n  1  findings\n  2  no pack there\n  4  the database cannot be reached\n"
 )
 @click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option(
