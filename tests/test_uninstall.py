@@ -264,6 +264,20 @@ def test_an_index_half_dropped_is_dropped(incident_database: str, binaries: Path
     assert schema(incident_database, binaries) == before
 
 
+def test_an_index_whose_build_was_cut_off_is_ours(incident_database: str, binaries: Path) -> None:
+    before = schema(incident_database, binaries)
+    adopted(incident_database)
+    sql(
+        incident_database,
+        "update pg_index set indisvalid = false where indexrelid = 'public.calls_suspect_idx'::regclass;"
+        "update trueup.constraints set definition_checksum = null, server_version = null where name = 'calls_suspect_idx'",
+    )
+    trueup.migrate(database=incident_database)
+    assert trueup.verify(database=incident_database).ok
+    removed(incident_database)
+    assert schema(incident_database, binaries) == before
+
+
 def test_who_holds_a_table_is_named_and_the_next_call_goes_on(
     incident_database: str, binaries: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

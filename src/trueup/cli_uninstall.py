@@ -45,7 +45,7 @@ def uninstall(
     Triggers, constraints and indexes of ours go from the application's tables, then the rights
     of our roles and schema trueup. The tables themselves and their rows stay, also those that
     `trueup migrate` created on an empty database: corrected rows stay corrected. Each statement
-    waits less than a second for its lock and is tried again; indexes go concurrently. Nothing
+    waits a tenth of a second for its lock and is tried again; indexes go concurrently. Nothing
     is dropped that the application made: what of it rests on schema trueup is named, and refused.
     Interrupted anywhere, run it again.
     """

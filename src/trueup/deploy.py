@@ -461,6 +461,7 @@ def _is_index(state: ConstraintState) -> bool:
 
 
 def drop_index(session: Session, state: ConstraintState) -> list[str]:
+    """Return what drops an index; of a partitioned table, also its parts that were never attached."""
     if not state.is_partitioned:
         return [f"drop index concurrently if exists {_index_of(state)}"]
     statements = [f"drop index if exists {_index_of(state)}"]

@@ -168,8 +168,10 @@ def uninstall(
 
 def script(removal: Removal) -> str:
     """Return the steps as SQL for psql, with what each locks as a comment."""
-    parts = []
+    parts, timeout = [], ""
     for step in removal.steps:
+        if timeout != (timeout := INDEX_LOCK_TIMEOUT if step.is_concurrent else LOCK_TIMEOUT):
+            parts.append(f"set lock_timeout = '{timeout}';\n")
         statements = "\n".join(f"{statement};" for statement in step.statements)
         if len(step.statements) > 1:
             statements = f"begin;\n{statements}\ncommit;"
@@ -198,10 +200,9 @@ def _find(connection: Session, scope: _Scope) -> _Found:
     ours = [constraint for constraint in constraints if constraint.is_ours]
     steps: list[Step] = []
     if scope.has_guards and connection.values("enforced_guards"):
-        # or a guard could refuse what the trigger that is gone would have made right
         steps.append(
             Step(
-                "guards off: from here on nothing of ours refuses a write",
+                "guards off: none must refuse what a trigger that is gone would have made right",
                 ("update trueup.guards set mode = 'off' where mode <> 'off'",),
                 "rows of trueup.guards",
             )
