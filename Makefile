@@ -34,11 +34,13 @@ demo: $(VENV)/.demo     ## bring the incident's database back to order, and tell
 test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where it is installed; a process for each core
 	@$(BIN)/pytest -n auto $(ARGS)
 
-lint: $(VENV)/.dev      ## ruff, sqlfluff, squawk, codespell
+lint: $(VENV)/.dev      ## ruff, sqlfluff, squawk, codespell, trueup lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/sqlfluff lint --disable-progress-bar checks triggers db/functions db/repairs db/views db/roles.sql src/trueup/core
 	@$(BIN)/squawk migrations/versions/*.up.sql src/trueup/core/migrations/versions/*.up.sql
+	@$(BIN)/trueup lint .
+	@$(BIN)/trueup lint src/trueup/core
 	@$(BIN)/codespell
 
 format: $(VENV)/.dev    ## let ruff format the Python

@@ -2404,13 +2404,13 @@ CREATE FUNCTION trueup.calls_fill_status() RETURNS trigger
     SET search_path TO ''
     AS $$
 declare
-    c_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
+    v_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
     v_old_status text;
 begin
     -- up, or the same word: the way of nearly every call
     if
         tg_op = 'UPDATE'
-        and array_position(c_ranked, new.status) >= array_position(c_ranked, old.status)
+        and array_position(v_ranked, new.status) >= array_position(v_ranked, old.status)
     then
         return new;
     end if;

@@ -170,10 +170,16 @@ def test_the_page_of_the_dba_runs_and_leaves_nothing(
     trueup.adopt(database=incident_database, apply=True)
     trueup.repair(database=incident_database, apply=True)
     trueup.enforce(database=incident_database)
-    found = blocks("db/README.md")
-    *_, constraints, schema = [block.text for block in found if block.language == "sql"]
-    assert "from trueup.constraints" in constraints
-    assert schema == "drop schema trueup cascade;\n"
+    name = str(conninfo_to_dict(incident_database)["dbname"])
+    found = [
+        Block(
+            block.language,
+            block.text.replace("--database-name bookings", f"--database-name {name}"),
+            block.file,
+        )
+        for block in blocks("db/README.md")
+    ]
+    assert "trueup uninstall --database-name" in found[-2].text
     try:
         reader.run(found, PGSERVICE="bookings")
     finally:
@@ -299,8 +305,12 @@ EXAMPLES = [
     for names, command in COMMANDS.items()
     for line in EXAMPLE.findall(command.epilog or "")
 ]
-# run elsewhere: the README's test, the acceptance test
-ELSEWHERE = ("trueup demo", "trueup demo --format json")
+# run elsewhere: the README's test, the acceptance test, the test of db/README.md
+ELSEWHERE = (
+    "trueup demo",
+    "trueup demo --format json",
+    "trueup uninstall --database service=bookings --database-name bookings --dump alerts.jsonl --apply",
+)
 
 
 @pytest.fixture(scope="module")

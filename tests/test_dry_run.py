@@ -12,7 +12,7 @@ from helpers import add_revision, copy_pack, run, sql, value
 from test_migrate import schema
 
 import trueup
-from trueup import scripts, server
+from trueup import scripts, server, tokens
 
 PER_CENT = """
 -- a comment: 100 %; and one that looks like a parameter :name
@@ -169,9 +169,7 @@ def test_triggers_and_views_lock_what_is_said_of_them(
 
 
 def _locks(text: str) -> dict[str, list[str]]:
-    found = {
-        scripts.bare(one): re.findall(r"^-- locks: (.*)$", one, re.M) for one in scripts.statements(text)
-    }
+    found = {scripts.bare(one): re.findall(r"^-- locks: (.*)$", one, re.M) for one in tokens.texts(text)}
     return {statement: locks for statement, locks in found.items() if locks}
 
 
@@ -183,7 +181,7 @@ def test_statements_are_told_apart_as_psql_does() -> None:
     select e'it\\'s;', 1 as begin_; ;; commit
     -- the end;
     """
-    found = [scripts.bare(one) for one in scripts.statements(text)]
+    found = [scripts.bare(one) for one in tokens.texts(text)]
     assert [one.split()[0] for one in found] == ["select", ";", "create", "select", "commit"]
     assert len(found) == 5
 
@@ -198,5 +196,5 @@ def test_nothing_of_a_script_is_lost_between_its_statements() -> None:
     assert len(files) > 200
     for path in files:
         text = path.read_text()
-        joined = ";".join(scripts.statements(text))
+        joined = ";".join(tokens.texts(text))
         assert re.sub(r"[\s;]", "", joined) == re.sub(r"[\s;]", "", text), path

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
 # a module may import modules of its own line and of the lines above it
 LAYERS = (
     {"errors"},
-    {"model", "durations", "names", "scripts"},
-    {"packs", "store", "server", "incident"},
+    {"model", "durations", "names", "scripts", "tokens"},
+    {"packs", "sqlrules", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
     {"deploy"},
@@ -32,10 +32,20 @@ LAYERS = (
         "review",
         "scaffold",
     },
-    {"adoption", "enforcement", "repairing"},
+    {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
+    {"linting"},
     {"demonstration"},
     {"cli_options"},
-    {"cli_circuit", "cli_events", "cli_explain", "cli_listen", "cli_reconcile", "cli_review"},
+    {
+        "cli_circuit",
+        "cli_events",
+        "cli_explain",
+        "cli_lint",
+        "cli_listen",
+        "cli_reconcile",
+        "cli_review",
+        "cli_uninstall",
+    },
     {"cli", "__init__", "__main__"},
 )
 ALONE = {
@@ -47,10 +57,12 @@ ALONE = {
         "cli_circuit",
         "cli_events",
         "cli_explain",
+        "cli_lint",
         "cli_listen",
         "cli_options",
         "cli_reconcile",
         "cli_review",
+        "cli_uninstall",
     },
     "httpx": {"provider"},
 }

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from trueup.evaluation import check
     from trueup.explaining import explain
     from trueup.inspection import catalog, history, status, verify
+    from trueup.linting import lint
     from trueup.migration import migrate, rollback
     from trueup.reconciling import reconcile_api, reconcile_file
     from trueup.repairing import journal, repair, undo
     from trueup.retention import prune
     from trueup.scaffold import init
+    from trueup.uninstalling import uninstall
 
 _FUNCTIONS = {
     "adopt": "adoption",
@@ -39,6 +41,7 @@ _FUNCTIONS = {
     "history": "inspection",
     "init": "scaffold",
     "journal": "repairing",
+    "lint": "linting",
     "migrate": "migration",
     "prune": "retention",
     "reconcile_api": "reconciling",
@@ -47,6 +50,7 @@ _FUNCTIONS = {
     "rollback": "migration",
     "status": "inspection",
     "undo": "repairing",
+    "uninstall": "uninstalling",
     "verify": "inspection",
 }
 _MODULES = (
@@ -76,6 +80,7 @@ __all__ = [
     "history",
     "init",
     "journal",
+    "lint",
     "migrate",
     "prune",
     "reconcile_api",
@@ -84,6 +89,7 @@ __all__ = [
     "rollback",
     "status",
     "undo",
+    "uninstall",
     "verify",
 ]
 

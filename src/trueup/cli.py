@@ -18,6 +18,7 @@ from trueup import __version__
 from trueup.cli_circuit import circuit
 from trueup.cli_events import events
 from trueup.cli_explain import explain
+from trueup.cli_lint import lint
 from trueup.cli_listen import listen
 from trueup.cli_options import (
     check_names,
@@ -30,6 +31,7 @@ from trueup.cli_options import (
 )
 from trueup.cli_reconcile import reconcile
 from trueup.cli_review import alerts, contract, guard, review
+from trueup.cli_uninstall import uninstall
 from trueup.errors import TrueupError
 
 if TYPE_CHECKING:
@@ -68,7 +70,18 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (explain, review, alerts, guard, contract, circuit, events, reconcile):
+for command in (
+    explain,
+    review,
+    alerts,
+    guard,
+    contract,
+    circuit,
+    events,
+    reconcile,
+    lint,
+    uninstall,
+):
     cli.add_command(command)
 events.add_command(listen)
 

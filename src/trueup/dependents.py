@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 
 from trueup.errors import MigrationError
-from trueup.scripts import bare, statements
+from trueup.scripts import bare
 from trueup.store import ServerSaid, Session, brief, sqlstate
+from trueup.tokens import texts
 
 # the server's answers when something depends on what would be altered, or dropped
 IN_THE_WAY = {"0A000", "2BP01"}
@@ -39,7 +40,7 @@ class _Dependent:
 
 def run_script(connection: Session, text: str) -> None:
     """Run the SQL of a revision inside the transaction that is open."""
-    parts = list(statements(text))
+    parts = list(texts(text))
     if not any(_altered(part) for part in parts):
         connection.script(text)
         return

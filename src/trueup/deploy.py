@@ -502,7 +502,7 @@ def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> 
     except MigrationError as error:
         if _is_index(state):
             # an interrupted concurrent build leaves an index that bears the name and is none
-            for statement in _drop_index(session, state):
+            for statement in drop_index(session, state):
                 patiently(session, statement, [state.table_name])
         if sqlstate(error.__cause__ or error) not in ("23503", "23505", "23P01"):
             raise
@@ -524,7 +524,7 @@ def statements(session: Session, state: ConstraintState, *, build: bool) -> list
     if state.state == "missing":
         drop = []
     elif _is_index(state):
-        drop = _drop_index(session, state)
+        drop = drop_index(session, state)
     else:
         drop = [f"alter table {state.table_name} drop constraint {quoted(state.name)}"]
     if state.left_out:
@@ -551,7 +551,8 @@ def _is_index(state: ConstraintState) -> bool:
     return state.kind.endswith("index")
 
 
-def _drop_index(session: Session, state: ConstraintState) -> list[str]:
+def drop_index(session: Session, state: ConstraintState) -> list[str]:
+    """Return what drops an index; of a partitioned table, also its parts that were never attached."""
     if not state.is_partitioned:
         return [f"drop index concurrently if exists {_index_of(state)}"]
     statements = [f"drop index if exists {_index_of(state)}"]

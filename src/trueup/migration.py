@@ -20,8 +20,9 @@ from trueup.ledger import Ledger, Revision, described
 from trueup.locks import limit_waiting, one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration
 from trueup.packs import CORE, Pack
-from trueup.scripts import bare, lock_of, statements
-from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, session
+from trueup.scripts import bare, lock_of
+from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, literal, session
+from trueup.tokens import texts
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -596,7 +597,7 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
                 config = _config(pack, revisions)
                 config.attributes["present"] = present
                 command.upgrade(config, "heads", sql=True)
-                for statement in statements(revisions.getvalue()):
+                for statement in texts(revisions.getvalue()):
                     # Alembic writes a transaction around each revision; here there is one around all
                     if bare(statement).lower() in ("begin", "commit"):
                         sent.append(statement)
@@ -639,6 +640,37 @@ def _with_lock(statement: str, state: ConstraintState) -> str:
     """Return a statement of a constraint below a comment with its lock, which is not taken in a rehearsal."""
     lock = lock_of(statement)
     return f"-- locks: {lock[0]} on {state.table_name}\n{statement}" if lock else statement
+
+
+@contextmanager
+def at_head(connection: Session, pack: Pack) -> Iterator[None]:
+    """Have the pack deployed inside the block, all in one transaction that is rolled back.
+
+    In a database that is to be thrown away: its tables are locked meanwhile. Tables of the
+    application that nobody has adopted are taken as they are.
+    """
+    from alembic import command
+
+    text = host_sql(pack)
+    with connection.transaction(rollback=True):
+        connection.set_local("lock_timeout", connection.lock_timeout)
+        connection.script(f"create schema if not exists {SCHEMA}")
+        first = first_revision(pack)
+        is_foreign = text and connection.values("tables_present", names=host_tables(text))
+        if first and is_foreign and not is_adopted(connection, pack):
+            stamped = f"{SCHEMA}.{VERSION_TABLE}"
+            connection.script(f"create table if not exists {stamped} (version_num varchar(32) primary key)")
+            connection.script(f"insert into {stamped} values ({literal(first)})")
+        present = current(connection)
+        if pending_revisions(connection, pack):
+            revisions = StringIO()
+            command.upgrade(
+                _config(pack, revisions), f"{','.join(present)}:heads" if present else "heads", sql=True
+            )
+            # Alembic writes a transaction around each revision; here there is one around all
+            connection.script(re.sub(r"^(BEGIN|COMMIT);$", "", revisions.getvalue(), flags=re.M))
+        deploy.deploy(connection, pack, declared_keys(connection, pack))
+        yield
 
 
 def _role_files(pack: Pack) -> Iterator[str]:

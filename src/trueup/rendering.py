@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from trueup.model import Result, Run
 from trueup.packs import Pack
@@ -121,6 +121,10 @@ def run_as_sarif(run: Run, pack: Pack, version: str) -> str:
                     "properties": {"violations": result.violations, "evidence": item.evidence},
                 }
             )
+    return _sarif(version, rules, results)
+
+
+def _sarif(version: str, rules: list[dict[str, Any]], results: list[dict[str, Any]]) -> str:
     driver = {"name": "trueup", "version": version, "rules": rules}
     return as_json(
         {
@@ -129,6 +133,41 @@ def run_as_sarif(run: Run, pack: Pack, version: str) -> str:
             "runs": [{"tool": {"driver": driver}, "results": results}],
         }
     )
+
+
+class _Finding(Protocol):
+    @property
+    def rule(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+
+
+def findings_as_sarif(findings: Iterable[_Finding], rules: Mapping[str, str], version: str) -> str:
+    """Return what a lint found as SARIF 2.1.0; `rules` are the reasons by the ids of the rules."""
+    ids = list(rules)
+    results = [
+        {
+            "ruleId": finding.rule,
+            "ruleIndex": ids.index(finding.rule),
+            "level": "error",
+            "message": {"text": finding.message},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": finding.file},
+                        "region": {"startLine": finding.line},
+                    }
+                }
+            ],
+        }
+        for finding in findings
+    ]
+    described = [{"id": name, "shortDescription": {"text": why}} for name, why in rules.items()]
+    return _sarif(version, described, results)
 
 
 def run_as_prometheus(run: Run) -> str:

@@ -21,7 +21,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row, dict_row, scalar_row
 
 from trueup.errors import DatabaseError, RefusedError, TrueupError
-from trueup.scripts import lock_of, statements
+from trueup.scripts import lock_of
+from trueup.tokens import texts
 
 T = TypeVar("T")
 
@@ -115,7 +116,7 @@ class Session:
         if self._recorded is None:
             self.connection.execute(text.encode(), prepare=False)
             return
-        for one in statements(text):
+        for one in texts(text):
             held = self._strong_locks()
             expected = self._carried_lock(one, held)
             self.connection.execute(one.encode(), prepare=False)
@@ -157,6 +158,17 @@ class Session:
             raise
         rows.seek(0)
         return rows
+
+    def copy_json(self, query: str, lines: IO[bytes]) -> None:
+        """Write each row of a query of one column of jsonb to `lines`, one JSON text a line."""
+        # as CSV whose quote and delimiter are characters that JSON spells as escapes
+        form = r"(format csv, quote e'\x01', delimiter e'\x02')"
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(f"copy ({query}) to stdout with {form}".encode()) as copy,
+        ):
+            for row in copy:
+                lines.write(row)
 
     def copy_in(self, table: str, rows: IO[bytes]) -> int:
         """Read into a table what `copy_out` wrote; return the number of rows."""

@@ -5,6 +5,8 @@ with found as (
     from trueup.constraint_states as cs
     where
         cs.live_checksum is not null
+        -- what a build of ours left that was cut off
+        and cs.state <> 'invalid'
         and (
             cs.definition_checksum is null
             or cs.server_version <> current_setting('server_version_num')::integer / 10000

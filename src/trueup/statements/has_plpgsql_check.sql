@@ -1,0 +1,1 @@
+select exists (select 1 from pg_catalog.pg_available_extensions as e where e.name = 'plpgsql_check');
