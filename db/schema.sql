@@ -706,7 +706,7 @@ CREATE FUNCTION trueup.apply_call_events(p_retell_call_id text, p_event_ids bigi
     SET search_path TO ''
     AS $_$
 declare
-    c_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
+    v_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
     v_call public.calls;
     v_company_ids bigint[];
     v_company_id bigint;
@@ -825,7 +825,7 @@ begin
             v_to,
             v_direction,
             trueup.string_or_null(v_retell -> 'call_type'),
-            c_ranked[v_rank],
+            v_ranked[v_rank],
             v_started_at,
             v_ended_at,
             v_duration_ms,
@@ -862,7 +862,7 @@ begin
         update public.calls as c
         set
             status = case
-                when v_rank > array_position(c_ranked, c.status) then c_ranked[v_rank]
+                when v_rank > array_position(v_ranked, c.status) then v_ranked[v_rank]
                 else c.status
             end,
             from_number = coalesce(v_from, c.from_number),
@@ -3458,7 +3458,7 @@ CREATE FUNCTION trueup.fail_booking(p_company_id bigint, p_call_id bigint, p_rea
     SET search_path TO ''
     AS $$
 declare
-    c_alert constant text := 'provider_booking_failed';
+    v_alert constant text := 'provider_booking_failed';
     v_call public.calls;
     v_live_ids bigint[];
     v_is_made boolean;
@@ -3490,14 +3490,14 @@ begin
     select al.id into v_alert_id
     from trueup.data_consistency_alerts as al
     where
-        al.alert_type = c_alert
+        al.alert_type = v_alert
         and al.entity_type = 'call'
         and al.entity_id = p_call_id::text
         and al.status <> 'resolved';
     select q.id into v_item_id
     from trueup.manual_review_queue as q
     where
-        q.reason = c_alert
+        q.reason = v_alert
         and q.entity_type = 'call'
         and q.entity_id = p_call_id::text
         and q.status in ('pending', 'in_progress');
@@ -3531,10 +3531,10 @@ begin
     -- not the reason: it is free text of the provider and may quote the caller
     v_evidence := jsonb_build_object('booking_id', v_call.booking_id, 'was_confirmed', v_call.booking_confirmed);
     v_alert_id := trueup.file_alert(
-        c_alert, p_company_id::text, 'call', p_call_id::text, 'the booking of this call did not come about', v_evidence
+        v_alert, p_company_id::text, 'call', p_call_id::text, 'the booking of this call did not come about', v_evidence
     );
     v_item_id := trueup.queue_review(
-        c_alert, 'call', p_call_id::text, 'the booking of this call did not come about', p_company_id::text,
+        v_alert, 'call', p_call_id::text, 'the booking of this call did not come about', p_company_id::text,
         'critical', v_evidence, p_actor
     );
 

@@ -21,7 +21,7 @@ create or replace function trueup.apply_call_events(p_retell_call_id text, p_eve
     set search_path = ''
 as $$
 declare
-    c_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
+    v_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
     v_call public.calls;
     v_company_ids bigint[];
     v_company_id bigint;
@@ -140,7 +140,7 @@ begin
             v_to,
             v_direction,
             trueup.string_or_null(v_retell -> 'call_type'),
-            c_ranked[v_rank],
+            v_ranked[v_rank],
             v_started_at,
             v_ended_at,
             v_duration_ms,
@@ -177,7 +177,7 @@ begin
         update public.calls as c
         set
             status = case
-                when v_rank > array_position(c_ranked, c.status) then c_ranked[v_rank]
+                when v_rank > array_position(v_ranked, c.status) then v_ranked[v_rank]
                 else c.status
             end,
             from_number = coalesce(v_from, c.from_number),

@@ -27,7 +27,7 @@ create or replace function trueup.fail_booking(
     set search_path = ''
 as $$
 declare
-    c_alert constant text := 'provider_booking_failed';
+    v_alert constant text := 'provider_booking_failed';
     v_call public.calls;
     v_live_ids bigint[];
     v_is_made boolean;
@@ -59,14 +59,14 @@ begin
     select al.id into v_alert_id
     from trueup.data_consistency_alerts as al
     where
-        al.alert_type = c_alert
+        al.alert_type = v_alert
         and al.entity_type = 'call'
         and al.entity_id = p_call_id::text
         and al.status <> 'resolved';
     select q.id into v_item_id
     from trueup.manual_review_queue as q
     where
-        q.reason = c_alert
+        q.reason = v_alert
         and q.entity_type = 'call'
         and q.entity_id = p_call_id::text
         and q.status in ('pending', 'in_progress');
@@ -100,10 +100,10 @@ begin
     -- not the reason: it is free text of the provider and may quote the caller
     v_evidence := jsonb_build_object('booking_id', v_call.booking_id, 'was_confirmed', v_call.booking_confirmed);
     v_alert_id := trueup.file_alert(
-        c_alert, p_company_id::text, 'call', p_call_id::text, 'the booking of this call did not come about', v_evidence
+        v_alert, p_company_id::text, 'call', p_call_id::text, 'the booking of this call did not come about', v_evidence
     );
     v_item_id := trueup.queue_review(
-        c_alert, 'call', p_call_id::text, 'the booking of this call did not come about', p_company_id::text,
+        v_alert, 'call', p_call_id::text, 'the booking of this call did not come about', p_company_id::text,
         'critical', v_evidence, p_actor
     );
 

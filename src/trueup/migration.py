@@ -581,8 +581,6 @@ def _engine_connection(main: Session, database: str | None) -> Iterator[Any]:
 
 def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
     """Carry everything out in one transaction, writing down what is sent, and roll it back."""
-    from alembic import command
-
     present = current(connection)
     missing = pending_revisions(connection, pack)
     text = [f"set lock_timeout = '{connection.lock_timeout}'"]
@@ -593,11 +591,7 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
         with connection.recording() as sent:
             if missing:
                 connection.script(f"create schema if not exists {SCHEMA}")
-                revisions = StringIO()
-                config = _config(pack, revisions)
-                config.attributes["present"] = present
-                command.upgrade(config, "heads", sql=True)
-                for statement in texts(revisions.getvalue()):
+                for statement in _offline(pack, present):
                     # Alembic writes a transaction around each revision; here there is one around all
                     if bare(statement).lower() in ("begin", "commit"):
                         sent.append(statement)
@@ -642,6 +636,17 @@ def _with_lock(statement: str, state: ConstraintState) -> str:
     return f"-- locks: {lock[0]} on {state.table_name}\n{statement}" if lock else statement
 
 
+def _offline(pack: Pack, present: Iterable[str]) -> Iterator[str]:
+    """Yield the statements that bring a database at these revisions to the heads."""
+    from alembic import command
+
+    revisions = StringIO()
+    config = _config(pack, revisions)
+    config.attributes["present"] = present
+    command.upgrade(config, "heads", sql=True)
+    yield from texts(revisions.getvalue())
+
+
 @contextmanager
 def at_head(connection: Session, pack: Pack) -> Iterator[None]:
     """Have the pack deployed inside the block, all in one transaction that is rolled back.
@@ -649,8 +654,6 @@ def at_head(connection: Session, pack: Pack) -> Iterator[None]:
     In a database that is to be thrown away: its tables are locked meanwhile. Tables of the
     application that nobody has adopted are taken as they are.
     """
-    from alembic import command
-
     text = host_sql(pack)
     with connection.transaction(rollback=True):
         connection.set_local("lock_timeout", connection.lock_timeout)
@@ -663,12 +666,9 @@ def at_head(connection: Session, pack: Pack) -> Iterator[None]:
             connection.script(f"insert into {stamped} values ({literal(first)})")
         present = current(connection)
         if pending_revisions(connection, pack):
-            revisions = StringIO()
-            command.upgrade(
-                _config(pack, revisions), f"{','.join(present)}:heads" if present else "heads", sql=True
-            )
-            # Alembic writes a transaction around each revision; here there is one around all
-            connection.script(re.sub(r"^(BEGIN|COMMIT);$", "", revisions.getvalue(), flags=re.M))
+            for statement in _offline(pack, present):
+                if bare(statement).lower() not in ("begin", "commit"):
+                    run_statement(connection, statement)
         deploy.deploy(connection, pack, declared_keys(connection, pack))
         yield
 
