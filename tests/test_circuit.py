@@ -692,7 +692,7 @@ class Model:
     calls: list[tuple[float, int, bool, str]] = field(default_factory=list)
 
     FAILURES, SHARE, WINDOW, CALLS = 3, 0.5, 45, 6
-    OPEN, MOST, PROBE, SUCCESSES = 35, 135, 25, 2
+    OPEN, MOST, PROBE, SUCCESSES = 32.5, 125, 25, 2
 
     def allow(self, number: int) -> tuple[bool, bool]:
         """Return whether the call is allowed, and whether it is the probe."""
@@ -779,7 +779,7 @@ class Machine(RuleBasedStateMachine):
             insert into trueup.circuit_breaker_settings
                 (service_key, failures, failure_share, share_window, share_calls, slow, open_time, open_time_most,
                  probe_time, successes, quorum)
-            values (%s, 3, 0.5, '45 s', 6, '1 s', '35 s', '135 s', '25 s', 2, %s)
+            values (%s, 3, 0.5, '45 s', 6, '1 s', '32.5 s', '125 s', '25 s', 2, %s)
             """,
             (self.key, quorum),
         )
@@ -815,7 +815,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([10, 20, 40, 80, 160]))
     def wait(self, seconds: int) -> None:
-        # no sum of these comes near a limit, which are odd multiples of five
+        # no sum of these comes near a limit: 25, 32.5, 45, 65 and 125 seconds
         self.model.now += seconds
         for text in (AGE, AGE_METRICS):
             self.connection.execute(text.encode(), {"seconds": seconds, "key": self.key})

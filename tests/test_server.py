@@ -476,8 +476,10 @@ def test_temporary_leaves_nothing_of_a_server_that_was_killed() -> None:
     assert not running.data.exists()
 
 
-def test_temporary_leaves_nothing_of_a_server_that_did_not_start() -> None:
-    before = set(Path(tempfile.gettempdir()).glob("trueup-*"))
+def test_temporary_leaves_nothing_of_a_server_that_did_not_start(
+    open_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(open_directory))
     with pytest.raises(ServerError), server.temporary(settings={"port": "none"}):
         pass
-    assert set(Path(tempfile.gettempdir()).glob("trueup-*")) == before
+    assert not list(open_directory.iterdir())
