@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Databases
+from conftest import ROOT, Databases
 from helpers import add_revision, copy_pack, eventually, launch, plant, run, sql, value
 
 import trueup
@@ -18,6 +18,8 @@ select d.kind, d.name, d.outcome, d.finished_at >= d.started_at, d.actor, d.appl
 from trueup.deployments as d
 order by d.id
 """
+
+NEWEST = max(int(path.name[:4]) for path in (ROOT / "migrations" / "versions").glob("[0-9]*.py"))
 
 
 @pytest.fixture
@@ -143,14 +145,14 @@ def test_a_database_ahead_of_the_package_is_refused(database: str, pack: Path) -
 
 def test_two_revisions_after_the_same_one_are_explained_in_a_line(database: str, pack: Path) -> None:
     add_revision(pack, "mine", "select 1;")
-    add_revision(pack, "yours", "select 1;", after="bookings_0005")
+    add_revision(pack, "yours", "select 1;", after=f"bookings_{NEWEST:04}")
     done = run("migrate", "--pack", pack, url=database)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     for text in (
-        "mine (0006_mine.py)",
-        "yours (0007_yours.py)",
-        "both follow bookings_0005",
+        f"mine ({NEWEST + 1:04}_mine.py)",
+        f"yours ({NEWEST + 2:04}_yours.py)",
+        f"both follow bookings_{NEWEST:04}",
         "down_revision",
     ):
         assert text in line
@@ -161,14 +163,15 @@ def test_revisions_of_one_name_or_after_none_are_explained(database: str, pack: 
     versions = pack / "migrations" / "versions"
     add_revision(pack, "lost", "select 1;", after="bookings_0999")
     with pytest.raises(
-        CatalogError, match=r"0006_lost\.py: revision lost follows bookings_0999, and there is no"
+        CatalogError,
+        match=rf"{NEWEST + 1:04}_lost\.py: revision lost follows bookings_0999, and there is no",
     ):
         trueup.migrate(database=database, pack=pack)
-    for path in versions.glob("0006_lost.*"):
+    for path in versions.glob("*_lost.*"):
         path.unlink()
-    (versions / "0006_twin.py").write_text((versions / "0005_retention.py").read_text())
+    (versions / "0999_twin.py").write_text((versions / "0005_retention.py").read_text())
     with pytest.raises(
-        CatalogError, match=r"0005_retention\.py and 0006_twin\.py are both called bookings_0005"
+        CatalogError, match=r"0005_retention\.py and 0999_twin\.py are both called bookings_0005"
     ):
         trueup.migrate(database=database, pack=pack)
 

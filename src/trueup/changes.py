@@ -170,7 +170,7 @@ class _Pass:
         for ended in self.connection.rows("acceptances_ended", _Open):
             if ended.name in self.scopes:
                 self.scopes[ended.name].add(ended.entity_type, {ended.entity_id})
-        asked = {check.name: self._asked(check) for check in checks}
+        asked = self._asked(checks)
         self._judge([check for check in checks if asked[check.name]], asked)
         more = {check.name: self._partners(check) for check in checks if check.partners}
         self._judge([check for check in checks if more.get(check.name)], more)
@@ -182,9 +182,7 @@ class _Pass:
         for done, check in enumerate(whole):
             progress(check.name, done, len(whole))
             self._evaluate_view(check, limits[check.name])
-        for check in checks:
-            if check.time and not self.scopes[check.name].full:
-                self._narrow(check)
+        self._narrow([check for check in checks if check.time and not self.scopes[check.name].full])
 
     def _judge(self, checks: list[Check], scopes: dict[str, dict[str, frozenset[str]]]) -> None:
         """Ask the generated functions about some entities: one statement for checks that ask the same."""
@@ -263,7 +261,8 @@ class _Pass:
     def _evaluate_view(self, check: Check, limit: TimeLimit) -> None:
         started = time.monotonic()
         result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
-        self.connection.run("withdraw_violations", name=check.name)
+        if check.name in self.results:
+            self.connection.run("withdraw_violations", name=check.name)
         try:
             with self.connection.transaction():
                 self.connection.set_local("statement_timeout", limit.own or self.timeout)
@@ -272,29 +271,43 @@ class _Pass:
             result = failed(result, error, limit.spelled or self.timeout)
         self.results[check.name] = replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
 
-    def _asked(self, check: Check) -> dict[str, frozenset[str]]:
-        """Return what to ask about: what changes concern, and what time may have ended."""
-        scope = self.scopes[check.name]
-        if scope.full or check.time == "begins":
-            return {}
-        asked = _Scope(dict(scope.entities))
-        if check.time == "ends":
-            for standing in self.connection.rows("open_alerts_of", _Open, name=check.name):
-                asked.add(standing.entity_type, {standing.entity_id})
-        return asked.entities
+    def _asked(self, checks: list[Check]) -> dict[str, dict[str, frozenset[str]]]:
+        """Return what to ask about, by check: what changes concern, and what time may have ended."""
+        asked = {}
+        for check in checks:
+            scope = self.scopes[check.name]
+            is_read_whole = scope.full or check.time == "begins"
+            asked[check.name] = _Scope({} if is_read_whole else dict(scope.entities))
+        ends = [check.name for check in checks if check.time == "ends" and not self.scopes[check.name].full]
+        for standing in self.connection.rows("open_alerts_of", _Open, names=ends):
+            asked[standing.name].add(standing.entity_type, {standing.entity_id})
+        return {name: scope.entities for name, scope in asked.items()}
 
-    def _narrow(self, check: Check) -> None:
-        """Keep of a check that time drives what is new, gone, or changed: the rest is as it was."""
-        result = self.results.get(check.name)
-        if result is None or result.outcome in ("error", "timeout"):
-            return
-        scope = self.scopes[check.name]
-        for turned in self.connection.rows("turned_by_time", _Open, name=check.name):
-            scope.add(turned.entity_type, {turned.entity_id})
-        keep = [f"{entity} {key}" for entity, ids in scope.entities.items() for key in ids]
-        if result.violations or check.time == "ends":
-            self.connection.run("keep_violations", name=check.name, keep=keep)
-        self.results[check.name] = replace(result, outcome="changed", violations=0, rows_tested=len(keep))
+    def _narrow(self, checks: list[Check]) -> None:
+        """Keep of checks that time drives what is new, gone, or changed: the rest is as it was.
+
+        Of one that follows no column nobody knows what has changed: all of it is kept.
+        """
+        judged = [
+            check
+            for check in checks
+            if check.name in self.results and self.results[check.name].outcome not in ("error", "timeout")
+        ]
+        for turned in self.connection.rows(
+            "turned_by_time",
+            _Open,
+            names=[check.name for check in judged],
+            followed_by_none=[check.name for check in judged if not check.sources],
+        ):
+            self.scopes[turned.name].add(turned.entity_type, {turned.entity_id})
+        for check in judged:
+            result = self.results[check.name]
+            keep = [
+                f"{entity} {key}" for entity, ids in self.scopes[check.name].entities.items() for key in ids
+            ]
+            if result.violations or check.time == "ends":
+                self.connection.run("keep_violations", name=check.name, keep=keep)
+            self.results[check.name] = replace(result, outcome="changed", violations=0, rows_tested=len(keep))
 
     def file(self, run_id: int, snapshot: Snapshot, examples: int) -> list[Result]:
         """File what was judged and return its results; a check with nothing to file costs nothing."""

@@ -234,6 +234,8 @@ class Pending:
         """Say why the check must be evaluated in full; None when the changes are known one by one."""
         if check.name in self._owed:
             return self._owed[check.name]
+        if check.time == "begins" and not check.sources:
+            return None  # its view is read whole anyway
         named = {source.table for source in check.sources}
         for rests in self._tables.get(check.name, ()):
             if self._noted.get(rests.table_name):
