@@ -71,7 +71,7 @@ left join pg_catalog.pg_trigger as t on t.tgname = f.name and t.tgrelid = f.tabl
 select matches(
     pg_catalog.pg_get_functiondef('trueup.calls_fill_status()'::regprocedure),
     (
-        select 'c_ranked constant text\[\] := array\[''' || string_agg(vo.value, ''', ''' order by vo.rank) || '''\]'
+        select 'v_ranked constant text\[\] := array\[''' || string_agg(vo.value, ''', ''' order by vo.rank) || '''\]'
         from trueup.vocabularies as vo
         where vo.vocabulary = 'call_status' and vo.rank is not null
     ),
