@@ -65,8 +65,10 @@ def test_wrong_password(open_directory: Path) -> None:
 
 
 def test_not_a_trueup_database(empty_database: str) -> None:
-    for command in ("check", "repair", "status", "verify", "enforce"):
+    for command in ("check", "repair", "status", "verify", "enforce", "history", "prune"):
         refused(run(command, url=empty_database), 4, "not a trueup database", "trueup migrate")
+    for words in (("circuit", "list"), ("circuit", "force-open", "x"), ("rollback", "core@base")):
+        refused(run(*words, url=empty_database), 4, "not a trueup database", "trueup migrate")
     refused(run("review", "list", url=empty_database), 4, "trueup migrate")
     refused(run("alerts", "list", url=empty_database), 4, "trueup migrate")
 

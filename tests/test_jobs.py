@@ -15,8 +15,8 @@ from helpers import eventually, launch, plant, sql, value
 
 import trueup
 from trueup import packs
-from trueup.evaluation import _counts, evaluate, silent
-from trueup.model import Result, Run
+from trueup.evaluation import _counts, evaluate
+from trueup.model import Result, Run, silent
 from trueup.store import session
 
 SLOW, OTHER = "call_made_without_appointment", "call_backlink_missing"

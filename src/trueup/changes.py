@@ -15,7 +15,6 @@ from trueup.evaluation import (
     MAX_ALERTS,
     TIMEOUT,
     Filed,
-    Progress,
     TimeLimit,
     failed,
     file_result,
@@ -26,11 +25,10 @@ from trueup.evaluation import (
     recorded,
     require,
     settle,
-    silent,
     time_limits,
 )
 from trueup.locks import acquire
-from trueup.model import Result, Run, Violation
+from trueup.model import Progress, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
 from trueup.snapshots import Snapshot
 from trueup.store import ServerSaid, Session, literal, quoted, session, statement

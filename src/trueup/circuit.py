@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 from trueup.calling import AsyncDatabase, Database, StoreError, rows, rows_async
 from trueup.errors import CircuitOpenError, UsageError
 from trueup.names import unknown
-from trueup.store import Session, session
+from trueup.store import Session, refuse_foreign, session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -395,5 +395,6 @@ def _state(connection: Session, key: str) -> State:
 
 
 def _refuse_without_circuits(connection: Session) -> None:
+    refuse_foreign(connection)
     if not connection.value("has_circuits"):
         raise UsageError("this database has no circuits: its pack has no circuit breaker")

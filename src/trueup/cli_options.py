@@ -15,8 +15,9 @@ import click
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from trueup.model import Progress
+
 F = TypeVar("F", bound=Callable[..., Any])
-Progress = Callable[[str, int, int], None]
 
 SECONDS_BETWEEN_LINES = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -157,14 +158,14 @@ def _cell(value: Any) -> str:
 def shown_progress(verb: str) -> Iterator[Progress]:
     """Show progress on standard error: a bar on a terminal, a plain line now and then otherwise."""
     if sys.stderr and sys.stderr.isatty():
+        from rich import progress
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+        with progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         ) as bar:

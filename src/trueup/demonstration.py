@@ -15,10 +15,10 @@ from trueup import packs, server
 from trueup.adoption import Adoption, adopt
 from trueup.enforcement import enforce
 from trueup.errors import ServerError
-from trueup.evaluation import Progress, check, silent
+from trueup.evaluation import check
 from trueup.incident import COMPOSITION, legacy_sql
 from trueup.migration import host_sql
-from trueup.model import Change, Repairs, Run
+from trueup.model import Change, Progress, Repairs, Run, silent
 from trueup.repairing import repair
 from trueup.store import ServerSaid, session
 

@@ -21,10 +21,20 @@ from typing import Any
 
 from trueup import __version__, packs
 from trueup.errors import DatabaseError, TrueupError
-from trueup.model import Rate, Result, Run, Violation
+from trueup.model import Progress, Rate, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
 from trueup.snapshots import CONFLICTS, REPLICA_WAIT, Reader, Snapshot, Standby, readers, standby
-from trueup.store import ServerSaid, Session, brief, literal, quoted, session, sqlstate, statement
+from trueup.store import (
+    ServerSaid,
+    Session,
+    brief,
+    literal,
+    quoted,
+    refuse_foreign,
+    session,
+    sqlstate,
+    statement,
+)
 from trueup.tracking import Pending, related
 
 MAX_ALERTS = 10_000
@@ -33,13 +43,6 @@ EXAMPLES = 3
 # seconds between two attempts to end what other connections run
 PATIENCE = 0.2
 TIMED_OUT = "57014"
-
-# called as (what is being done, how many done, how many in all)
-Progress = Callable[[str, int, int], None]
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Report no progress."""
 
 
 @dataclass(frozen=True)
@@ -192,11 +195,7 @@ def require(connection: Session, pack: Pack) -> None:
     """Raise DatabaseError unless the database has trueup and may be written to."""
     from trueup.migration import refuse_newer
 
-    if not connection.value("has_trueup"):
-        raise DatabaseError(
-            "this is not a trueup database (no schema trueup); run `trueup migrate`, or `trueup adopt` for "
-            "one that already holds an application's tables"
-        )
+    refuse_foreign(connection)
     if connection.value("is_read_only"):
         raise DatabaseError(
             "the database is read only (a standby, or default_transaction_read_only); connect to the primary"

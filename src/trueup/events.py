@@ -294,14 +294,15 @@ def _bodies(lines: Iterable[bytes], whole: bool) -> Iterator[tuple[int, bytes]]:
     """
     filled = ((number, line) for number, line in enumerate(lines, 1) if whole or line.strip())
     for number, line in filled:
-        if whole or not _is_json(line):
+        if whole or not is_json(line):
             yield number, b"".join([line, *(more for _, more in filled)])
         else:
             yield number, line
             yield from filled
 
 
-def _is_json(text: bytes) -> bool:
+def is_json(text: str | bytes) -> bool:
+    """Say whether a text is one JSON document."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):

@@ -19,7 +19,7 @@ from trueup import packs
 from trueup.errors import DatabaseError
 from trueup.migration import refuse_newer
 from trueup.packs import Check, Source
-from trueup.store import ServerSaid, Session, literal, quoted, session, sqlstate
+from trueup.store import ServerSaid, Session, literal, quoted, refuse_foreign, session, sqlstate
 
 TIMEOUT = "1min"
 ENTITIES = 10
@@ -244,8 +244,7 @@ def explain(
     loaded = packs.load(pack)
     (check,) = loaded.select([name])
     with session(database, "explain") as connection:
-        if not connection.value("has_trueup"):
-            raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
+        refuse_foreign(connection)
         refuse_newer(connection, loaded)
         with connection.transaction(rollback=True, snapshot=True):
             known = connection.row("explained_check", _Explained, name=name)

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from trueup import deploy, ledger, packs
-from trueup.errors import DatabaseError
 from trueup.ledger import LIMIT, Deployment
 from trueup.migration import current, edited_revisions, pending_revisions, refuse_newer
 from trueup.model import Change, ConstraintState
-from trueup.store import Session, session
+from trueup.store import Session, refuse_foreign, session
 
 
 @dataclass(frozen=True)
@@ -155,8 +154,7 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
     """Return revisions, pending files, guard modes, last runs and what is open; changes nothing."""
     loaded = packs.load(pack)
     with session(database, "status") as connection:
-        if not connection.value("has_trueup"):
-            raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
+        refuse_foreign(connection)
         facts = connection.row("status_facts", _Facts)
         assert facts is not None
         refuse_newer(connection, loaded)
@@ -186,8 +184,7 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
 def history(*, database: str | None = None, limit: int = LIMIT) -> list[Deployment]:
     """Return what was deployed, newest first: who, when, from where, and how it ended."""
     with session(database, "history") as connection:
-        if not connection.value("has_trueup"):
-            raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
+        refuse_foreign(connection)
         return ledger.deployments(connection, limit)
 
 
@@ -212,8 +209,7 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
     """Compare everything of ours with its file and its registration; changes nothing."""
     loaded = packs.load(pack)
     with session(database, "verify") as connection:
-        if not connection.value("has_trueup"):
-            raise DatabaseError("this is not a trueup database; run `trueup migrate` or `trueup adopt`")
+        refuse_foreign(connection)
         refuse_newer(connection, loaded)
         problems = [Change("missing", f"revision {name}") for name in pending_revisions(connection, loaded)]
         problems += [

@@ -21,7 +21,7 @@ from trueup.locks import limit_waiting, one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration
 from trueup.packs import CORE, Pack
 from trueup.scripts import bare, lock_of
-from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, literal, session
+from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, literal, refuse_foreign, session
 from trueup.tokens import texts
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def migrate(
 def _count(connection: Session, pack: Pack) -> list[str]:
     """Count the violations that the migration to come may change; return the checks that were counted."""
     missing = set(pending_revisions(connection, pack))
-    texts = [
+    scripts = [
         packs.readable(path)
         for script in _scripts(pack).walk_revisions()
         if script.revision in missing
@@ -139,7 +139,7 @@ def _count(connection: Session, pack: Pack) -> list[str]:
         if path.is_file()
     ]
     files = [file.name for file, _ in deploy.pending_files(connection, pack)]
-    names = effects.affected(connection, pack, texts, files)
+    names = effects.affected(connection, pack, scripts, files)
     return effects.remember(connection, names) if names else []
 
 
@@ -406,6 +406,7 @@ def rollback(
     """Take the database down to `revision`, views and triggers first; `migrate` brings it up again."""
     loaded = packs.load(pack)
     with session(database, "rollback") as connection, one_at_a_time(database, wait):
+        refuse_foreign(connection)
         refuse_newer(connection, loaded)
         limit_waiting(connection)
         ledger = Ledger(connection)

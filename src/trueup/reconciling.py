@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from trueup.errors import DatabaseError, ProviderError, RefusedError, UsageError
+from trueup.errors import ProviderError, RefusedError, UsageError
+from trueup.events import is_json
+from trueup.model import Progress, silent
 from trueup.provider import BookingList, MovedError, Page
-from trueup.store import ServerSaid, Session, explained, session
+from trueup.store import ServerSaid, Session, explained, refuse_foreign, session
 
 # a list that shows fewer bookings than there are, because some went meanwhile, is read again
 READINGS = 3
@@ -17,13 +18,6 @@ READINGS = 3
 BACK = timedelta(days=7)
 AHEAD = timedelta(days=90)
 CIRCUIT = "booking_list:company:{}"
-
-# called as (what is being done, how many done, how many in all)
-Progress = Callable[[str, int, int], None]
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Report no progress."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def reconcile_file(
     """
     pages = _pages_of(content, name)
     with session(database, "reconcile") as connection:
-        _refuse_foreign(connection)
+        refuse_foreign(connection)
         return _read(connection, company_id, pages, start, until, taken_at, silent)
 
 
@@ -88,7 +82,7 @@ def reconcile_api(
     Raises ProviderError when the list cannot be read to its end; the pages before are stored.
     """
     with session(database, "reconcile") as connection:
-        _refuse_foreign(connection)
+        refuse_foreign(connection)
         now = datetime.now().astimezone()
         window = start or now - BACK, until or now + AHEAD
         bookings = BookingList(url, token, timeout=timeout, circuit=_Circuit(connection, company_id))
@@ -211,21 +205,8 @@ def _pages_of(content: bytes, name: str) -> list[Page]:
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise UsageError(f"{name} is empty; it should hold a page of the provider's list")
-    texts = [text] if _is_json(text) else lines
+    texts = [text] if is_json(text) else lines
     for number, line in enumerate(texts, start=1):
-        if not _is_json(line):
+        if not is_json(line):
             raise UsageError(f"{name} is neither JSON nor a page of JSON on each line (line {number})")
     return [Page(line, number == len(texts)) for number, line in enumerate(texts, start=1)]
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _refuse_foreign(connection: Session) -> None:
-    if not connection.value("has_trueup"):
-        raise DatabaseError("this is not a trueup database (no schema trueup); run `trueup migrate`")

@@ -20,15 +20,13 @@ from trueup.evaluation import (
     EXAMPLES,
     MAX_ALERTS,
     TIMEOUT,
-    Progress,
     evaluate,
     file,
     planned,
     recorded,
     require,
-    silent,
 )
-from trueup.model import CheckRepairs, JournalEntry, Outcome, Repairs, Run, Undone
+from trueup.model import CheckRepairs, JournalEntry, Outcome, Progress, Repairs, Run, Undone, silent
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session
 

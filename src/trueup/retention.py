@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from trueup.errors import DatabaseError, UsageError
+from trueup.errors import UsageError
+from trueup.model import Progress, silent
 from trueup.names import unknown
-from trueup.store import session
+from trueup.store import refuse_foreign, session
 
 BATCH = 5000
-
-# called as (what is being done, how many done, how many in all)
-Progress = Callable[[str, int, int], None]
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Report no progress."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +67,7 @@ def prune(
     if batch < 1:
         raise UsageError(f"a batch holds at least one row, not {batch}")
     with session(database, "prune") as connection:
-        if not connection.value("has_trueup"):
-            raise DatabaseError("this is not a trueup database (no schema trueup); run `trueup migrate`")
+        refuse_foreign(connection)
         known = connection.values("retention_rules")
         chosen = list(rules)
         for name in chosen:

@@ -371,6 +371,15 @@ def _settings(server_version: int) -> sql.Composed:
     )
 
 
+def refuse_foreign(session: Session) -> None:
+    """Raise DatabaseError unless the database has trueup."""
+    if not session.value("has_trueup"):
+        raise DatabaseError(
+            "this is not a trueup database (no schema trueup); run `trueup migrate`, or `trueup adopt` for "
+            "one that already holds an application's tables"
+        )
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn psycopg's errors into errors that say what, where, and what to do next."""
