@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
 LAYERS = (
     {"errors"},
     {"model", "durations", "names", "scripts", "tokens"},
+    {"operating", "operating.config"},
     {"packs", "sqlrules", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
@@ -38,6 +39,7 @@ LAYERS = (
     {"cli_options"},
     {
         "cli_circuit",
+        "cli_config",
         "cli_events",
         "cli_explain",
         "cli_lint",
@@ -55,6 +57,7 @@ ALONE = {
     "click": {
         "cli",
         "cli_circuit",
+        "cli_config",
         "cli_events",
         "cli_explain",
         "cli_lint",
@@ -66,7 +69,21 @@ ALONE = {
     },
     "httpx": {"provider"},
 }
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def dotted(path: Path) -> str:
+    """Return the name below trueup: operating.config, and operating for its __init__."""
+    name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    return name if name == "__init__" else name.removesuffix(".__init__")
+
+
+MODULES = sorted(dotted(path) for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts)
+
+
+def parsed(module: str) -> ast.Module:
+    """Return the syntax tree of a module."""
+    path = PACKAGE / Path(*module.split("."))
+    return ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
 
 
 def imports(module: str) -> list[tuple[str, bool]]:
@@ -81,12 +98,15 @@ def imports(module: str) -> list[tuple[str, bool]]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             found.append((base, typing_only))
-            if base == "trueup":
-                found.extend((f"trueup.{alias.name}", typing_only) for alias in node.names)
+            found.extend(
+                (f"{base}.{alias.name}", typing_only)
+                for alias in node.names
+                if f"{base}.{alias.name}".removeprefix("trueup.") in MODULES
+            )
         for child in ast.iter_child_nodes(node):
             visit(child, typing_only)
 
-    visit(ast.parse((PACKAGE / f"{module}.py").read_text()), False)
+    visit(parsed(module), False)
     return found
 
 
@@ -101,7 +121,7 @@ def test_every_module_has_its_layer() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_no_arrow_points_upward(module: str) -> None:
     for name, _ in imports(module):
-        target = name.removeprefix("trueup.").split(".")[0]
+        target = name.removeprefix("trueup.")
         if name.startswith("trueup.") and target in MODULES:
             assert level(target) <= level(module), f"{module} imports {target}"
 
@@ -116,11 +136,7 @@ def test_libraries_stay_behind_their_module(module: str) -> None:
 def test_only_the_command_line_prints() -> None:
     for module in MODULES:
         if not module.startswith("cli"):
-            calls = [
-                node
-                for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text()))
-                if isinstance(node, ast.Call)
-            ]
+            calls = [node for node in ast.walk(parsed(module)) if isinstance(node, ast.Call)]
             assert not any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls), (
                 module
             )

@@ -16,6 +16,7 @@ import click
 
 from trueup import __version__
 from trueup.cli_circuit import circuit
+from trueup.cli_config import config
 from trueup.cli_events import events
 from trueup.cli_explain import explain
 from trueup.cli_lint import lint
@@ -77,6 +78,7 @@ for command in (
     guard,
     contract,
     circuit,
+    config,
     events,
     reconcile,
     lint,

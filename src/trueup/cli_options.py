@@ -46,6 +46,18 @@ def pack_option(function: F) -> F:
     )(function)
 
 
+def config_option(function: F) -> F:
+    """Add --config FILE."""
+    return click.option(
+        "--config",
+        "file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Configuration. Default: TRUEUP_CONFIG, else trueup.toml here, else [tool.trueup] of "
+        "pyproject.toml here.",
+    )(function)
+
+
 def format_option(*more: str) -> Callable[[F], F]:
     """Add --format text|json, and whatever else the command can print."""
 

@@ -1,0 +1,1 @@
+"""What runs unattended: the schedule, notifications, metrics, the report, logs."""
