@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -15,35 +13,14 @@ from urllib.parse import urlencode
 
 import psycopg
 import pytest
-from postgres import CACHE, Postgres, _do, _said
+from packages import unpacked
+from postgres import Postgres
 from psycopg.conninfo import conninfo_to_dict
 
 from trueup import server
 
-UNPACKED = CACHE.with_name("pgbouncer")
 # besides itself, what a system without it may lack
-LIBRARIES = re.compile(r"^\s*Depends: (libevent-[\w.-]+|libc-?ares\w*)$", re.M)
-
-
-def _fetched() -> Path:
-    """Return the directory of the unpacked package; skip the test where it cannot be had."""
-    if not (UNPACKED / "usr" / "sbin" / "pgbouncer").exists():
-        UNPACKED.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=UNPACKED.parent) as made:
-            work = Path(made)
-            if os.geteuid() == 0:
-                # apt downloads as a user of its own, who must be able to write here
-                with contextlib.suppress(LookupError, OSError):
-                    shutil.chown(work, "_apt")
-            try:
-                needs = LIBRARIES.findall(_do(["apt-cache", "depends", "pgbouncer"], work))
-                _do(["apt-get", "download", "--quiet", "pgbouncer", *needs], work)
-                for package in work.glob("*.deb"):
-                    _do(["dpkg", "-x", str(package), "unpacked"], work)
-                (work / "unpacked").replace(UNPACKED)
-            except (OSError, subprocess.SubprocessError) as error:
-                pytest.skip(f"PgBouncer cannot be fetched: {_said(error)}")
-    return UNPACKED
+LIBRARIES = r"libevent-[\w.-]+|libc-?ares\w*"
 
 
 @contextlib.contextmanager
@@ -55,7 +32,7 @@ def pgbouncer(postgres: Postgres, mode: str) -> Iterator[str]:
     user = server._server_user(Path(str(at["host"])).parent)
     with tempfile.TemporaryDirectory(prefix="trueup-pool-", dir="/tmp") as made:
         directory = Path(made)
-        shutil.copytree(_fetched() / "usr", directory / "usr")
+        shutil.copytree(unpacked("pgbouncer", LIBRARIES) / "usr", directory / "usr")
         settings = directory / "pgbouncer.ini"
         settings.write_text(
             f"[databases]\n* = host={at['host']} port={at['port']} user={at['user']}\n"
