@@ -28,6 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "postgres" in metafunc.fixturenames:
         found = choices(metafunc.config.getoption("postgres"))
+        if metafunc.definition.get_closest_marker("one_server"):
+            found = found[:1]
         metafunc.parametrize(
             "postgres", found, ids=[choice.name for choice in found], indirect=True, scope="session"
         )
