@@ -4328,6 +4328,17 @@ begin
 end;
 $$;
 
+CREATE TABLE trueup.guard_companies (
+    guard text NOT NULL,
+    company_id text NOT NULL,
+    mode text NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT guard_companies_mode_known CHECK ((mode = ANY (ARRAY['observe'::text, 'enforce'::text])))
+);
+
+COMMENT ON TABLE trueup.guard_companies IS 'companies for which a guard has a mode of its own';
+
 CREATE TABLE trueup.guards (
     name text NOT NULL,
     mode text DEFAULT 'observe'::text NOT NULL,
@@ -4336,9 +4347,9 @@ CREATE TABLE trueup.guards (
     CONSTRAINT guards_mode_known CHECK ((mode = ANY (ARRAY['off'::text, 'observe'::text, 'enforce'::text])))
 );
 
-CREATE FUNCTION trueup.guard_mode(p_guard text) RETURNS text
+CREATE FUNCTION trueup.guard_mode(p_guard text, p_company_id text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN COALESCE((SELECT g.mode FROM trueup.guards g WHERE (g.name = guard_mode.p_guard)), 'observe'::text);
+    RETURN COALESCE((SELECT CASE WHEN (g.mode = 'off'::text) THEN 'off'::text ELSE COALESCE(gc.mode, g.mode) END AS "coalesce" FROM (trueup.guards g LEFT JOIN trueup.guard_companies gc ON (((g.name = gc.guard) AND (gc.company_id = guard_mode.p_company_id)))) WHERE (g.name = guard_mode.p_guard)), 'observe'::text);
 
 CREATE FUNCTION trueup.guard_tripped(p_guard text, p_entity_id anyelement) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4346,13 +4357,10 @@ CREATE FUNCTION trueup.guard_tripped(p_guard text, p_entity_id anyelement) RETUR
     SET "TimeZone" TO 'UTC'
     AS $_$
 declare
-    v_mode text := trueup.guard_mode(p_guard);
+    v_mode text;
+    v_role text := coalesce(nullif(current_setting('role'), 'none'), session_user);
     v record;
 begin
-    if v_mode = 'off' then
-        return;
-    end if;
-
     execute format(
         'select v.company_id::text as company_id, v.entity_type, v.entity_id::text as entity_id, v.description, v.evidence '
         'from trueup.%I as v where v.entity_id = $1 limit 1',
@@ -4361,7 +4369,8 @@ begin
     into v
     using p_entity_id;
 
-    if v.entity_id is null then
+    v_mode := trueup.guard_mode(p_guard, v.company_id);
+    if v.entity_id is null or v_mode = 'off' then
         return;
     end if;
 
@@ -4379,6 +4388,13 @@ begin
                 );
     end if;
 
+    if not trueup.undoing() then
+        insert into trueup.guard_trips (guard, company_id, entity_type, entity_id, role_name, application)
+        values (
+            p_guard, v.company_id, v.entity_type, v.entity_id, v_role, current_setting('application_name')
+        );
+    end if;
+
     perform trueup.file_alert(
         p_guard,
         v.company_id,
@@ -4388,7 +4404,7 @@ begin
         v.evidence || jsonb_build_object(
             'written_by', jsonb_build_object(
                 'transaction', pg_current_xact_id()::text,
-                'role', coalesce(nullif(current_setting('role'), 'none'), session_user),
+                'role', v_role,
                 'application', current_setting('application_name')
             )
         )
@@ -7892,30 +7908,53 @@ begin
 end;
 $$;
 
-CREATE FUNCTION trueup.set_guard_mode(p_name text, p_mode text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.guards
+CREATE FUNCTION trueup.set_guard_mode(p_name text, p_mode text, p_actor text DEFAULT SESSION_USER, p_company_id text DEFAULT NULL::text) RETURNS trueup.guards
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
 declare
     v_guard trueup.guards;
 begin
-    if (p_mode in ('off', 'observe', 'enforce')) is not true then
+    if
+        (p_company_id is null and (p_mode in ('off', 'observe', 'enforce')) is not true)
+        or (p_company_id is not null and (p_mode in ('observe', 'enforce')) is false)
+    then
         raise exception 'a guard has no mode %', coalesce(format('"%s"', p_mode), 'null')
-            using errcode = 'TU005', hint = 'The modes are off, observe and enforce.';
+            using
+                errcode = 'TU005',
+                hint = case
+                    when p_company_id is null then 'The modes are off, observe and enforce.'
+                    else 'The modes are observe and enforce; off is for all companies.'
+                end;
     end if;
 
-    update trueup.guards as g
-    set
-        mode = p_mode,
-        changed_at = clock_timestamp(),
-        changed_by = coalesce(p_actor, session_user)
-    where g.name = p_name and g.mode <> p_mode;
-
-    select g.* into v_guard from trueup.guards as g where g.name = p_name;
+    select g.* into v_guard from trueup.guards as g where g.name = p_name for no key update;
     if not found then
         raise exception 'no guard is called %', p_name using errcode = 'TU002';
     end if;
 
+    if p_company_id is null then
+        update trueup.guards as g
+        set
+            mode = p_mode,
+            changed_at = clock_timestamp(),
+            changed_by = coalesce(p_actor, session_user)
+        where g.name = p_name and g.mode <> p_mode;
+    elsif p_mode is null then
+        delete from trueup.guard_companies as gc
+        where gc.guard = p_name and gc.company_id = p_company_id;
+    else
+        insert into trueup.guard_companies as gc (guard, company_id, mode, changed_by)
+        values (p_name, p_company_id, p_mode, coalesce(p_actor, session_user))
+        on conflict (guard, company_id) do update
+        set
+            mode = excluded.mode,
+            changed_at = excluded.changed_at,
+            changed_by = excluded.changed_by
+        where gc.mode <> excluded.mode;
+    end if;
+
+    select g.* into v_guard from trueup.guards as g where g.name = p_name;
     return v_guard;
 end;
 $$;
@@ -10783,6 +10822,29 @@ UNION ALL
    FROM trueup.tables t
   WHERE (to_regclass(format('trueup.%I'::text, t.name)) IS NULL);
 
+CREATE TABLE trueup.guard_trips (
+    id bigint NOT NULL,
+    guard text NOT NULL,
+    company_id text,
+    entity_type text NOT NULL,
+    entity_id text NOT NULL,
+    tripped_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    role_name text NOT NULL,
+    application text NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL
+);
+
+COMMENT ON TABLE trueup.guard_trips IS 'writes that a guard in mode observe would have refused';
+
+ALTER TABLE trueup.guard_trips ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.guard_trips_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE trueup.idempotency_keys (
     key uuid NOT NULL,
     company_id bigint,
@@ -11190,6 +11252,21 @@ CREATE VIEW trueup.sync_synced_without_id AS
    FROM trueup.unsynced_appointments ua
   WHERE ((calcom_sync_status = 'synced'::text) AND (calcom_booking_uid IS NULL) AND (calcom_booking_id IS NULL));
 
+CREATE VIEW trueup.table_writes AS
+ SELECT table_name,
+    ( SELECT (COALESCE(sum(((st.n_tup_ins + st.n_tup_upd) + st.n_tup_del)), (0)::numeric))::bigint AS "coalesce"
+           FROM (( SELECT w.relid
+                UNION
+                 SELECT pt.relid
+                   FROM pg_partition_tree((w.relid)::regclass) pt(relid, parentrelid, isleaf, level)) part
+             JOIN pg_stat_all_tables st ON ((part.relid = st.relid)))) AS writes
+   FROM ( SELECT DISTINCT c.oid AS relid,
+            ((c.oid)::regclass)::text AS table_name
+           FROM ((trueup.guards g
+             JOIN pg_trigger t ON ((g.name = t.tgname)))
+             JOIN pg_class c ON ((t.tgrelid = c.oid)))
+          WHERE ((NOT t.tgisinternal) AND (NOT c.relispartition))) w;
+
 ALTER TABLE trueup.tables ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.tables_id_seq
     START WITH 1
@@ -11312,6 +11389,24 @@ ALTER TABLE trueup.webhook_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+CREATE TABLE trueup.write_samples (
+    id bigint NOT NULL,
+    table_name text NOT NULL,
+    sampled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    writes bigint NOT NULL
+);
+
+COMMENT ON TABLE trueup.write_samples IS 'how many rows of each table had been written when a full run began';
+
+ALTER TABLE trueup.write_samples ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.write_samples_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY public.appointment_modifications
     ADD CONSTRAINT appointment_modifications_pkey PRIMARY KEY (id);
 
@@ -11426,6 +11521,12 @@ ALTER TABLE ONLY trueup.deployments
 ALTER TABLE ONLY trueup.former_bookings
     ADD CONSTRAINT former_bookings_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY trueup.guard_companies
+    ADD CONSTRAINT guard_companies_pkey PRIMARY KEY (guard, company_id);
+
+ALTER TABLE ONLY trueup.guard_trips
+    ADD CONSTRAINT guard_trips_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY trueup.guards
     ADD CONSTRAINT guards_pkey PRIMARY KEY (name);
 
@@ -11494,6 +11595,9 @@ ALTER TABLE ONLY trueup.webhook_events
 
 ALTER TABLE ONLY trueup.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.write_samples
+    ADD CONSTRAINT write_samples_pkey PRIMARY KEY (id);
 
 CREATE INDEX appointment_modifications_appointment_id_idx ON public.appointment_modifications USING btree (appointment_id, id);
 
@@ -11642,6 +11746,10 @@ CREATE INDEX former_bookings_booking_uid_idx ON trueup.former_bookings USING btr
 
 CREATE INDEX former_bookings_ended_at_idx ON trueup.former_bookings USING btree (ended_at);
 
+CREATE INDEX guard_trips_guard_idx ON trueup.guard_trips USING btree (guard, tripped_at);
+
+CREATE INDEX guard_trips_tripped_at_idx ON trueup.guard_trips USING btree (tripped_at);
+
 CREATE INDEX idempotency_keys_finished_idx ON trueup.idempotency_keys USING btree (finished_at) WHERE (status = 'finished'::text);
 
 CREATE INDEX idempotency_keys_unfinished_idx ON trueup.idempotency_keys USING btree (lease_expires_at) WHERE (status <> 'finished'::text);
@@ -11695,6 +11803,8 @@ CREATE INDEX webhook_events_object_due_idx ON trueup.webhook_events USING btree 
 CREATE INDEX webhook_events_previous_idx ON trueup.webhook_events USING btree (previous_object_id) WHERE (previous_object_id IS NOT NULL);
 
 CREATE INDEX webhook_events_unprocessed_idx ON trueup.webhook_events USING btree (received_at) WHERE (status = ANY (ARRAY['received'::text, 'parked'::text]));
+
+CREATE INDEX write_samples_table_name_idx ON trueup.write_samples USING btree (table_name, sampled_at);
 
 CREATE CONSTRAINT TRIGGER appointment_without_call AFTER INSERT OR UPDATE OF source, call_id, deleted_at ON public.appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.source = 'retell'::text) AND (new.call_id IS NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION trueup.guard_appointment_without_call();
 
@@ -12029,6 +12139,9 @@ ALTER TABLE ONLY trueup.constraints
 
 ALTER TABLE ONLY trueup.deployment_checks
     ADD CONSTRAINT deployment_checks_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES trueup.deployments(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.guard_companies
+    ADD CONSTRAINT guard_companies_guard_fkey FOREIGN KEY (guard) REFERENCES trueup.guards(name) ON DELETE CASCADE;
 
 ALTER TABLE ONLY trueup.manual_review_events
     ADD CONSTRAINT manual_review_events_item_id_fkey FOREIGN KEY (item_id) REFERENCES trueup.manual_review_queue(id) ON DELETE CASCADE;

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trueup.adoption import adopt
     from trueup.changes import check_changed
     from trueup.demonstration import demo
-    from trueup.enforcement import enforce
+    from trueup.enforcement import enforce, revert
     from trueup.evaluation import check
     from trueup.explaining import explain
     from trueup.inspection import catalog, history, status, verify
@@ -37,6 +37,7 @@ _FUNCTIONS = {
     "check_changed": "changes",
     "demo": "demonstration",
     "enforce": "enforcement",
+    "revert": "enforcement",
     "explain": "explaining",
     "history": "inspection",
     "init": "scaffold",
@@ -86,6 +87,7 @@ __all__ = [
     "reconcile_api",
     "reconcile_file",
     "repair",
+    "revert",
     "rollback",
     "status",
     "undo",

@@ -22,9 +22,11 @@ from trueup.cli_explain import explain
 from trueup.cli_lint import lint
 from trueup.cli_listen import listen
 from trueup.cli_options import (
+    as_option,
     check_names,
     database_option,
     format_option,
+    mode_shown,
     pack_option,
     print_json,
     print_table,
@@ -523,24 +525,59 @@ def prune(rules: tuple[str, ...], database: str | None, apply: bool, batch: int,
     )
 
 
-@cli.command(epilog="\b\nExamples:\n  trueup enforce --dry-run\n  trueup enforce call_direction_missing")
+@cli.command(
+    epilog="\b\nExamples:\n  trueup enforce --dry-run\n  trueup enforce call_backlink_broken --company 7\n"
+    "  trueup enforce call_backlink_broken --revert"
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @database_option
 @pack_option
 @click.option("--dry-run", is_flag=True, help="Say what would be switched on; change nothing.")
+@click.option("--company", metavar="ID", help="Enforce guards for the rows of one company only.")
+@click.option(
+    "--quiet-for",
+    metavar="DURATION",
+    default="7d",
+    show_default=True,
+    help="Leave a guard off that would have refused a write in this time.",
+)
+@click.option("--revert", is_flag=True, help="Let the guards observe again; with --company, that company's.")
+@as_option
 @format_option()
 def enforce(
-    names: tuple[str, ...], database: str | None, pack: Path | None, dry_run: bool, form: str
+    names: tuple[str, ...],
+    database: str | None,
+    pack: Path | None,
+    dry_run: bool,
+    company: str | None,
+    quiet_for: str,
+    revert: bool,
+    actor: str | None,
+    form: str,
 ) -> None:
     """Validate the constraints and enforce the guards whose checks are clean.
 
-    Says of each what was switched on, or what keeps it off. VALIDATE lets writers go on
-    (SHARE UPDATE EXCLUSIVE); nothing is switched off. Exits with 1 when something had
-    to be left off.
+    Says of each what was switched on, or what keeps it off: violations there are now, and
+    writes of the last days that the guard would have refused, out of how many. VALIDATE lets
+    writers go on (SHARE UPDATE EXCLUSIVE). Exits with 1 when something had to be left off.
     """
+    from trueup.durations import duration
     from trueup.enforcement import enforce as run
+    from trueup.enforcement import revert as take_back
 
-    changes = run(names, database=database, pack=pack, dry_run=dry_run)
+    changes = (
+        take_back(names, database=database, pack=pack, company=company, actor=actor, dry_run=dry_run)
+        if revert
+        else run(
+            names,
+            database=database,
+            pack=pack,
+            company=company,
+            actor=actor,
+            quiet=duration(quiet_for),
+            dry_run=dry_run,
+        )
+    )
     if form == "json":
         print_json(changes)
     else:
@@ -548,7 +585,8 @@ def enforce(
         if shown:
             print_table(["", "what", "why"], [(c.action, c.what, c.detail) for c in shown])
         kept = len(changes) - len(shown)
-        click.echo(f"{kept} on already, {sum(c.action == 'leave' for c in shown)} left off")
+        already = "observing" if revert else "on"
+        click.echo(f"{kept} {already} already, {sum(c.action == 'leave' for c in shown)} left as they are")
     sys.exit(int(any(change.action == "leave" for change in changes)))
 
 
@@ -612,7 +650,7 @@ def status(database: str | None, pack: Path | None, form: str) -> None:
             )
         click.echo("\n`trueup migrate` puts these back, `trueup migrate --keep-drift` leaves them\n")
     if now.guards:
-        print_table(["guard", "mode"], [(g.name, g.mode) for g in now.guards])
+        print_table(["guard", "mode"], [(g.name, mode_shown(g.mode, g.companies)) for g in now.guards])
     if now.runs:
         print_table(
             ["last run", "id", "status", "started", "violations", "failed checks", "consistency %"],

@@ -166,6 +166,13 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+def mode_shown(mode: str, companies: dict[str, str]) -> str:
+    """Return the mode of a guard, with those of companies that have their own."""
+    return "; ".join(
+        [mode, *(f"company {printable(each)}: {own}" for each, own in sorted(companies.items()))]
+    )
+
+
 @contextmanager
 def shown_progress(verb: str) -> Iterator[Progress]:
     """Show progress on standard error: a bar on a terminal, a plain line now and then otherwise."""

@@ -18,6 +18,7 @@ from trueup.cli_options import (
     clock,
     database_option,
     format_option,
+    mode_shown,
     print_facts,
     print_json,
     print_rows,
@@ -464,31 +465,49 @@ def guard_list(form: str, database: str | None) -> None:
     print_rows(
         ["guard", "mode", "since", "by", "open", "what must hold at commit"],
         [
-            (each.name, each.mode, each.changed_at, each.changed_by, each.open_violations, each.invariant)
+            (
+                each.name,
+                mode_shown(each.mode, each.companies),
+                each.changed_at,
+                each.changed_by,
+                each.open_violations,
+                each.invariant,
+            )
             for each in found
         ],
         empty="this pack has no guards",
     )
 
 
-@guard.command("set", epilog="Example: trueup guard set call_made_without_appointment observe")
+@guard.command(
+    "set",
+    epilog="\b\nExamples:\n  trueup guard set call_made_without_appointment observe\n"
+    "  trueup guard set call_made_without_appointment enforce --company 7\n"
+    "  trueup guard set call_made_without_appointment as-others --company 7",
+)
 @click.argument("name")
-@click.argument("mode", type=click.Choice(["off", "observe", "enforce"]))
+@click.argument("mode", type=click.Choice(["off", "observe", "enforce", "as-others"]))
+@click.option("--company", metavar="ID", help="Set the mode for the rows of one company only.")
 @as_option
 @database_option
-def guard_set(name: str, mode: str, actor: str | None, database: str | None) -> None:
+def guard_set(name: str, mode: str, company: str | None, actor: str | None, database: str | None) -> None:
     """Set the mode of a guard, from the next COMMIT on, also of sessions already open.
 
     \b
-    off      says nothing
-    observe  files an alert in the writer's transaction
-    enforce  refuses the transaction (SQLSTATE 23514)
+    off        says nothing, for any company
+    observe    files an alert in the writer's transaction
+    enforce    refuses the transaction (SQLSTATE 23514)
+    as-others  takes away the mode that a company has of its own
     """
     from trueup import guards as use_case
 
-    found = use_case.set_mode(name, mode, actor, database=database)
-    click.echo(f"guard {found.name} is set to {found.mode}")
-    if found.mode == "enforce" and found.open_violations:
+    if mode == "as-others" and company is None:
+        raise click.UsageError("as-others is for one company; name it with --company")
+    found = use_case.set_mode(
+        name, None if mode == "as-others" else mode, actor, company=company, database=database
+    )
+    click.echo(f"guard {found.name} is set to {mode_shown(found.mode, found.companies)}")
+    if "enforce" in (found.mode, *found.companies.values()) and found.open_violations:
         click.echo(f"still open: {found.open_violations}; writes to those rows may be refused until mended")
 
 

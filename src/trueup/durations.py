@@ -22,6 +22,17 @@ def duration(text: str) -> timedelta:
     return found
 
 
+def length(span: timedelta) -> str:
+    """Return a duration as people write it, in its two largest units: 7d, 3h 20m, 40s."""
+    rest = int(span.total_seconds())
+    parts = []
+    for unit in ("d", "h", "m", "s"):
+        number, rest = divmod(rest, _SECONDS[unit])
+        if number:
+            parts.append(f"{number}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
 def instant(text: str, *, now: datetime | None = None) -> datetime:
     """Return the instant meant by `text`: a duration from `now` on, or an ISO date or time.
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from trueup import packs
 from trueup.deploy import add_constraint
+from trueup.durations import length
 from trueup.errors import MigrationError, NotFoundError
 from trueup.evaluation import require
-from trueup.locks import one_at_a_time, patiently
+from trueup.locks import limit_waiting, one_at_a_time, patiently
 from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
+from trueup.packs import Pack
 from trueup.store import Session, literal, quoted, session
 
 # violations that are neither in the review queue nor accepted
@@ -30,10 +33,30 @@ _NOBODY_KNOWS = """
 """
 
 
+_OF_COMPANY = "v.company_id::text = {0}"
+QUIET = timedelta(days=7)
+
+
 @dataclass(frozen=True)
 class _Guard:
     name: str
     mode: str
+    changed_at: datetime
+    companies: dict[str, str]
+
+    def mode_of(self, company: str | None) -> str:
+        """Return the mode for the rows of a company, or for all."""
+        return self.mode if company is None or self.mode == "off" else self.companies.get(company, self.mode)
+
+
+@dataclass(frozen=True)
+class _Observed:
+    observed_for: timedelta | None
+    refusable: int
+    tripped_at: datetime | None
+    role_name: str | None
+    application: str | None
+    writes: int | None
 
 
 def enforce(
@@ -41,6 +64,9 @@ def enforce(
     *,
     database: str | None = None,
     pack: Path | None = None,
+    company: str | None = None,
+    actor: str | None = None,
+    quiet: timedelta = QUIET,
     dry_run: bool = False,
     wait: float = WAIT,
 ) -> list[Change]:
@@ -48,6 +74,9 @@ def enforce(
 
     A guard looks at new writes only, so it may be enforced while old violations are in
     people's hands (in the review queue, or accepted); a constraint must be true of all rows.
+    A guard that would have refused a write within `quiet` stays as it is: whoever wrote that
+    would be refused next time. With `company` only guards are looked at, and set for the rows
+    of that company.
 
     Each Change is `validate`, `build` or `enforce` for what was switched on, `keep` for
     what was on already, `leave` with the reason for what could not be. Names are
@@ -58,18 +87,14 @@ def enforce(
     wanted = set(names)
     with session(database, "enforce") as connection:
         require(connection, loaded)
-        constraints, guards = _now(connection)
-        known = {c.name for c in constraints} | {g.name for g in guards} | {c.name for c in loaded.checks}
-        if unknown := wanted - known:
-            raise NotFoundError(
-                f"no constraint, guard or check is called {sorted(unknown)[0]}; see `trueup verify`"
-            )
+        limit_waiting(connection)
+        _refuse_unknown(connection, loaded, wanted)
         counts: dict[str, int] = {}
         changes = []
         with one_at_a_time(database, wait):
             # what another migration did while this one waited
             constraints, guards = _now(connection)
-            for constraint in constraints:
+            for constraint in constraints if company is None else []:
                 if not wanted or {constraint.name, constraint.check_name} & wanted:
                     changes.append(_constraint(connection, constraint, counts, dry_run))
             placed = {guard.name for guard in guards}
@@ -80,8 +105,71 @@ def enforce(
             ]
             for guard in guards:
                 if not wanted or guard.name in wanted:
-                    changes.append(_guard(connection, guard, counts, dry_run))
+                    changes.append(_guard(connection, guard, counts, company, actor, quiet, dry_run))
     return changes
+
+
+def revert(
+    names: Iterable[str] = (),
+    *,
+    database: str | None = None,
+    pack: Path | None = None,
+    company: str | None = None,
+    actor: str | None = None,
+    dry_run: bool = False,
+) -> list[Change]:
+    """Let guards that enforce observe again, all or those named; with `company`, its own modes go.
+
+    Each Change is `observe`, `keep` for a guard that does not enforce, or `leave` for a
+    constraint: one that is NOT VALID refuses new violations just as well, so there is nothing
+    to take back.
+    """
+    loaded = packs.load(pack)
+    wanted = set(names)
+    with session(database, "enforce") as connection:
+        require(connection, loaded)
+        _refuse_unknown(connection, loaded, wanted)
+        constraints, guards = _now(connection)
+        named = {guard.name for guard in guards}
+        changes = [
+            Change("leave", state.name, "refuses new violations whether validated or not")
+            for state in constraints
+            if state.name in wanted
+        ]
+        for guard in guards:
+            if wanted and guard.name not in wanted:
+                continue
+            own = guard.companies.get(company) if company else guard.mode
+            if own != "enforce":
+                changes.append(Change("keep", guard.name, f"guard, {guard.mode_of(company)}"))
+                continue
+            if not dry_run:
+                connection.run(
+                    "set_guard_mode",
+                    name=guard.name,
+                    mode=None if company else "observe",
+                    actor=actor,
+                    company_id=company,
+                )
+            changes.append(Change("observe", guard.name, f"guard{_whose(company)}"))
+        changes += [
+            Change("keep", name, "no guard")
+            for name in sorted(wanted - named - {c.name for c in constraints})
+        ]
+    return changes
+
+
+def _whose(company: str | None) -> str:
+    return "" if company is None else f" for company {company}"
+
+
+def _refuse_unknown(connection: Session, pack: Pack, names: set[str]) -> None:
+    constraints, guards = _now(connection)
+    known = {c.name for c in constraints} | {g.name for g in guards} | {c.name for c in pack.checks}
+    if unknown := names - known:
+        raise NotFoundError(
+            f"no constraint, guard or check is called {sorted(unknown)[0]}; see `trueup verify`"
+        )
 
 
 def _now(connection: Session) -> tuple[list[ConstraintState], list[_Guard]]:
@@ -93,6 +181,8 @@ def _constraint(connection: Session, state: ConstraintState, counts: dict[str, i
         return Change("keep", state.name, "valid")
     if state.left_out:
         return Change("leave", state.name, state.left_out)
+    if state.state == "not valid" and state.was_there:
+        return Change("leave", state.name, "the application's own, NOT VALID before we came")
     if state.check_name and (wrong := _violations(connection, state.check_name, counts)):
         return Change("leave", state.name, f"{wrong} violations of {state.check_name}")
     action = "validate" if state.state == "not valid" else "build"
@@ -115,23 +205,59 @@ def _constraint(connection: Session, state: ConstraintState, counts: dict[str, i
     return Change(action, state.name, state.check_name or "")
 
 
-def _guard(connection: Session, guard: _Guard, counts: dict[str, int], dry_run: bool) -> Change:
-    if guard.mode == "enforce":
-        return Change("keep", guard.name, "guard, enforce")
-    wrong = _violations(connection, guard.name, counts)
+def _guard(
+    connection: Session,
+    guard: _Guard,
+    counts: dict[str, int],
+    company: str | None,
+    actor: str | None,
+    quiet: timedelta,
+    dry_run: bool,
+) -> Change:
+    mode = guard.mode_of(company)
+    if mode == "enforce":
+        return Change("keep", guard.name, f"guard, enforce{_whose(company)}")
+    if company is not None and mode == "off":
+        return Change(
+            "leave", guard.name, "guard is off for all companies; `trueup guard set` lets it observe"
+        )
+    which = "true" if company is None else _OF_COMPANY.format(literal(company))
+    view = quoted("trueup", guard.name)
+    wrong = (
+        _violations(connection, guard.name, counts)
+        if company is None
+        else connection.counted(f"{view} as v", which)
+    )
     if wrong and (
         unknown := connection.counted(
-            quoted("trueup", guard.name) + " as v", _NOBODY_KNOWS.format(literal(guard.name))
+            f"{view} as v", f"{which} and {_NOBODY_KNOWS.format(literal(guard.name))}"
         )
     ):
         return Change(
-            "leave", guard.name, f"guard stays {guard.mode}: {unknown} violations that nobody has looked at"
+            "leave", guard.name, f"guard stays {mode}: {unknown} violations that nobody has looked at"
         )
+    seen = connection.row("guard_observed", _Observed, name=guard.name, company_id=company, quiet=quiet)
+    assert seen is not None
+    said = _said(seen, quiet)
+    if seen.refusable:
+        return Change("leave", guard.name, f"guard stays {mode}: {said}")
     if not dry_run:
-        connection.value("set_guard_mode", name=guard.name, mode="enforce")
-    return Change(
-        "enforce", guard.name, f"guard; {wrong} old violations are in people's hands" if wrong else "guard"
-    )
+        connection.run("set_guard_mode", name=guard.name, mode="enforce", actor=actor, company_id=company)
+    hands = [f"{wrong} old violations are in people's hands"] if wrong else []
+    return Change("enforce", guard.name, "; ".join([f"guard{_whose(company)}", *hands, said]))
+
+
+def _said(seen: _Observed, quiet: timedelta) -> str:
+    """Return what a guard saw while it observed: writes it would have refused, of how many, since when."""
+    if seen.observed_for is None and not seen.refusable:
+        return "it has not observed"
+    since = quiet if seen.observed_for is None else min(quiet, seen.observed_for)
+    of = "" if seen.writes is None else f" of about {seen.writes:,} row writes"
+    said = f"would have refused {seen.refusable:,}{of} in {length(since)}"
+    if seen.refusable:
+        who = f"role {seen.role_name}" + (f", application {seen.application}" if seen.application else "")
+        said += f", the last by {who} at {seen.tripped_at:%Y-%m-%d %H:%M} UTC"
+    return said
 
 
 def _violations(connection: Session, check: str, counts: dict[str, int]) -> int:

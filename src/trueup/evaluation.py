@@ -308,6 +308,8 @@ def file(
         settle(connection, checks, pending, snapshot, filed)
         if kind != "selected":
             connection.run("forget_changes", run_id=run_id)
+        if kind == "full":
+            connection.run("sample_writes")
         is_whole = kind != "selected" and all(result.outcome not in ("error", "timeout") for result in filed)
         rates = connection.rows("file_rates", Rate, run_id=run_id) if is_whole else []
         return finish_run(connection, run_id, filed, rates)

@@ -14,7 +14,10 @@ MODES = ("off", "observe", "enforce")
 
 @dataclass(frozen=True)
 class Guard:
-    """One guard and its mode; `open_violations` counts the alerts of its check that are not resolved."""
+    """One guard and its mode; `open_violations` counts the alerts of its check that are not resolved.
+
+    `companies` holds the modes of companies that have one of their own.
+    """
 
     name: str
     mode: str
@@ -23,6 +26,7 @@ class Guard:
     severity: str
     invariant: str
     open_violations: int
+    companies: dict[str, str]
 
 
 def list_guards(*, database: str | None = None) -> list[Guard]:
@@ -31,16 +35,27 @@ def list_guards(*, database: str | None = None) -> list[Guard]:
         return connection.rows("guards", Guard)
 
 
-def set_mode(name: str, mode: str, actor: str | None = None, *, database: str | None = None) -> Guard:
+def set_mode(
+    name: str,
+    mode: str | None,
+    actor: str | None = None,
+    *,
+    company: str | None = None,
+    database: str | None = None,
+) -> Guard:
     """Set the mode of a guard, from the next COMMIT on, also of sessions that are open.
+
+    With `company` the mode is that of its rows alone; None takes it away again.
 
     Raises NotFoundError, with the nearest names, and UsageError for a mode there is not.
     """
-    if mode not in MODES:
-        raise UsageError(f"a guard has no mode {mode}; the modes are {', '.join(MODES)}")
+    modes = MODES if company is None else MODES[1:]
+    if mode not in modes and not (mode is None and company is not None):
+        whose = "" if company is None else " for one company"
+        raise UsageError(f"a guard has no mode {mode}{whose}; the modes are {', '.join(modes)}")
     with session(database, "guard set") as connection, connection.transaction():
         known = [guard.name for guard in connection.rows("guards", Guard)]
         if name not in known:
             raise unknown("guard", name, known, "`trueup guard list`")
-        connection.run("change_guard_mode", name=name, mode=mode, actor=actor)
+        connection.run("set_guard_mode", name=name, mode=mode, actor=actor, company_id=company)
         return next(guard for guard in connection.rows("guards", Guard) if guard.name == name)

@@ -63,10 +63,12 @@ class LastRun:
 
 @dataclass(frozen=True)
 class GuardMode:
-    """A guard and its mode."""
+    """A guard, its mode, since when, and the companies that have a mode of their own."""
 
     name: str
     mode: str
+    changed_at: datetime
+    companies: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class ConstraintState:
 
     state is valid, not valid, missing, different, invalid (an unfinished index), or left
     out, because it cannot be there; `left_out` is the reason. One that must be built
-    cannot be added NOT VALID.
+    cannot be added NOT VALID. One that was there is the application's own.
     """
 
     name: str
@@ -62,6 +62,7 @@ class ConstraintState:
     left_out: str | None
     is_partitioned: bool
     must_be_built: bool
+    was_there: bool
 
 
 @dataclass(frozen=True)

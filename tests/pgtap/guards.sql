@@ -1,7 +1,7 @@
 -- guards: off, observe, enforce, and who says so
 
 begin;
-select plan(17);
+select plan(27);
 
 select factory.company(1);
 select factory.call(id => 1, appointment_made => false, session_outcome => 'appointment_rescheduled');
@@ -88,6 +88,49 @@ set constraints all deferred;
 update public.calls set appointment_made = true where id = 2;
 select factory.appointment(id => 12, call_id => 2);
 select lives_ok('set constraints all immediate', 'the flag first, then the appointment');
+
+-- one company first
+select factory.company(2);
+select factory.call(id => 4, appointment_made => false, session_outcome => 'appointment_rescheduled');
+select factory.call(id => 3, company_id => 2, appointment_made => false, session_outcome => 'appointment_rescheduled');
+select trueup.set_guard_mode('call_made_without_appointment', 'observe');
+select throws_ok(
+    $$select trueup.set_guard_mode('call_made_without_appointment', 'off', 'ann', '1')$$,
+    'TU005', null, 'off is for all companies'
+);
+select is(
+    (select g.mode from trueup.set_guard_mode('call_made_without_appointment', 'enforce', 'ann', '1') as g),
+    'observe', 'the mode of the others stays'
+);
+select throws_ok(
+    'update public.calls set appointment_made = true where id = 4', '23514', null, 'enforced for company 1'
+);
+delete from trueup.guard_trips;
+select lives_ok('update public.calls set appointment_made = true where id = 3', 'and observed for company 2');
+select results_eq(
+    $$select gt.guard, gt.company_id, gt.entity_type, gt.entity_id, gt.role_name = session_user,
+          gt.xid = pg_current_xact_id()
+      from trueup.guard_trips as gt$$,
+    $$values ('call_made_without_appointment', '2', 'call', '3', true, true)$$,
+    'what it would have refused is noted'
+);
+update public.calls set appointment_made = false where id = 3;
+select trueup.set_guard_mode('call_made_without_appointment', 'enforce');
+select trueup.set_guard_mode('call_made_without_appointment', 'observe', 'ann', '1');
+select lives_ok('update public.calls set appointment_made = true where id = 4', 'or the other way round');
+update public.calls set appointment_made = false where id = 4;
+select throws_ok(
+    'update public.calls set appointment_made = true where id = 3', '23514', null, 'company 2 as all'
+);
+select trueup.set_guard_mode('call_made_without_appointment', null, 'ann', '1');
+select throws_ok(
+    'update public.calls set appointment_made = true where id = 4', '23514', null, 'and company 1 again'
+);
+select trueup.set_guard_mode('call_made_without_appointment', 'enforce', 'ann', '1');
+select trueup.set_guard_mode('call_made_without_appointment', 'off');
+delete from trueup.guard_trips;
+select lives_ok('update public.calls set appointment_made = true where id = 4', 'off is off for all of them');
+select is_empty('select 1 from trueup.guard_trips', 'and notes nothing');
 
 select * from finish();
 rollback;

@@ -1,1 +1,1 @@
-select trueup.set_guard_mode(%(name)s, %(mode)s, session_user);
+select trueup.set_guard_mode(%(name)s, %(mode)s, coalesce(%(actor)s::text, session_user), %(company_id)s);

@@ -71,6 +71,8 @@ begin
         trueup.check_results,
         trueup.consistency_rates,
         trueup.guards,
+        trueup.guard_companies,
+        trueup.guard_trips,
         trueup.settings,
         trueup.repairs,
         trueup.repair_changes,
@@ -88,6 +90,8 @@ begin
         trueup.check_results,
         trueup.consistency_rates,
         trueup.guards,
+        trueup.guard_companies,
+        trueup.guard_trips,
         trueup.repairs
         to trueup_dashboard;
 

@@ -2,7 +2,8 @@
 --
 -- Called by a guard that has locked the row it decides about and found it in its
 -- check. observe: the alert is filed in the writer's transaction, so it commits or
--- rolls back with the write, and it names transaction, role and application.
+-- rolls back with the write, and it names transaction, role and application; that the
+-- write would have been refused is noted in trueup.guard_trips, for `trueup enforce`.
 -- enforce: refused as a check constraint refuses, with the name of the check. Reads
 -- the mode at every call: `trueup guard set` takes effect at the next commit.
 
@@ -15,13 +16,10 @@ create or replace function trueup.guard_tripped(p_guard text, p_entity_id anyele
     set timezone = 'UTC'
 as $$
 declare
-    v_mode text := trueup.guard_mode(p_guard);
+    v_mode text;
+    v_role text := coalesce(nullif(current_setting('role'), 'none'), session_user);
     v record;
 begin
-    if v_mode = 'off' then
-        return;
-    end if;
-
     execute format(
         'select v.company_id::text as company_id, v.entity_type, v.entity_id::text as entity_id, v.description, v.evidence '
         'from trueup.%I as v where v.entity_id = $1 limit 1',
@@ -30,7 +28,8 @@ begin
     into v
     using p_entity_id;
 
-    if v.entity_id is null then
+    v_mode := trueup.guard_mode(p_guard, v.company_id);
+    if v.entity_id is null or v_mode = 'off' then
         return;
     end if;
 
@@ -48,6 +47,13 @@ begin
                 );
     end if;
 
+    if not trueup.undoing() then
+        insert into trueup.guard_trips (guard, company_id, entity_type, entity_id, role_name, application)
+        values (
+            p_guard, v.company_id, v.entity_type, v.entity_id, v_role, current_setting('application_name')
+        );
+    end if;
+
     perform trueup.file_alert(
         p_guard,
         v.company_id,
@@ -57,7 +63,7 @@ begin
         v.evidence || jsonb_build_object(
             'written_by', jsonb_build_object(
                 'transaction', pg_current_xact_id()::text,
-                'role', coalesce(nullif(current_setting('role'), 'none'), session_user),
+                'role', v_role,
                 'application', current_setting('application_name')
             )
         )
