@@ -12,7 +12,7 @@ from helpers import sql, value
 from rows import factory
 
 import trueup
-from trueup import enforcement, guards
+from trueup import durations, guards
 from trueup.cli import cli
 from trueup.errors import NotFoundError
 from trueup.model import Change
@@ -178,6 +178,6 @@ def invoke_loosely(*arguments: str, url: str) -> Result:
 
 
 def test_a_length_is_written_as_people_write_it() -> None:
-    assert enforcement.length(timedelta(days=7)) == "7d"
-    assert enforcement.length(timedelta(hours=3, minutes=20, seconds=5)) == "3h 20m"
-    assert enforcement.length(timedelta(0)) == "0s"
+    assert durations.length(timedelta(days=7)) == "7d"
+    assert durations.length(timedelta(hours=3, minutes=20, seconds=5)) == "3h 20m"
+    assert durations.length(timedelta(0)) == "0s"

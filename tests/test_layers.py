@@ -17,6 +17,7 @@ LAYERS = (
     {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
     {"deploy"},
+    {"backfilling"},
     {"migration"},
     {"evaluation"},
     {"changes"},

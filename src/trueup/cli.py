@@ -143,16 +143,18 @@ def migrate(
         raise click.UsageError("--fail-on-new goes with --check")
     if dry_run and (check or accept_edited):
         raise click.UsageError("--dry-run changes nothing; leave --check and --accept-edited out")
-    done = run(
-        database=database,
-        pack=pack,
-        dry_run=dry_run,
-        wait=wait,
-        keep_drift=keep_drift,
-        accept_edited=accept_edited,
-        check=check,
-        fail_on_new=fail_on_new,
-    )
+    with shown_progress("migrating") as progress:
+        done = run(
+            database=database,
+            pack=pack,
+            dry_run=dry_run,
+            wait=wait,
+            keep_drift=keep_drift,
+            accept_edited=accept_edited,
+            check=check,
+            fail_on_new=fail_on_new,
+            progress=progress,
+        )
     if form == "json":
         print_json(done)
     elif dry_run:

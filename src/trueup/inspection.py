@@ -8,7 +8,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
-from trueup import deploy, ledger, packs
+from trueup import backfilling, deploy, ledger, packs
 from trueup.ledger import LIMIT, Deployment
 from trueup.migration import current, edited_revisions, pending_revisions, refuse_newer
 from trueup.model import Change, ConstraintState
@@ -168,9 +168,15 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
             facts.database,
             current(connection),
             tuple(pending_revisions(connection, loaded)),
-            tuple(
-                Change("deploy", file.name, reason)
-                for file, reason in deploy.pending_files(connection, loaded)
+            (
+                *(
+                    Change("deploy", file.name, reason)
+                    for file, reason in deploy.pending_files(connection, loaded)
+                ),
+                *(
+                    Change("backfill", fill.name, fill.table)
+                    for fill in backfilling.pending(connection, loaded)
+                ),
             ),
             constraints,
             tuple(connection.rows("guard_modes", GuardMode)),
@@ -220,6 +226,10 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
         ]
         problems += [
             Change("missing", f"table trueup.{name}") for name in connection.values("missing_tables")
+        ]
+        problems += [
+            Change("unfinished", f"backfill {fill.name}", fill.table)
+            for fill in backfilling.pending(connection, loaded)
         ]
         problems += [
             Change("differs", file.name, why) for file, why in deploy.pending_files(connection, loaded)

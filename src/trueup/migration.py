@@ -13,12 +13,12 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueup import deploy, effects, packs
+from trueup import backfilling, deploy, effects, packs
 from trueup.dependents import run_script, run_statement
 from trueup.errors import CatalogError, DatabaseError, MigrationError
 from trueup.ledger import Ledger, Revision, described
 from trueup.locks import limit_waiting, one_at_a_time, retried
-from trueup.model import Change, ConstraintState, Migration
+from trueup.model import Change, ConstraintState, Migration, Progress, silent
 from trueup.packs import CORE, Pack
 from trueup.scripts import bare, lock_of
 from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, literal, refuse_foreign, session
@@ -62,6 +62,7 @@ def migrate(
     accept_edited: Iterable[str] = (),
     check: bool = False,
     fail_on_new: bool = False,
+    progress: Progress = silent,
 ) -> Migration:
     """Bring the database to head and return what was done; a second call does nothing.
 
@@ -114,6 +115,7 @@ def migrate(
             changes += deploy.add_constraints(connection, ledger, keep_drift=keep_drift)
             changes += deploy.left_out(connection, loaded)
             retried(connection, lambda: _grant(connection, loaded), lambda: "while granting rights")
+            changes += backfilling.run(connection, loaded, ledger, turn, progress)
             done = Migration(
                 tuple(revisions), tuple(changes), warnings=tuple(connection.warnings), checked=tuple(counted)
             )
@@ -547,6 +549,9 @@ def _command(
 
     try:
         retried(connection, once, lambda: f"while running {name} {revision}")
+        if name == "downgrade":
+            stems = [Path(one.file).name.partition(".")[0] for one in _applied(connection, pack)]
+            backfilling.forget(connection, stems)
     except BaseException as error:
         ledger.failed(error)
         if isinstance(error, CommandError):
@@ -624,9 +629,11 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
                 changes.append(Change("add", state.name))
                 text += [_with_lock(one, state) for one in wanted]
                 text.append(connection.spelled("record_constraint", name=state.name))
+    fills = backfilling.pending(connection, pack)
+    changes += [Change("backfill", fill.name, fill.table) for fill in fills]
     work = missing or any(change.action != "keep" for change in changes)
     if work:
-        text += list(_role_files(pack))
+        text += [*_role_files(pack), *(backfilling.script(fill) for fill in fills)]
     script = _REHEARSED + "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if work else ""
     return Migration(tuple(missing), tuple(changes), script, tuple(connection.warnings))
 

@@ -273,6 +273,7 @@ def _index(connection: Session, index: _Constraint) -> Iterator[Step]:
         None,
         index.is_partitioned,
         False,
+        False,
     )
     for statement in drop_index(connection, state):
         is_concurrent = " concurrently " in statement

@@ -55,7 +55,7 @@ begin
     grant select, insert, update, delete on all tables in schema trueup to trueup_runner;
     revoke update, delete on trueup.manual_review_events from trueup_runner;
     -- a history that those whom it names may change is none; migrations are run by the owner
-    revoke insert, update, delete, truncate on trueup.deployments, trueup.deployment_checks
+    revoke insert, update, delete, truncate on trueup.deployments, trueup.deployment_checks, trueup.backfills
         from trueup_owner, trueup_runner;
     -- prune runs with its owner's rights, what it runs is in retention, and what it left in
     -- prunes opens the history: of these, only how long something is kept is for others

@@ -8,6 +8,10 @@
 --
 -- A row of trueup.guard_companies gives one company a mode of its own, so that a guard
 -- can be enforced for one company first.
+--
+-- trueup.backfills says how far the backfills of revisions have come, so that one that was
+-- interrupted goes on where it was.
+-- squawk-ignore-file constraint-missing-not-valid
 
 create table trueup.guard_trips (
     id bigint generated always as identity primary key,
@@ -45,6 +49,28 @@ create table trueup.write_samples (
 
 create index write_samples_table_name_idx on trueup.write_samples (table_name, sampled_at);
 
+create table trueup.backfills (
+    -- the file beside its revision, without its ending
+    name text primary key,
+    table_name text not null,
+    checksum text not null,
+    -- the key up to which all rows are done; NULL before the first batch
+    last_key text,
+    rows_written bigint not null default 0,
+    started_at timestamptz not null default clock_timestamp(),
+    last_batch_at timestamptz,
+    finished_at timestamptz
+);
+
+alter table trueup.deployments drop constraint deployments_kind_known;
+alter table trueup.deployments add constraint deployments_kind_known check (
+    kind in (
+        'revision', 'revision taken back', 'stamp', 'found', 'edit accepted', 'files', 'constraint', 'checks',
+        'backfill'
+    )
+);
+
+comment on table trueup.backfills is 'how far the backfills of revisions have come';
 comment on table trueup.guard_trips is 'writes that a guard in mode observe would have refused';
 comment on table trueup.guard_companies is 'companies for which a guard has a mode of its own';
 comment on table trueup.write_samples is 'how many rows of each table had been written when a full run began';

@@ -1,0 +1,1 @@
+select to_regclass('trueup.backfills') is not null;
