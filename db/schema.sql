@@ -9475,6 +9475,19 @@ CREATE VIEW trueup.appointment_without_call AS
    FROM trueup.suspect_appointments ka
   WHERE ((source = 'retell'::text) AND (call_id IS NULL));
 
+CREATE TABLE trueup.backfills (
+    name text NOT NULL,
+    table_name text NOT NULL,
+    checksum text NOT NULL,
+    last_key text,
+    rows_written bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_batch_at timestamp with time zone,
+    finished_at timestamp with time zone
+);
+
+COMMENT ON TABLE trueup.backfills IS 'how far the backfills of revisions have come';
+
 CREATE TABLE trueup.booking_snapshots (
     id bigint NOT NULL,
     company_id bigint NOT NULL,
@@ -10650,7 +10663,7 @@ CREATE TABLE trueup.deployments (
     outcome text DEFAULT 'running'::text NOT NULL,
     detail text,
     CONSTRAINT deployments_finished CHECK (((outcome = ANY (ARRAY['running'::text, 'interrupted'::text])) OR (finished_at IS NOT NULL))),
-    CONSTRAINT deployments_kind_known CHECK ((kind = ANY (ARRAY['revision'::text, 'revision taken back'::text, 'stamp'::text, 'found'::text, 'edit accepted'::text, 'files'::text, 'constraint'::text, 'checks'::text]))),
+    CONSTRAINT deployments_kind_known CHECK ((kind = ANY (ARRAY['revision'::text, 'revision taken back'::text, 'stamp'::text, 'found'::text, 'edit accepted'::text, 'files'::text, 'constraint'::text, 'checks'::text, 'backfill'::text]))),
     CONSTRAINT deployments_outcome_known CHECK ((outcome = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'interrupted'::text])))
 );
 
@@ -11254,12 +11267,10 @@ CREATE VIEW trueup.sync_synced_without_id AS
 
 CREATE VIEW trueup.table_writes AS
  SELECT table_name,
-    ( SELECT (COALESCE(sum(((st.n_tup_ins + st.n_tup_upd) + st.n_tup_del)), (0)::numeric))::bigint AS "coalesce"
-           FROM (( SELECT w.relid
-                UNION
-                 SELECT pt.relid
-                   FROM pg_partition_tree((w.relid)::regclass) pt(relid, parentrelid, isleaf, level)) part
-             JOIN pg_stat_all_tables st ON ((part.relid = st.relid)))) AS writes
+    ( SELECT (COALESCE(sum(((pg_stat_get_tuples_inserted(part.relid) + pg_stat_get_tuples_updated(part.relid)) + pg_stat_get_tuples_deleted(part.relid))), (0)::numeric))::bigint AS "coalesce"
+           FROM unnest((w.relid || ARRAY( SELECT (pt.relid)::oid AS relid
+                   FROM pg_partition_tree((w.relid)::regclass) pt(relid, parentrelid, isleaf, level)
+                  WHERE pt.isleaf))) part(relid)) AS writes
    FROM ( SELECT DISTINCT c.oid AS relid,
             ((c.oid)::regclass)::text AS table_name
            FROM ((trueup.guards g
@@ -11451,6 +11462,9 @@ ALTER TABLE ONLY trueup.appointment_notice_floor
 
 ALTER TABLE ONLY trueup.appointment_notices
     ADD CONSTRAINT appointment_notices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.backfills
+    ADD CONSTRAINT backfills_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY trueup.booking_imports
     ADD CONSTRAINT booking_imports_pkey PRIMARY KEY (id);
