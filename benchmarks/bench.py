@@ -52,6 +52,7 @@ VARIANTS = (
     "topology",
     "writers",
     "bookings",
+    "adopting",
     "bloat",
 )
 SIZES = (200_000,)

@@ -127,6 +127,7 @@ def goals(results: Results) -> list[Goal]:
         *_events(results),
         *_writers(results),
         *_bookings(results),
+        *_adopting(results),
     ]
     return found
 
@@ -212,6 +213,16 @@ def _bookings(results: Results) -> list[Goal]:
             facts["ratios"][f"plain {clients}"],
         )
         for clients in (1, 8)
+        if facts
+    ]
+
+
+def _adopting(results: Results) -> list[Goal]:
+    """Return the goal of migrations: no writer waits long while the layer comes and is switched on."""
+    facts = last(results, "adopting")
+    return [
+        Goal(f"longest write during `{step}`", 100, facts["writes"][step]["longest_ms"], "ms")
+        for step in ("adopt", "enforce", "uninstall")
         if facts
     ]
 

@@ -188,6 +188,8 @@ def _sections(results: goals.Results) -> list[dict[str, Any]]:
         found.append(_bookings(bookings))
     if inbox := goals.last(results, "events"):
         found.append(_events(inbox))
+    if came := goals.last(results, "adopting"):
+        found.append(_adopting(came))
     if layouts := goals.last(results, "topology"):
         found.append(_topology(layouts))
     if goals.last(results, "breaker"):
@@ -268,6 +270,28 @@ def _bookings(facts: Mapping[str, Any]) -> dict[str, Any]:
                 for name, label in labels.items()
             ],
         },
+    }
+
+
+def _adopting(facts: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        [
+            f"`{name}`" if "nothing" not in name else name,
+            f"{number(step['seconds'])} s",
+            f"{number(step['median_ms'])} ms",
+            f"{number(step['longest_ms'])} ms",
+        ]
+        for name, step in facts["writes"].items()
+    ]
+    return {
+        "title": "Putting it in place",
+        "notes": (
+            f"{facts['clients']} clients write at {facts['rate']} transactions a second while the layer is "
+            "put on, used, switched on and taken off again, on a copy from which it had been removed. A "
+            "write that waits is counted with its wait, and so are those queued behind it. "
+            f"`enforce` switched {facts['switched_on']} on and left {facts['left']}, which have violations."
+        ),
+        "table": {"columns": ["during", "took", "usual write", "longest write"], "rows": rows},
     }
 
 

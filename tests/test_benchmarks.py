@@ -20,6 +20,7 @@ from trueup import server
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import adopting
 import bench
 import bookings
 import breaker
@@ -144,6 +145,29 @@ def test_a_booking_costs_little_more_than_its_rows_and_a_replay_less(
     results = goals.read(page.RESULTS)
     results[max(results)]["variants"]["bookings"] = measured
     assert "| `book_appointment` |" in page.written(results)["benchmarks.md"]
+
+
+@pytest.mark.one_server
+def test_writers_go_on_while_the_layer_comes_and_goes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adopting, "QUIET", 2)
+    facts = adopting.measure(place)["facts"]
+    assert list(facts["writes"]) == [
+        "nothing",
+        "adopt",
+        "repair",
+        "enforce",
+        "check",
+        "uninstall",
+        "nothing after",
+    ]
+    assert facts["failed"] == 0
+    assert facts["switched_on"] > 20
+    assert all(step["count"] > 10 for step in facts["writes"].values())
+    # generous: what is held back here is held back until a step ends
+    assert facts["writes"]["adopt"]["longest_ms"] < 5000
+    results = goals.read(page.RESULTS)
+    results[max(results)]["variants"]["adopting"] = {"seconds": {}, "facts": facts}
+    assert "## Putting it in place" in page.written(results)["benchmarks.md"]
 
 
 def test_help_imports_little(place: Place) -> None:
