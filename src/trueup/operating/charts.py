@@ -13,13 +13,13 @@ from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trueup.operating.report import Flow, Point, Report
+    from trueup.operating.report import Report
 
 WIDE, NARROW = 760, 350
 HEIGHT = 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 30
 # pixels that a label of the time axis takes
-LABEL = 76
+LABEL = 64
 # lowest rates that an axis begins at
 FLOORS = (99.0, 98.0, 95.0, 90.0, 80.0, 50.0, 0.0)
 
@@ -113,7 +113,9 @@ def trend(report: Report, width: int) -> Chart:
         y_ticks=tuple(Tick(round(y(mark), 1), f"{mark:g} %") for mark in marks),
         lines=tuple(_path(part) for part in parts if len(part) > 1),
         areas=tuple(
-            f"{_path(part)}L{part[-1].x} {box.bottom}L{part[0].x} {box.bottom}Z" for part in parts if len(part) > 1
+            f"{_path(part)}L{part[-1].x} {box.bottom}L{part[0].x} {box.bottom}Z"
+            for part in parts
+            if len(part) > 1
         ),
         dots=tuple(dots),
         gaps=tuple(gaps),
@@ -137,7 +139,7 @@ def flow(report: Report, width: int) -> Chart:
         x = round(box.x(each.begins_at) + wide * 0.14, 1)
         thick = round(max(min(wide * 0.72, 44), 1.2), 1)
         x = round(x + max(wide * 0.72 - thick, 0) / 2, 1)
-        at = stepped(each.begins_at, step)
+        at = stepped(each.begins_at, report.step_s)
         for kind, number, y in (
             ("new", each.new, base - each.new * scale),
             ("reopened", each.reopened, base - (each.new + each.reopened) * scale),
@@ -145,7 +147,14 @@ def flow(report: Report, width: int) -> Chart:
         ):
             if number:
                 bars.append(
-                    Bar(x, round(y, 1), thick, round(max(number * scale, 1), 1), kind, f"{at}: {number:,} {kind}")
+                    Bar(
+                        x,
+                        round(y, 1),
+                        thick,
+                        round(max(number * scale, 1), 1),
+                        kind,
+                        f"{at}: {number:,} {kind}",
+                    )
                 )
     ticks = [(top, base - top * scale)] if top else []
     ticks += [(0, base)] + ([(bottom, base + bottom * scale)] if bottom else [])
@@ -158,8 +167,9 @@ def flow(report: Report, width: int) -> Chart:
     )  # fmt: skip
 
 
-def stepped(moment: datetime, step: timedelta) -> str:
+def stepped(moment: datetime, seconds: float) -> str:
     """Return the name of a step of a period: its day, or its time."""
+    step = timedelta(seconds=seconds)
     if step < timedelta(days=1):
         return clock(moment)
     return day(moment) if step == timedelta(days=1) else f"{step.days} days from {day(moment)}"
@@ -167,18 +177,22 @@ def stepped(moment: datetime, step: timedelta) -> str:
 
 def clock(moment: datetime | None) -> str:
     """Return an instant to the minute, in the zone it bears."""
-    return f"{moment.day} {moment:%b %Y, %H:%M}" if moment else "–"
+    return f"{moment.day} {moment:%b %Y, %H:%M}" if moment else "\N{EN DASH}"
 
 
 def day(moment: datetime | None) -> str:
     """Return the day of an instant."""
-    return f"{moment.day} {moment:%b %Y}" if moment else "–"
+    return f"{moment.day} {moment:%b %Y}" if moment else "\N{EN DASH}"
 
 
 def nice(number: int) -> int:
     """Return the round number at or above: 1, 2, 3, 4, 5, 6, 8, 10 times a power of ten."""
     power = 10 ** floor(log10(max(number, 1)))
-    return next(int(each * power) for each in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if each * power >= number and each * power % 1 == 0)
+    return next(
+        int(each * power)
+        for each in (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
+        if each * power >= number and each * power % 1 == 0
+    )
 
 
 class _Box:
@@ -202,7 +216,7 @@ class _Box:
             (timedelta(hours=each) for each in hours if length / timedelta(hours=each) <= room), length
         )
         at = self.since.replace(hour=0, minute=0, second=0, microsecond=0)
-        found = []
+        found: list[Tick] = []
         while at <= self.until and len(found) <= room:
             x = self.x(at)
             if at >= self.since and self.left + 14 <= x <= self.right - 16:
@@ -214,5 +228,3 @@ class _Box:
 
 def _path(dots: Sequence[Dot]) -> str:
     return "M" + "L".join(f"{dot.x} {dot.y}" for dot in dots)
-
-

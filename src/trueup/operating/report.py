@@ -485,7 +485,10 @@ def _read(
     whole = next((rate for rate in rates if rate.company_id == company), None)
     trend = connection.rows("report_trend", _Measured, most=STEPS, **steps, **period)
     before = trend.pop(0) if trend and trend[0].measured_at < since else None
-    checks = [_local(each, place) for each in connection.rows("report_checks", CheckState, taken_at=facts.taken_at, **period)]
+    checks = [
+        _local(each, place)
+        for each in connection.rows("report_checks", CheckState, taken_at=facts.taken_at, **period)
+    ]
     opened = connection.rows("report_severities", _Open, company=company)
     repairs = connection.rows("report_repairs", Repair, **period)
     gaps = connection.rows("report_gaps", Gap, since=since, until=until, interval=facts.check_interval)
@@ -539,12 +542,19 @@ def _read(
         step_s=step.total_seconds(),
         checks=tuple(checks),
         companies=Listed.of(_companies(rates, opened)),
-        causes=tuple(_local(each, place) for each in connection.rows("report_causes", Cause, company=company, most=MOST)),
+        causes=tuple(
+            _local(each, place)
+            for each in connection.rows("report_causes", Cause, company=company, most=MOST)
+        ),
         writers=tuple(connection.rows("report_writers", Writer, most=MOST, **period)),
         repairs=Listed.of([_local(each, place) for each in repairs], 2 * MOST),
         queue=queue,
-        guards=tuple(_local(each, place) for each in connection.rows("report_guards", GuardState, company=company)),
-        runs=tuple(_local(each, place) for each in connection.rows("report_runs", Runs, since=since, until=until)),
+        guards=tuple(
+            _local(each, place) for each in connection.rows("report_guards", GuardState, company=company)
+        ),
+        runs=tuple(
+            _local(each, place) for each in connection.rows("report_runs", Runs, since=since, until=until)
+        ),
         gaps=Listed.of([_local(each, place) for each in gaps], 6),
         missed=missed,
         jobs=tuple(_local(each, place) for each in jobs),
@@ -575,7 +585,7 @@ def _points(
     trend: Iterable[_Measured], step: timedelta, interval: timedelta, place: tzinfo | None
 ) -> Iterable[Point]:
     """Yield the points of the trend; one that comes too long after the one before does not follow it."""
-    longest = 2 * max(step, interval)
+    longest = 1.5 * max(step, interval)
     last: datetime | None = None
     for each in trend:
         follows = last is not None and each.measured_at - last <= longest
@@ -585,9 +595,7 @@ def _points(
 
 def _queue(connection: Session, facts: _Facts, period: dict[str, Any], place: tzinfo | None) -> Queue:
     found = connection.record("report_queue", taken_at=facts.taken_at, **period)
-    reasons = connection.rows(
-        "report_reasons", Reason, taken_at=facts.taken_at, company=period["company"]
-    )
+    reasons = connection.rows("report_reasons", Reason, taken_at=facts.taken_at, company=period["company"])
     found["ages"] = tuple(found["ages"])
     return Queue(**found, reasons=Listed.of([_local(each, place) for each in reasons]))
 
@@ -650,12 +658,16 @@ def _verdict(
         else "No alert is open"
     )
     second = f"{alerts}, and {waiting}."
+    period = span(length.total_seconds())
     third = (
-        f"In {span(length.total_seconds())}, {counted(totals.new + totals.reopened, 'was', 'were')} opened and "
+        f"In {period}, {counted(totals.new + totals.reopened, 'alert was', 'alerts were')} opened and "
         f"{counted(totals.resolved, 'was', 'were')} resolved; "
+        if totals.new or totals.reopened or totals.resolved
+        else f"In {period}, nothing was opened or resolved; "
+    ) + (
         f"{counted(totals.repaired, 'correction was', 'corrections were')} made, each on evidence."
-        if totals.new or totals.reopened or totals.resolved or totals.repaired
-        else f"In {span(length.total_seconds())}, nothing was opened, resolved or corrected."
+        if totals.repaired
+        else "nothing was corrected."
     )
     sentences = [first, second, third]
     late = facts.measured_at is None or facts.taken_at - facts.measured_at > 2 * facts.check_interval
@@ -695,7 +707,8 @@ def _notes(
     if totals.unlisted:
         yield (
             f"{totals.unlisted:,} violations are counted and not listed one by one, because too many were "
-            "found at once. The rate counts each as a row of its own; those of single companies leave them out."
+            "found at once. The rate counts each as a row of its own; "
+            "those of single companies leave them out."
         )
     if missed:
         yield (
@@ -730,7 +743,7 @@ def joined(words: Sequence[str]) -> str:
 def span(seconds: float | None) -> str:
     """Return a length of time in its largest unit, as people say it."""
     if seconds is None:
-        return "–"
+        return "\N{EN DASH}"
     for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * unit or (unit == 86400 and seconds >= unit):
             return counted(round(seconds / unit), name, f"{name}s")

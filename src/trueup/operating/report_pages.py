@@ -64,17 +64,21 @@ def render(report: Report, form: str) -> str:
     if form not in FORMS:
         raise UsageError(f"a report has no form {form}; the forms are {', '.join(FORMS)}")
     style = _template("report.css") if form == "html" else ""
-    text = _environment(form).get_template(f"report.{form}.j2").render(
-        r=report,
-        wide=charts.WIDE,
-        narrow=charts.NARROW,
-        levels=LEVELS,
-        repairs=REPAIRS,
-        modes=MODES,
-        kinds=KINDS,
-        ages=list(zip(AGES, report.queue.ages, strict=True)),
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+    text = (
+        _environment(form)
+        .get_template(f"report.{form}.j2")
+        .render(
+            r=report,
+            wide=charts.WIDE,
+            narrow=charts.NARROW,
+            levels=LEVELS,
+            repairs=REPAIRS,
+            modes=MODES,
+            kinds=KINDS,
+            ages=list(zip(AGES, report.queue.ages, strict=True)),
+            style=style,
+            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        )
     )
     if form == "md":
         text = re.sub(r"\n{3,}", "\n\n", text)
@@ -122,14 +126,14 @@ def _environment(form: str) -> Environment:
     environment.filters.update(
         clock=charts.clock,
         day=charts.day,
-        number=lambda value: "–" if value is None else f"{value:,}",
+        number=lambda value: "\N{EN DASH}" if value is None else f"{value:,}",
         took=took,
         span=span,
-        counted=lambda value, one, many: counted(value, one, many),
+        counted=counted,
         code=code,
         raw=Markup,
         inline=_inline if form == "html" else (lambda value: Markup(value)),
-        stepped=lambda value, seconds: charts.stepped(value, charts.timedelta(seconds=seconds)),
+        stepped=charts.stepped,
     )
     environment.globals.update(trend=charts.trend, flow=charts.flow)
     return environment
@@ -158,7 +162,7 @@ def code(text: str) -> Any:
 def took(milliseconds: float | None) -> str:
     """Return how long something took."""
     if milliseconds is None:
-        return "–"
+        return "\N{EN DASH}"
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     return f"{milliseconds / 1000:.1f} s" if milliseconds < 120_000 else span(milliseconds / 1000)

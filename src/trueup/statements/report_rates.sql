@@ -11,7 +11,8 @@ with open_alerts as (
 ),
 
 wrong as (
-    select o.company_id, o.entity_type, o.entity_id
+    -- an entity is wrong once, whatever the number of its alerts
+    select min(o.company_id) as company_id
     from open_alerts as o
     where
         o.entity_type in (
@@ -20,7 +21,7 @@ wrong as (
             inner join trueup.checks as ch on cp.check_name = ch.name
             where ch.is_active
         )
-    group by o.company_id, o.entity_type, o.entity_id
+    group by o.entity_type, o.entity_id
 ),
 
 unlisted as (
@@ -36,8 +37,7 @@ counted as (
     where w.company_id is not null
     group by w.company_id
     union all
-    -- an entity belongs to one company at a time, but its alerts may be older than that
-    select null, (select count(distinct (w.entity_type, w.entity_id)) from wrong as w) + u.entities
+    select null, (select count(*) from wrong as w) + u.entities
     from unlisted as u
 ),
 
