@@ -36,8 +36,7 @@ LAYERS = (
     {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
     {"linting"},
     {"demonstration"},
-    {"operating.charts"},
-    {"operating.report", "operating.report_pages"},
+    {"operating.charts", "operating.report", "operating.report_pages"},
     {"cli_options"},
     {
         "cli_circuit",

@@ -325,7 +325,7 @@ def test_what_the_database_holds_stays_text(database: str) -> None:
         markdown = render(wanted, "md")
         outside = re.sub(r"`[^`\n]*`", "", markdown)
         assert "alert(1)" in outside
-        assert not re.search(r"[<>@]|\u202e|\]\(|://|(?<!\\)\*\*y|(?<!&)#1", outside)
+        assert not re.search(r"[<>@]|\u202e|(?<!\\)\]\(|://|(?<!\\)\*\*y|(?<!&)#1", outside)
         for block in re.findall(r"(?:^\|.*\n)+", markdown, re.M):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, block
     assert json.loads(render(found, "json"))["company"] == HOSTILE
