@@ -126,14 +126,12 @@ def test_the_incident_before_and_after(incident_database: str, tmp_path: Path) -
     assert (repaired.consistency.rate, repaired.trend[-1].rate) == (Decimal("96.00"), Decimal("54.36"))
 
     trueup.check(database=incident_database)
-    file = tmp_path / "out" / "report.html"
-    for form, output in (("json", []), ("md", []), ("html", ["--output", str(file)])):
-        done = run("report", "--format", form, "--fail-under", "96", *output, url=incident_database)
-        assert done.returncode == 0, done.stderr
-        if form == "json":
-            found = json.loads(done.stdout)
-        if form == "md":
-            markdown = done.stdout
+    file = tmp_path / "out" / "report.json"
+    done = run("report", "--output", file, "--fail-under", "96", url=incident_database)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    found = json.loads(file.read_text())
+    after = build(database=incident_database)
+    markdown = render(after, "md")
     assert found["verdict"]["sentences"][:2] == [
         "96.18 % of 419 calls, appointments, customers and other records agree with every rule; 16 do not.",
         "21 alerts are open (16 critical, 1 warning, 4 for information), and 16 questions wait for a person.",
@@ -155,11 +153,9 @@ def test_the_incident_before_and_after(incident_database: str, tmp_path: Path) -
     assert "| 13 | created from the provider booking | `call_booked_without_appointment` |" in markdown
     assert len(markdown) < 65_536, "a comment of a pull request"
 
-    after = build(database=incident_database)
     page = page_of(after)
     for told in ("96.18 %", "created from the provider booking", "every customer belongs to a company"):
         assert told in page.text
-    assert Page(file.read_text()).all("title")
     personal = sql(
         incident_database,
         "select c.from_number from public.calls as c where c.from_number ~ '[0-9]{6}' "
@@ -175,7 +171,7 @@ def test_empty_is_consistent_and_never_checked_is_unknown(database: str) -> None
     never = build(database=database)
     assert (never.consistency.rate, never.verdict.level) == (None, "unknown")
     assert {check.state for check in never.checks} == {"unknown"}
-    assert "unknown" in page_of(never).text
+    assert "Open alerts 0 nobody has looked yet" in page_of(never).text
     assert run("report", "--fail-under", "0", url=database).returncode == 3
     trueup.check(database=database)
     empty = build(database=database)
@@ -331,14 +327,15 @@ def test_what_the_database_holds_stays_text(database: str) -> None:
     assert json.loads(render(found, "json"))["company"] == HOSTILE
 
 
-def test_who_may_read_it_and_that_nothing_is_written(database: str, login: Logins) -> None:
+def test_who_may_read_it_and_that_nothing_is_written(
+    database: str, login: Logins, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trueup.check(database=database)
-    for role in ("trueup_dashboard", "trueup_runner"):
-        done = run(
-            "report", "--format", "json", url=login(role), PGOPTIONS="-c default_transaction_read_only=on"
-        )
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["consistency"]["rate"] == 100
+    readers = [login(role) for role in ("trueup_dashboard", "trueup_runner")]
+    monkeypatch.setenv("PGOPTIONS", "-c default_transaction_read_only=on")
+    for reader in readers:
+        assert build(database=reader).consistency.rate == 100
+    monkeypatch.delenv("PGOPTIONS")
     for file in (ROOT / "src/trueup/statements").glob("report_*.sql"):
         assert not re.search(r"\b(public|pg_temp)\.|^(insert|update|delete)", file.read_text(), re.M), (
             file.name
