@@ -13,7 +13,6 @@ its facts are read.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, tzinfo
@@ -759,16 +758,14 @@ def render(report: Report, form: str) -> str:
 
 def save(text: str, file: Path) -> None:
     """Write a rendered report; a reader sees the old file or the new one, never half of it."""
+    part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as written:
-                written.write(text)
-            Path(name).chmod(0o644)
-            Path(name).replace(file)
+            part.write_text(text, encoding="utf-8")
+            part.replace(file)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror}") from None
