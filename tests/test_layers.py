@@ -37,6 +37,7 @@ LAYERS = (
     {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
     {"linting"},
     {"demonstration"},
+    {"operating.charts", "operating.report", "operating.report_pages"},
     {"cli_options"},
     {
         "cli_circuit",
@@ -46,6 +47,7 @@ LAYERS = (
         "cli_lint",
         "cli_listen",
         "cli_reconcile",
+        "cli_report",
         "cli_review",
         "cli_uninstall",
     },
@@ -65,6 +67,7 @@ ALONE = {
         "cli_listen",
         "cli_options",
         "cli_reconcile",
+        "cli_report",
         "cli_review",
         "cli_uninstall",
     },

@@ -33,6 +33,7 @@ from trueup.cli_options import (
     shown_progress,
 )
 from trueup.cli_reconcile import reconcile
+from trueup.cli_report import report
 from trueup.cli_review import alerts, contract, guard, review
 from trueup.cli_uninstall import uninstall
 from trueup.errors import TrueupError
@@ -83,6 +84,7 @@ for command in (
     config,
     events,
     reconcile,
+    report,
     lint,
     uninstall,
 ):

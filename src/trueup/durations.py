@@ -52,16 +52,22 @@ def instant(text: str, *, now: datetime | None = None) -> datetime:
     return found
 
 
-def moment(text: str) -> datetime:
+def moment(text: str, *, is_local: bool = True) -> datetime:
     """Return the instant meant by `text`, an ISO date or time, past or to come.
 
-    A date means its first moment. Without an offset the zone of this machine is meant.
-    Raises UsageError for anything else.
+    A date means its first moment. Without an offset the zone of this machine is meant, or, not
+    `is_local`, one that the caller knows: then the result has none. Raises UsageError for anything else.
     """
     try:
-        return datetime.fromisoformat(text.strip()).astimezone()
+        found = datetime.fromisoformat(text.strip())
+        return found.astimezone() if is_local else found
     except (ValueError, OverflowError):
         raise UsageError(f"'{text}' is no time; write 2025-11-03, or 2025-11-03T09:00+01:00") from None
+
+
+def ago(text: str) -> timedelta | datetime:
+    """Return how long before now `text` says, or the instant it names, as `moment` not local does."""
+    return _duration(text) or moment(text, is_local=False)
 
 
 def _duration(text: str) -> timedelta | None:

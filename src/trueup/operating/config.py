@@ -52,12 +52,22 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Report:
+    """[report]"""
+
+    since: timedelta = option("period that a report covers", timedelta(days=7))
+    zone: str | None = option("IANA time zone in which a report tells times, when not that of the machine")
+    directory: Path | None = option("where the scheduler writes reports")
+
+
+@dataclass(frozen=True)
 class Configuration:
     """All sections; `database_url` and `pack` stand before the first of them."""
 
     database_url: str | None = option("the database, as a libpq URL or key=value string", secret=True)
     pack: Path | None = option("directory of the pack, when it is not the shipped one")
     log: Log = field(default_factory=Log)
+    report: Report = field(default_factory=Report)
 
 
 @dataclass(frozen=True)

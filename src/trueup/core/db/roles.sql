@@ -86,12 +86,14 @@ begin
         trueup.data_consistency_alerts,
         trueup.manual_review_queue,
         trueup.checks,
+        trueup.check_populations,
         trueup.check_runs,
         trueup.check_results,
         trueup.consistency_rates,
         trueup.guards,
         trueup.guard_companies,
         trueup.guard_trips,
+        trueup.settings,
         trueup.repairs
         to trueup_dashboard;
 
