@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from trueup import packs
 from trueup.deploy import DistantTable
@@ -26,7 +27,18 @@ from trueup.evaluation import (
     recorded,
     require,
 )
-from trueup.model import CheckRepairs, JournalEntry, Outcome, Progress, Repairs, Run, Undone, silent
+from trueup.model import (
+    CheckRepairs,
+    JournalEntry,
+    Outcome,
+    Preview,
+    Progress,
+    Repairs,
+    RowChange,
+    Run,
+    Undone,
+    silent,
+)
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session
 
@@ -38,6 +50,14 @@ MAX_SHARE = 0.05
 class _Candidate:
     entity_type: str
     entity_id: str
+
+
+@dataclass(frozen=True)
+class _Previewed:
+    outcome: str
+    reason: str
+    changes: list[dict[str, Any]]
+    resolved: list[str]
 
 
 def repair(
@@ -113,6 +133,24 @@ def journal(names: Iterable[str] = (), *, database: str | None = None, most: int
     """Return the newest `most` applied repairs, of the checks named or of all, with the ids `undo` takes."""
     with session(database, "repair --list") as connection:
         return connection.rows("journal", JournalEntry, names=list(names), most=most)
+
+
+def preview(check: str, entity_type: str, entity_id: str, *, database: str | None = None) -> Preview:
+    """Return what the repair of one entity would change; it is carried out and undone at once.
+
+    Raises RefusedError for a name that is no check's.
+    """
+    with session(database, "repair preview") as connection:
+        found = connection.row(
+            "preview_repair", _Previewed, check=check, entity_type=entity_type, entity_id=entity_id
+        )
+    assert found is not None
+    return Preview(
+        found.outcome,
+        found.reason,
+        tuple(RowChange(**change) for change in found.changes),
+        tuple(found.resolved),
+    )
 
 
 def undo(repair_id: int, *, database: str | None = None, actor: str | None = None) -> Undone:
