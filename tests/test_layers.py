@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
 LAYERS = (
     {"errors"},
     {"model", "durations", "names", "scripts", "tokens"},
-    {"operating", "operating.config"},
+    {"operating", "operating.config", "operating.logs"},
     {"packs", "sqlrules", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},

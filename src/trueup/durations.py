@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta
 
 from trueup.errors import UsageError
@@ -51,6 +52,11 @@ def moment(text: str) -> datetime:
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError):
         raise UsageError(f"'{text}' is no time; write 2025-11-03, or 2025-11-03T09:00+01:00") from None
+
+
+def elapsed_ms(began: float) -> float:
+    """Return the milliseconds since an instant of time.monotonic()."""
+    return round((time.monotonic() - began) * 1000, 1)
 
 
 def _duration(text: str) -> timedelta | None:

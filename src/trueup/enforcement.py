@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from trueup.locks import one_at_a_time, patiently
 from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
 from trueup.store import Session, literal, quoted, session
+
+logger = logging.getLogger(__name__)
 
 # violations that are neither in the review queue nor accepted
 _NOBODY_KNOWS = """
@@ -81,6 +84,13 @@ def enforce(
             for guard in guards:
                 if not wanted or guard.name in wanted:
                     changes.append(_guard(connection, guard, counts, dry_run))
+    for change in changes:
+        # why something is left off may be what the server says of a row
+        logger.log(
+            logging.DEBUG if dry_run or change.action in ("keep", "leave") else logging.INFO,
+            "prevention switched",
+            extra={"action": change.action, "constraint": change.what, "dry_run": dry_run},
+        )
     return changes
 
 

@@ -7,6 +7,8 @@ the transactions and the counting.
 from __future__ import annotations
 
 import json
+import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,6 +18,7 @@ from typing import Any
 
 from trueup import packs
 from trueup.deploy import DistantTable
+from trueup.durations import elapsed_ms
 from trueup.errors import RefusedError
 from trueup.evaluation import (
     EXAMPLES,
@@ -41,6 +44,8 @@ from trueup.model import (
 )
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session
+
+logger = logging.getLogger(__name__)
 
 MAX_CHANGES = 1000
 MAX_SHARE = 0.05
@@ -84,6 +89,7 @@ def repair(
     more). Raises RefusedError when more entities than that would be repaired (nothing is
     applied, and one alert says so), and where rows of an entity are in another database.
     """
+    began = time.monotonic()
     loaded = packs.load(pack)
     selected = loaded.select(names)
     with session(database, "repair") as connection:
@@ -126,7 +132,18 @@ def repair(
                     connection.run("interrupt_repairs", run_id=run_id)
                 raise
             connection.run("record_repairs", run_id=run_id, repairs=json.dumps(_counts(done, apply)))
-    return Repairs(run, apply, tuple(done))
+    repairs = Repairs(run, apply, tuple(done))
+    logger.info(
+        "repair finished",
+        extra={
+            "run_id": run.id,
+            "applied": apply,
+            "corrected": repairs.corrected,
+            "review": repairs.review,
+            "duration_ms": elapsed_ms(began),
+        },
+    )
+    return repairs
 
 
 def journal(names: Iterable[str] = (), *, database: str | None = None, most: int = 20) -> list[JournalEntry]:
@@ -163,6 +180,7 @@ def undo(repair_id: int, *, database: str | None = None, actor: str | None = Non
         connection.set_local("lock_timeout", LOCK_TIMEOUT)
         undone = connection.row("undo_repair", Undone, repair_id=repair_id, actor=actor)
     assert undone is not None
+    logger.info("repair undone", extra={"repair_id": repair_id, "rows": undone.rows_restored})
     return undone
 
 
@@ -217,6 +235,18 @@ def _repair_all(
             attempted += 1
             progress(check.name, attempted, total)
         if outcomes:
+            logger.info(
+                "check repaired",
+                extra={
+                    "run_id": run.id,
+                    "check": check.name,
+                    "applied": apply,
+                    "corrected": outcomes["corrected"],
+                    "review": outcomes["review"],
+                    "clean": outcomes["clean"],
+                    "busy": outcomes["busy"],
+                },
+            )
             done.append(
                 CheckRepairs(
                     check.name,
