@@ -34,6 +34,7 @@ from trueup.cli_options import (
 )
 from trueup.cli_reconcile import reconcile
 from trueup.cli_review import alerts, contract, guard, review
+from trueup.cli_top import top
 from trueup.cli_uninstall import uninstall
 from trueup.durations import elapsed_ms
 from trueup.errors import TrueupError, logged
@@ -101,6 +102,7 @@ for command in (
     events,
     reconcile,
     lint,
+    top,
     uninstall,
 ):
     cli.add_command(command)
