@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
-from helpers import sql, value
-from rows import factory, flagged_call
+from helpers import run, sql, value
+from rows import factory, flagged_call, queue
+from terminal import Terminal
 
 import trueup
 from trueup import repairing
@@ -68,3 +71,153 @@ def test_an_image_shows_no_address_and_no_number(database: str) -> None:
     for text, masked in MASKS:
         image = "trueup.changed_columns(jsonb_build_object('x', %s::jsonb), '{}') -> 'x'"
         assert value(database, f"select ({image})::text", text) == (masked or text)
+
+
+# the walk
+
+KEYS = "(q)uit  (?): "
+STATES = "select id, status, claimed_by from trueup.manual_review_queue order by id"
+
+
+@pytest.mark.one_server
+def test_a_walk_through_the_queue(database: str) -> None:
+    with factory(database) as db:
+        flagged_call(db, 1)
+        right = queue(db, "something", "7")
+        wrong = queue(db, "call_made_without_appointment", "1", p_severity="critical", p_priority=1)
+        later, passed, returned, beyond = (queue(db, "something", str(n)) for n in (8, 9, 10, 11))
+    trueup.check(["call_made_without_appointment"], database=database)
+    with Terminal("review", "walk", "--as", "ann", url=database, columns=200) as terminal:
+        shown = terminal.until(KEYS)
+        assert "call 1" in shown
+        assert "still lists it" in shown
+        assert "queued" in shown, "its history"
+        assert "(a)pply" not in shown, "a person decides"
+        assert sql(database, STATES)[1] == (wrong, "in_progress", "ann")
+        terminal.press("r")
+        terminal.until("What did you do")
+        terminal.press("nothing\n")
+        terminal.until("still violates")
+        terminal.until(KEYS)
+        terminal.press("e")
+        terminal.until("yours until")
+        terminal.until(KEYS)
+        terminal.press("d")
+        terminal.until("Why may it stay")
+        terminal.press("\n")
+        terminal.until(KEYS)
+        terminal.press("d")
+        terminal.until("Why may it stay")
+        terminal.press("a test call\n")
+        terminal.until("call 7")
+        terminal.until(KEYS)
+        terminal.press("r")
+        terminal.until("What did you do")
+        terminal.press("called back\n")
+        terminal.until("call 8")
+        terminal.until(KEYS)
+        terminal.press("s")
+        terminal.until("Until when")
+        terminal.press("yesterday\n")
+        terminal.until("is no time")
+        terminal.until(KEYS)
+        terminal.press("s")
+        terminal.until("Until when")
+        terminal.press("2d\n")
+        terminal.until("comes back at")
+        terminal.until("call 9")
+        terminal.until(KEYS)
+        terminal.press("n")
+        terminal.until("call 10")
+        terminal.until(KEYS)
+        terminal.press("l")
+        terminal.until("next reader")
+        terminal.press("ask the salon\n")
+        terminal.until("call 11")
+        terminal.until(KEYS)
+        terminal.press("q")
+        assert terminal.end() == 0
+        assert f"item {beyond} is free again" in terminal.text
+        assert "1 dismissed, 1 resolved, 1 snoozed, 1 released" in terminal.text
+    assert sql(database, STATES) == [
+        (right, "resolved", None), (wrong, "dismissed", None), (later, "pending", None), (passed, "pending", None),
+        (returned, "pending", None), (beyond, "pending", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.one_server
+def test_an_offered_repair_is_previewed_and_applied(incident_database: str) -> None:
+    trueup.adopt(database=incident_database, apply=True)
+    call_id = value(incident_database, "select min(v.entity_id) from trueup.call_backlink_missing as v")
+    queue_one = "select trueup.queue_review('call_backlink_missing', 'call', %s, 'look')"
+    item_id = value(incident_database, queue_one, str(call_id))
+    wrong = f"select count(*) from trueup.call_backlink_missing where entity_id = {call_id}"
+    with Terminal("review", "walk", url=incident_database, columns=200, NO_COLOR="1") as terminal:
+        assert "(a)pply the repair" in terminal.until(KEYS)
+        terminal.press("a")
+        shown = terminal.until("Apply it? y")
+        assert f"update public.calls {call_id}" in shown
+        assert "appointment_id" in shown
+        assert f"gone: call_backlink_missing call {call_id}" in shown
+        terminal.press("x")
+        terminal.until("nothing was changed")
+        assert value(incident_database, wrong) == 1
+        terminal.until(KEYS)
+        terminal.press("a")
+        terminal.until("Apply it? y")
+        terminal.press("y")
+        terminal.until("trueup repair --undo")
+        terminal.until("nothing more to review")
+        assert terminal.end() == 0
+        assert "\x1b[3" not in terminal.raw
+    assert value(incident_database, wrong) == 0
+    assert sql(incident_database, STATES)[0][:2] == (item_id, "resolved")
+
+
+@pytest.mark.one_server
+def test_a_walk_leaves_nothing_held(database: str) -> None:
+    with factory(database) as db:
+        item_id = queue(db, "something", "1")
+    for end in ("\x03", "prompt", "term"):
+        with Terminal("review", "walk", url=database) as terminal:
+            terminal.until(KEYS)
+            assert sql(database, STATES)[0][1] == "in_progress"
+            if end == "term":
+                terminal.process.send_signal(signal.SIGTERM)
+            elif end == "prompt":
+                terminal.press("d")
+                terminal.until("Why may it stay")
+                terminal.press("\x03")
+            else:
+                terminal.press(end)
+            assert terminal.end() == (143 if end == "term" else 130)
+            assert f"item {item_id} is free again" in terminal.text
+        assert sql(database, STATES)[0][1] == "pending"
+
+
+@pytest.mark.one_server
+def test_a_claim_that_runs_out_is_told_and_one_that_is_lost_is_left(database: str) -> None:
+    with factory(database) as db:
+        item_id = queue(db, "something", "1")
+        with Terminal("review", "walk", "--as", "ann", "--lease", "2s", url=database) as terminal:
+            terminal.until("your claim ran out")
+            terminal.press("e")
+            terminal.until("yours until")
+            terminal.until("your claim ran out")
+            assert run("review", "claim", str(item_id), "--as", "bob", url=database).returncode == 0
+            terminal.press("r")
+            terminal.until("What did you do")
+            terminal.press("\n")
+            terminal.until("no longer yours")
+            terminal.until("nothing more to review")
+            assert terminal.end() == 0
+    assert sql(database, STATES) == [(item_id, "in_progress", "bob")]
+
+
+@pytest.mark.one_server
+def test_a_walk_needs_a_terminal(database: str) -> None:
+    done = run("review", "walk", url=database)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "trueup: review walk asks for keys on a terminal, and this is none; `trueup review next` is for scripts\n"
+    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trueup.cli_options import database_option, print_json, printable
+from trueup.cli_options import database_option, is_interactive, print_json, printable, single_keys
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -60,8 +60,7 @@ def top(every: str, once: bool, form: str, database: str | None) -> None:
     seconds = duration(every).total_seconds()
     if form == "json" and not once:
         raise UsageError("--format json goes with --once")
-    is_terminal = bool(sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty())
-    if not once and not is_terminal:
+    if not once and not is_interactive():
         raise UsageError("top draws on a terminal, and this is none; --once prints one look")
     watch = Watch(database)
     try:
@@ -192,10 +191,7 @@ class _Looks:
 def _keys() -> Iterator[tuple[int, int]]:
     """Have the terminal hand over each key as it is pressed; give a pipe that wakes a waiting view."""
     import termios
-    import tty
 
-    source = sys.stdin.fileno()
-    before = termios.tcgetattr(source)
     reading, writing = os.pipe()
     for end in (reading, writing):
         os.set_blocking(end, False)
@@ -203,14 +199,13 @@ def _keys() -> Iterator[tuple[int, int]]:
     # the signal alone wakes the view, which asks for the new size
     resized = signal.signal(signal.SIGWINCH, lambda *_: None)
     try:
-        tty.setcbreak(source)
-        # Ctrl-Z would leave the shell with the screen of the view
-        mode = termios.tcgetattr(source)
-        mode[6][termios.VSUSP] = b"\0"
-        termios.tcsetattr(source, termios.TCSANOW, mode)
-        yield reading, writing
+        with single_keys() as source:
+            # Ctrl-Z would leave the shell with the screen of the view
+            mode = termios.tcgetattr(source)
+            mode[6][termios.VSUSP] = b"\0"
+            termios.tcsetattr(source, termios.TCSANOW, mode)
+            yield reading, writing
     finally:
-        termios.tcsetattr(source, termios.TCSAFLUSH, before)
         signal.signal(signal.SIGWINCH, resized)
         signal.set_wakeup_fd(woken)
         os.close(reading)
@@ -323,15 +318,13 @@ def _row(*cells: tuple[str, int] | tuple[str, int, str]) -> Text:
 def _head(frame: Frame, every: float | None, is_paused: bool, trouble: str) -> list[Text]:
     facts = frame.facts
     now = f"{facts.now.astimezone():%H:%M:%S %Z}"
-    line = _joined_cells(
-        ("trueup top", "bold"), (f"  {facts.database}, PostgreSQL {facts.server}  {now}", "")
-    )
+    line = _joined_cells(("trueup top", "bold"), (f"  {facts.database}, {facts.server}  {now}", ""))
     if every is not None:
         state = "paused" if is_paused else f"every {every:g} s"
         line.append_text(_text(f"  {state}  q ends, p pauses, s sorts", "dim"))
     if not trouble:
         return [line]
-    return [line, _text(f"{trouble}; trying again, this is how it was", "bold red")]
+    return [line, _text(f"as it was; trying again: {trouble}", "bold red")]
 
 
 def _alerts_line(frame: Frame, first: Frame) -> Text:
@@ -353,11 +346,11 @@ def _queue_line(frame: Frame) -> Text:
         line.append_text(_text(f", {facts.snoozed:,} snoozed"))
     if facts.oldest:
         line.append_text(_text(f", the oldest {_age((facts.now - facts.oldest).total_seconds())}"))
-    line.append_text(_text(f"   changes {facts.changes:,} to judge"))
+    line.append_text(_text(f"   changes {facts.changes:,}"))
     if facts.changes_since:
         line.append_text(_text(f", since {_age((facts.now - facts.changes_since).total_seconds())}"))
     if not frame.circuits and facts.has_circuits:
-        line.append_text(_text("   all circuits closed"))
+        line.append_text(_text("   circuits closed"))
     return line
 
 
@@ -400,7 +393,7 @@ def _runs(frame: Frame) -> list[Text]:
             facts += f", {run.checks_failed} failed"
         lines.append(
             _row(
-                (f"{run.id}", -8),
+                (f"{run.id}", -6),
                 (run.kind, 8),
                 (run.status, 9, OUTCOMES.get(run.status, "")),
                 (f"{run.started_at.astimezone():%m-%d %H:%M:%S}", 14),

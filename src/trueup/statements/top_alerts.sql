@@ -1,5 +1,5 @@
--- what is open of each check; the counts come from the index of open alerts alone, and one
--- alert of each check tells the severity
+-- what is open of each check; the counts need nothing but the index of open alerts, because
+-- one alert of each check tells the severity
 select
     o.alert_type as check_name,
     s.severity,

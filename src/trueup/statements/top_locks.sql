@@ -17,7 +17,7 @@ with waiting as (
                 and c.relkind in ('r', 'p', 'm')
                 and (
                     c.relnamespace = 'trueup'::regnamespace
-                    or l.relation in (select to_regclass(t.name) from trueup.tables as t)
+                    or l.relation in (select to_regclass(t.table_name) from trueup.check_tables as t)
                 )
             order by l.granted, l.locktype = 'tuple' desc, l.relation
             limit 1
