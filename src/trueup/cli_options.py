@@ -180,7 +180,8 @@ def single_keys() -> Iterator[int]:
     source = sys.stdin.fileno()
     before = termios.tcgetattr(source)
     try:
-        tty.setcbreak(source)
+        # now, not after a flush: keys pressed a moment ago count
+        tty.setcbreak(source, termios.TCSANOW)
         yield source
     finally:
         termios.tcsetattr(source, termios.TCSADRAIN, before)
