@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -114,8 +115,11 @@ def test_it_is_for_databases_with_trueup(empty_database: str) -> None:
 def test_who_waits_for_a_lock_is_seen_and_top_waits_for_nobody(database: str) -> None:
     with factory(database) as db:
         db.execute("select factory.call(id => 1)")
-    watch = Watch(database)
-    with psycopg.connect(database) as holder, psycopg.connect(database, autocommit=True) as waiter:
+    with (
+        closing(Watch(database)) as watch,
+        psycopg.connect(database) as holder,
+        psycopg.connect(database, autocommit=True) as waiter,
+    ):
         holder.execute("select 1 from public.calls where id = 1 for update")
         thread = threading.Thread(
             target=lambda: waiter.execute("update public.calls set status = 'ended' where id = 1")
@@ -136,7 +140,6 @@ def test_who_waits_for_a_lock_is_seen_and_top_waits_for_nobody(database: str) ->
             watch.look()
         holder.rollback()
         assert watch.look().alerts == ()
-    watch.close()
 
 
 def test_jobs_and_runners_where_there_is_a_scheduler(database: str) -> None:
@@ -152,7 +155,8 @@ def test_jobs_and_runners_where_there_is_a_scheduler(database: str) -> None:
         " slot timestamptz, runner_id bigint, started_at timestamptz default clock_timestamp(), heartbeat_at timestamptz,"
         " finished_at timestamptz, outcome text, error text, detail jsonb, unique (job, slot))",
     )
-    assert Watch(database).look().runners == ()
+    with closing(Watch(database)) as watch:
+        assert watch.look().runners == ()
     sql(
         database,
         "with r as (insert into trueup.runners (host, pid, version, application, heartbeat_at)"
