@@ -2571,6 +2571,11 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.changed_columns(p_image jsonb, p_other jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO ''
+    RETURN (regexp_replace(regexp_replace(((SELECT jsonb_object_agg(c.key, c.value) AS jsonb_object_agg FROM jsonb_each(changed_columns.p_image) c(key, value) WHERE CASE WHEN (changed_columns.p_other IS NULL) THEN (c.value <> 'null'::jsonb) ELSE (c.value IS DISTINCT FROM (changed_columns.p_other -> c.key)) END))::text, '([^\s"@\\]{1,2})[^\s"@\\]*@[^\s"@\\]+'::text, '\1***'::text, 'g'::text), '(?<![\w+])((?:\+|00?)\d)[\d ()/.-]{3,}(\d\d)(?![\w.:-])|(?<=")(\d\d)\d{5,}(\d\d)(?=")'::text, '\1\3***\2\4'::text, 'g'::text))::jsonb;
+
 CREATE FUNCTION trueup.checks_being_filed() RETURNS SETOF text
     LANGUAGE sql
     SET search_path TO ''
@@ -5553,6 +5558,80 @@ begin
 exception
     when others then
         return null;
+end;
+$$;
+
+CREATE FUNCTION trueup.preview_repair(p_check text, p_entity_type text, p_entity_id text, OUT outcome text, OUT reason text, OUT changes jsonb, OUT resolved text[]) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '3s'
+    AS $$
+declare
+    v_touched jsonb := jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id));
+    v_repair_id bigint;
+    v_after text[];
+begin
+    changes := '[]';
+    resolved := '{}';
+    if not exists (select 1 from trueup.checks as ch where ch.name = p_check and ch.is_active) then
+        raise exception '% % has no repair to preview: % is the name of no check', p_entity_type, p_entity_id, p_check
+            using errcode = 'TU003';
+    end if;
+
+    begin
+        select r.outcome, r.reason, r.repair_id into outcome, reason, v_repair_id
+        from trueup.apply_repair(
+            p_check,
+            p_entity_type,
+            p_entity_id,
+            session_user,
+            null,
+            (select ch.repair <> 'review' from trueup.checks as ch where ch.name = p_check)
+        ) as r;
+
+        if outcome = 'corrected' then
+            select
+                jsonb_agg(
+                    jsonb_build_object(
+                        'table_name', rc.table_name,
+                        'key_value', rc.key_value,
+                        'operation', rc.operation,
+                        'before', trueup.changed_columns(rc.before, rc.after),
+                        'after', trueup.changed_columns(rc.after, rc.before)
+                    )
+                    order by rc.id
+                )
+            into changes
+            from trueup.repair_changes as rc
+            where rc.repair_id = v_repair_id;
+
+            select v_touched || jsonb_object_agg(t.entity_type, t.ids) into v_touched
+            from (
+                select cp.entity_type, jsonb_agg(distinct i.id) as ids
+                from trueup.repair_changes as rc
+                inner join trueup.check_populations as cp on rc.table_name = cp.table_name
+                cross join lateral (
+                    select rc.key_value
+                    union
+                    select p_entity_id where cp.entity_type = p_entity_type
+                ) as i (id)
+                where rc.repair_id = v_repair_id
+                group by cp.entity_type
+            ) as t;
+            v_after := trueup.violations_of(v_touched);
+        end if;
+        -- what is undone here stays known to the variables
+        raise exception 'undone' using errcode = 'TU102';
+    exception
+        when sqlstate 'TU102' then
+            null;
+    end;
+
+    if outcome = 'corrected' then
+        resolved := array(
+            select unnest(trueup.violations_of(v_touched)) except select unnest(v_after) order by 1
+        );
+    end if;
 end;
 $$;
 

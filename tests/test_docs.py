@@ -310,6 +310,10 @@ ELSEWHERE = (
     "trueup demo",
     "trueup demo --format json",
     "trueup uninstall --database service=bookings --database-name bookings --dump alerts.jsonl --apply",
+    # on a terminal
+    "trueup top",
+    "trueup top --every 10s",
+    "trueup review walk --as ann --company 7",
 )
 
 

@@ -6,6 +6,7 @@ except that an acceptance ends with its date or when the evidence changes.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,8 @@ from trueup.errors import NotFoundError, UsageError
 from trueup.names import unknown
 from trueup.packs import SEVERITIES
 from trueup.store import Session, session
+
+logger = logging.getLogger(__name__)
 
 STATUSES = ("open", "acknowledged", "snoozed", "accepted", "resolved", "all")
 
@@ -121,7 +124,17 @@ def accept(
 def _write(name: str, database: str | None, alert_id: int, **parameters: Any) -> Alert:
     with session(database, name.replace("_", " ")) as connection, connection.transaction():
         connection.run(name, alert_id=alert_id, **parameters)
-        return _alert(connection, alert_id)
+        alert = _alert(connection, alert_id)
+    logger.info(
+        "alert decided",
+        extra={
+            "action": name.removesuffix("_alert"),
+            "alert_id": alert.id,
+            "check": alert.alert_type,
+            "company": alert.company_id,
+        },
+    )
+    return alert
 
 
 def _alert(connection: Session, alert_id: int) -> Alert:

@@ -25,6 +25,7 @@ from trueup.evaluation import (
     recorded,
     require,
     settle,
+    tell,
     time_limits,
 )
 from trueup.locks import acquire
@@ -128,7 +129,9 @@ def judge(
             # a run that began earlier may still file what it saw then: the changes are judged again after it
             if not connection.value("others_running", run_id=run_id):
                 connection.run("forget_changes", run_id=run_id)
-            return work.finish(run_id, filed)
+            run = work.finish(run_id, filed)
+        tell(run)
+        return run
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from trueup.calling import AsyncDatabase, Database, StoreError, rows, rows_async
-from trueup.errors import CircuitOpenError, UsageError
+from trueup.errors import CircuitOpenError, UsageError, logged
 from trueup.names import unknown
 from trueup.store import Session, refuse_foreign, session
 
@@ -32,7 +32,7 @@ MODES = ("automatic", "shadow", "force_open", "force_closed")
 # for how long, in seconds, a closed circuit may be taken to be closed still
 LONGEST_MEMORY = 1.0
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Refusals = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]
 
@@ -126,6 +126,7 @@ class _Breaker:
         self._closed: tuple[Verdict, float] | None = None
         self._forgotten = 0.0
         self._is_lost = False
+        self._state: str | None = None
         self._lock = threading.Lock()
 
     def _remembered(self) -> Verdict | None:
@@ -133,6 +134,7 @@ class _Breaker:
         return closed[0] if closed and time.monotonic() < closed[1] else None
 
     def _answered(self, verdict: Verdict, asked: float) -> Verdict:
+        self._seen(verdict.state, verdict.reason)
         with self._lock:
             self._is_lost = False
             # not what was asked before somebody was told that it is over
@@ -141,11 +143,23 @@ class _Breaker:
         return verdict
 
     def _reported(self, report: Report, outcome: str) -> Report:
+        self._seen(report.state, outcome)
         with self._lock:
             self._is_lost = False
             if report.state != "closed" or outcome == "failure":
                 self._forget()
         return report
+
+    def _seen(self, state: str, reason: str) -> None:
+        with self._lock:
+            before, self._state = self._state, state
+        if state != before:
+            logger.log(
+                # the first word of a circuit that works is no news
+                logging.DEBUG if (before, state) == (None, "closed") else logging.INFO,
+                "circuit changed",
+                extra={"circuit": self.key, "before": before, "state": state, "reason": reason},
+            )
 
     def _forget(self) -> None:
         self._closed, self._forgotten = None, time.monotonic()
@@ -160,7 +174,10 @@ class _Breaker:
             tell, self._is_lost = not self._is_lost, True
             self._forget()
         if tell:
-            log.warning("circuit %s cannot be %s, calls are made all the same: %s", self.key, what, error)
+            # calls are made all the same
+            logger.warning(
+                "circuit unreachable", extra={"circuit": self.key, "unable": what, **logged(error)}
+            )
 
     def _begun(self, verdict: Verdict) -> Attempt:
         if not verdict.allowed:
@@ -378,7 +395,9 @@ def set_mode(
     with session(database, f"circuit {mode}") as connection, connection.transaction():
         _refuse_without_circuits(connection)
         connection.run("change_circuit_mode", key=key, mode=mode, reason=reason, actor=actor)
-        return _state(connection, key)
+        found = _state(connection, key)
+    logger.info("circuit mode set", extra={"circuit": key, "mode": mode})
+    return found
 
 
 def _states(connection: Session) -> list[State]:

@@ -5,9 +5,11 @@ Nothing is imported before the command that needs it, so that `trueup --help` is
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,11 +37,15 @@ from trueup.cli_options import (
 from trueup.cli_reconcile import reconcile
 from trueup.cli_report import report
 from trueup.cli_review import alerts, contract, guard, review
+from trueup.cli_top import top
 from trueup.cli_uninstall import uninstall
-from trueup.errors import TrueupError
+from trueup.durations import elapsed_ms
+from trueup.errors import TrueupError, logged
 
 if TYPE_CHECKING:
     from trueup.model import Change, Migration, Repairs, Run
+
+logger = logging.getLogger(__name__)
 
 EXIT_CODES = """
 \b
@@ -58,7 +64,19 @@ Exit codes:
 )
 @click.version_option(__version__, prog_name="trueup")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Least level of what is logged.  [default: warning; info with --log-file]",
+)
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), help="Lines to read, or one JSON object a line."
+)
+@click.option("--log-file", type=click.Path(dir_okay=False), help="Where to log.  [default: standard error]")
+@click.pass_context
+def cli(
+    context: click.Context, debug: bool, log_level: str | None, log_format: str | None, log_file: str | None
+) -> None:
     """Keep the facts that a PostgreSQL application stores more than once in agreement.
 
     Constraints and triggers prevent disagreement, check views find what slipped through,
@@ -72,6 +90,8 @@ def cli(debug: bool) -> None:
       trueup check                         what is wrong
       trueup repair                        what could be corrected; changes nothing
     """
+    if isinstance(context.obj, Logging):
+        context.obj.begin(context.invoked_subcommand or "", level=log_level, format=log_format, file=log_file)
 
 
 for command in (
@@ -86,6 +106,7 @@ for command in (
     reconcile,
     report,
     lint,
+    top,
     uninstall,
 ):
     cli.add_command(command)
@@ -789,12 +810,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    log = Logging(asks_for_help=bool({"-h", "--help"} & set(words)))
     # what is open is closed on the way out: a demo's server, a transaction
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        sys.exit(
-            cli.main(args=["--debug", *words] if debug else words, prog_name="trueup", standalone_mode=False)
-        )
+        _run(["--debug", *words] if debug else words, log, debug)
+    except SystemExit as end:
+        log.end(end.code)
+        raise
+
+
+def _run(words: list[str], log: Logging, debug: bool) -> None:
+    try:
+        sys.exit(cli.main(args=words, prog_name="trueup", standalone_mode=False, obj=log))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -804,7 +832,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except TrueupError as error:
         if debug:
             raise
-        click.echo(f"trueup: {error}", err=True)
+        log.failed(error, str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -816,8 +844,49 @@ def main(arguments: Sequence[str] | None = None) -> None:
             text = f"{error.filename or 'output'}: {error.strerror or error}"
         else:
             text = f"a fault of trueup's own, {type(error).__name__}: {error}; --debug shows where"
-        click.echo(f"trueup: {text}", err=True)
+        log.failed(error, text)
         sys.exit(3)
+
+
+class Logging:
+    """What this process logs of its command; a program that calls `cli` itself configures its own."""
+
+    def __init__(self, *, asks_for_help: bool) -> None:
+        self._command: str | None = None
+        self._asks_for_help = asks_for_help
+        self._is_apart = self._is_for_machines = False
+        self._began = time.monotonic()
+
+    def begin(self, command: str, **options: str | None) -> None:
+        """Say where events go; the options come before the environment, whoever reads the configuration."""
+        if self._asks_for_help:
+            return
+        os.environ.update({f"TRUEUP_LOG_{name.upper()}": given for name, given in options.items() if given})
+        from trueup.operating.logs import configure_command
+
+        log = configure_command()
+        self._command = command
+        self._is_apart = log.file is not None
+        self._is_for_machines = log.format == "json" and not log.file
+
+    def failed(self, error: Exception, text: str) -> None:
+        """Tell an error once: in words to a person, and to the log where that is another place."""
+        if self._is_apart or self._is_for_machines:
+            logger.error("command failed", extra={"command": self._command, **logged(error)})
+        if not self._is_for_machines:
+            click.echo(f"trueup: {text}", err=True)
+
+    def end(self, code: str | int | None) -> None:
+        """Log the end of the command."""
+        if self._command:
+            logger.info(
+                "command finished",
+                extra={
+                    "command": self._command,
+                    "exit_code": code or 0,
+                    "duration_ms": elapsed_ms(self._began),
+                },
+            )
 
 
 def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnings: Sequence[str]) -> None:

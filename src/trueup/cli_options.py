@@ -173,6 +173,27 @@ def mode_shown(mode: str, companies: dict[str, str]) -> str:
     )
 
 
+def is_interactive() -> bool:
+    """Say whether a person sits at both ends: keys come from a terminal, and what is printed goes to one."""
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty())
+
+
+@contextmanager
+def single_keys() -> Iterator[int]:
+    """Have the terminal hand over each key as it is pressed; give its descriptor."""
+    import termios
+    import tty
+
+    source = sys.stdin.fileno()
+    before = termios.tcgetattr(source)
+    try:
+        # now, not after a flush: keys pressed a moment ago count
+        tty.setcbreak(source, termios.TCSANOW)
+        yield source
+    finally:
+        termios.tcsetattr(source, termios.TCSADRAIN, before)
+
+
 @contextmanager
 def shown_progress(verb: str) -> Iterator[Progress]:
     """Show progress on standard error: a bar on a terminal, a plain line now and then otherwise."""

@@ -6,8 +6,11 @@ so that `trueup --help` does not wait for them.
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +21,14 @@ from trueup.cli_options import (
     clock,
     database_option,
     format_option,
+    is_interactive,
     mode_shown,
     print_facts,
     print_json,
     print_rows,
+    print_table,
     printable,
+    single_keys,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from trueup.alerts import Alert
+    from trueup.model import Preview
     from trueup.review import Claim, Detail, Item
 
 _PASSWORD = re.compile(r"(?i)password|://[^/@]*:[^/@]*@")
@@ -134,6 +141,30 @@ def review_next(
     from trueup import review as use_case
 
     _print_claim(use_case.next_item(actor, company, _lease(lease), database=database), form, database)
+
+
+@review.command(
+    "walk",
+    epilog="""\b
+Example:
+  trueup review walk --as ann --company 7
+
+Asks for one key at a time; what is held is given back at the end, also after Ctrl-C.
+""",
+)
+@as_option
+@company_option
+@lease_option
+@database_option
+def review_walk(actor: str | None, company: str | None, lease: str | None, database: str | None) -> None:
+    """Walk through the queue on a terminal: see an item, decide, go on to the next."""
+    from trueup.errors import UsageError
+
+    if not is_interactive():
+        raise UsageError(
+            "review walk asks for keys on a terminal, and this is none; `trueup review next` is for scripts"
+        )
+    _Walk(actor, company, _lease(lease), database).go()
 
 
 @review.command("claim", epilog="Example: trueup review claim 12 --as ann")
@@ -709,3 +740,226 @@ def _until(text: str) -> datetime:
     from trueup.durations import instant
 
     return instant(text)
+
+
+class _Walk:
+    """One person's way through the queue: an item is claimed, shown, decided or given back."""
+
+    def __init__(
+        self, actor: str | None, company: str | None, lease: timedelta | None, database: str | None
+    ) -> None:
+        self.actor = actor
+        self.company = company
+        self.lease = lease
+        self.database = database
+        self.claim: Claim | None = None
+        self.seen: set[int] = set()
+        self.done: Counter[str] = Counter()
+
+    def go(self) -> None:
+        """Go on until the queue is empty or the person has enough; nothing stays held."""
+        try:
+            while self._next() and self._work():
+                pass
+        except KeyboardInterrupt:
+            # the key is a wish, no error; the exit code says that it was one
+            raise click.Abort from None
+        finally:
+            self._give_back()
+            said = ", ".join(f"{count} {what}" for what, count in self.done.items())
+            click.echo(f"\n{said or 'nothing decided'}")
+
+    def _next(self) -> bool:
+        """Claim the first item that is free and was not seen in this walk."""
+        from trueup import review as use_case
+        from trueup.errors import RefusedError
+
+        for item in use_case.list_items(company=self.company, limit=1000, database=self.database):
+            is_asleep = item.snoozed_until is not None and item.snoozed_until > _now()
+            if item.id in self.seen or item.held or is_asleep:
+                continue
+            self.seen.add(item.id)
+            try:
+                self.claim = use_case.claim(item.id, self.actor, self.lease, database=self.database)
+            except RefusedError:
+                # for somebody else, or somebody was quicker
+                continue
+            return True
+        click.echo("nothing more to review")
+        return False
+
+    def _work(self) -> bool:
+        """Show the item and do what the keys say until it is done with; False ends the walk."""
+        from trueup import review as use_case
+        from trueup.errors import TrueupError
+
+        detail = None
+        while self.claim:
+            try:
+                if detail is None:
+                    detail = use_case.show(self.claim.item.id, database=self.database)
+                    self._show(detail)
+                key = self._key(detail)
+                if key == "q":
+                    return False
+                if self._do(key, detail):
+                    self.claim = None
+                elif key in ("e", "?", "a"):
+                    detail = None
+            except TrueupError as error:
+                click.echo(f"\n{printable(str(error))}", err=True)
+                if not self._is_ours():
+                    click.echo("the item is no longer yours; on to the next")
+                    self.claim = None
+        return True
+
+    def _do(self, key: str, detail: Detail) -> bool:
+        """Do what a key says; True when the item is done with."""
+        from trueup import review as use_case
+
+        assert self.claim is not None
+        item_id, token = self.claim.item.id, self.claim.token
+        if key == "r":
+            notes = click.prompt("What did you do", default="", show_default=False) or None
+            use_case.resolve(item_id, token, notes, database=self.database)
+            self.done["resolved"] += 1
+        elif key == "a" and _is_repairable(detail):
+            return self._apply(detail)
+        elif key == "d":
+            notes = click.prompt("Why may it stay (empty: not after all)", default="", show_default=False)
+            if not notes.strip():
+                return False
+            use_case.dismiss(item_id, token, notes, database=self.database)
+            self.done["dismissed"] += 1
+        elif key == "s":
+            until = _until(click.prompt("Until when", default="1d"))
+            item = use_case.snooze(item_id, token, until, actor=self.actor, database=self.database)
+            click.echo(f"item {item.id} comes back at {clock(item.snoozed_until)}")
+            self.done["snoozed"] += 1
+        elif key == "e":
+            item = use_case.extend(item_id, token, self.lease, database=self.database)
+            click.echo(f"yours until {clock(item.lease_expires_at)}")
+            return False
+        elif key == "l":
+            note = click.prompt("What should the next reader know", default="", show_default=False) or None
+            use_case.release(item_id, token, note, database=self.database)
+            self.done["released"] += 1
+        elif key == "n":
+            self._give_back()
+        else:
+            return False
+        return True
+
+    def _apply(self, detail: Detail) -> bool:
+        from trueup import repairing
+        from trueup import review as use_case
+
+        assert self.claim is not None
+        item = detail.item
+        preview = repairing.preview(item.reason, item.entity_type, item.entity_id, database=self.database)
+        _print_preview(preview)
+        if preview.outcome != "corrected":
+            return False
+        click.echo("Apply it? y, or any other key: ", nl=False)
+        if self._pressed(None) != "y":
+            click.echo("nothing was changed")
+            return False
+        done = use_case.resolve(item.id, self.claim.token, repair=True, database=self.database)
+        click.echo(f"corrected; take it back with: trueup repair --undo {done.repair_id}")
+        self.done["corrected"] += 1
+        return True
+
+    def _show(self, detail: Detail) -> None:
+        from trueup import alerts as alerts_use_case
+
+        item = detail.item
+        click.echo(f"\n{'-' * 72}")
+        _print_detail(detail)
+        others = [
+            alert
+            for alert in alerts_use_case.list_alerts(entity_id=item.entity_id, database=self.database)
+            if alert.entity_type == item.entity_type and alert.alert_type != item.reason
+        ]
+        if others:
+            click.echo(f"\nAlso open for {item.entity_type} {item.entity_id}:")
+            print_rows(
+                ["alert", "severity", "what", "evidence"],
+                [(a.alert_type, a.severity, a.description, a.metadata) for a in others],
+            )
+        click.echo()
+        print_rows(
+            ["when", "event", "who", "details"],
+            [(e.happened_at, e.event, e.actor, _brief(e.details)) for e in detail.events],
+        )
+
+    def _key(self, detail: Detail) -> str:
+        """Ask for a key; say so when the claim runs out meanwhile."""
+        offers = ["(r)esolve", "(d)ismiss", "(s)nooze", "(e)xtend", "re(l)ease", "(n)ext", "(q)uit", "(?)"]
+        if _is_repairable(detail):
+            offers.insert(1, "(a)pply the repair")
+        click.echo(f"\n{'  '.join(offers)}: ", nl=False)
+        ends = detail.item.lease_expires_at
+        key = self._pressed((ends - _now()).total_seconds() if ends else None)
+        if not key:
+            click.echo("\nyour claim ran out, and others may take the item; e extends it: ", nl=False)
+            key = self._pressed(None)
+        return key
+
+    def _pressed(self, seconds: float | None) -> str:
+        """Return the key pressed within some seconds (None: whenever), or ''."""
+        with single_keys() as source:
+            wait = None if seconds is None else max(seconds, 0.0)
+            if not select.select([source], [], [], wait)[0]:
+                return ""
+            # the end of the input is the end of the terminal
+            key = os.read(source, 16).decode(errors="replace")[:1].lower() or "q"
+        click.echo(key if key.isprintable() else "")
+        return key
+
+    def _is_ours(self) -> bool:
+        """Say whether nobody else has taken or decided the item since."""
+        from trueup import review as use_case
+        from trueup.errors import TrueupError
+
+        assert self.claim is not None
+        try:
+            now = use_case.show(self.claim.item.id, database=self.database).item
+        except TrueupError:
+            return True  # nobody knows
+        return now.status == "in_progress" and now.claimed_at == self.claim.item.claimed_at
+
+    def _give_back(self) -> None:
+        from trueup import review as use_case
+        from trueup.errors import TrueupError
+
+        claim, self.claim = self.claim, None
+        if claim is None:
+            return
+        try:
+            use_case.release(claim.item.id, claim.token, database=self.database)
+            click.echo(f"item {claim.item.id} is free again")
+        except TrueupError as error:
+            click.echo(f"\nitem {claim.item.id} was not given back: {printable(str(error))}", err=True)
+
+
+def _is_repairable(detail: Detail) -> bool:
+    return bool(detail.matter.violated) and detail.matter.repair not in (None, "review")
+
+
+def _print_preview(preview: Preview) -> None:
+    if preview.outcome != "corrected":
+        click.echo(f"it would not correct it: {preview.outcome}, {printable(preview.reason)}")
+        return
+    click.echo(f"it would: {printable(preview.reason)}")
+    rows = []
+    for change in preview.changes:
+        before, after = change.before or {}, change.after or {}
+        for column in sorted(before.keys() | after.keys()):
+            place = (f"{change.operation} {change.table_name} {change.key_value}", column)
+            rows.append((*place, before.get(column), after.get(column)))
+    print_table(
+        ["row", "column", "before", "after"],
+        [[printable("" if cell is None else str(cell)) for cell in row] for row in rows],
+    )
+    for violation in preview.resolved:
+        click.echo(f"gone: {printable(violation)}")

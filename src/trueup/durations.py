@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta
 
 from trueup.errors import UsageError
@@ -68,6 +69,11 @@ def moment(text: str, *, is_local: bool = True) -> datetime:
 def ago(text: str) -> timedelta | datetime:
     """Return how long before now `text` says, or the instant it names, as `moment` not local does."""
     return _duration(text) or moment(text, is_local=False)
+
+
+def elapsed_ms(began: float) -> float:
+    """Return the milliseconds since an instant of time.monotonic()."""
+    return round((time.monotonic() - began) * 1000, 1)
 
 
 def _duration(text: str) -> timedelta | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
 from trueup.packs import Pack
 from trueup.store import Session, literal, quoted, session
+
+logger = logging.getLogger(__name__)
 
 # violations that are neither in the review queue nor accepted
 _NOBODY_KNOWS = """
@@ -106,6 +109,7 @@ def enforce(
             for guard in guards:
                 if not wanted or guard.name in wanted:
                     changes.append(_guard(connection, guard, counts, company, actor, quiet, dry_run))
+    _log(changes, dry_run)
     return changes
 
 
@@ -156,7 +160,18 @@ def revert(
             Change("keep", name, "no guard")
             for name in sorted(wanted - named - {c.name for c in constraints})
         ]
+    _log(changes, dry_run)
     return changes
+
+
+def _log(changes: Iterable[Change], dry_run: bool) -> None:
+    for change in changes:
+        # why something is left off may be what the server says of a row
+        logger.log(
+            logging.DEBUG if dry_run or change.action in ("keep", "leave") else logging.INFO,
+            "prevention switched",
+            extra={"action": change.action, "constraint": change.what, "dry_run": dry_run},
+        )
 
 
 def _whose(company: str | None) -> str:

@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+
+# classes of SQLSTATE whose messages speak of connections, rights, locks and resources, never of rows
+_CREDENTIALS = re.compile(r"(\w+://)[^/\s@]*@")
+_WITHOUT_VALUES = ("08", "28", "3D", "53", "55", "57", "58")
 
 
 class TrueupError(Exception):
@@ -85,3 +92,32 @@ class ServerError(TrueupError):
     """The embedded server cannot be found, started or stopped."""
 
     exit_code = 4
+
+
+def logged(error: BaseException) -> dict[str, str]:
+    """Return what a log may say of an error: its class, its SQLSTATE, and its text when no row can be in it.
+
+    What the server says of a statement may quote a value, in its primary message too. A fault of
+    the program's own is named by where it is.
+    """
+    found = {"error": type(error).__name__}
+    # psycopg's errors, and no RefusedError, have a diag
+    said = next((cause for cause in _causes(error) if hasattr(cause, "diag")), None)
+    state = getattr(said or error, "sqlstate", None)
+    if state:
+        found["sqlstate"] = state
+    if isinstance(error, TrueupError | OSError):
+        if said is None or state is None or state.startswith(_WITHOUT_VALUES):
+            found["reason"] = _CREDENTIALS.sub(r"\1***@", " ".join(str(error).split()))
+    elif said is None and error.__traceback__:
+        trace = error.__traceback__
+        while trace.tb_next:
+            trace = trace.tb_next
+        found["at"] = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    return found
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

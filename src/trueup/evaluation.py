@@ -7,6 +7,7 @@ there in one transaction more.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
@@ -20,6 +21,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from trueup import __version__, packs
+from trueup.durations import elapsed_ms
 from trueup.errors import DatabaseError, TrueupError
 from trueup.model import Progress, Rate, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
@@ -36,6 +38,8 @@ from trueup.store import (
     statement,
 )
 from trueup.tracking import Pending, related
+
+logger = logging.getLogger(__name__)
 
 MAX_ALERTS = 10_000
 TIMEOUT = "5min"
@@ -208,12 +212,16 @@ def recorded(connection: Session, kind: str, checks: int) -> Iterator[int]:
     """Begin a run and yield its id; an error inside is recorded with the run before it goes on."""
     connection.run("abandon_runs")
     run_id = connection.value("begin_run", kind=kind, version=__version__, checks=checks)
+    began = time.monotonic()
+    logger.debug("run begun", extra={"run_id": run_id, "kind": kind, "checks": checks})
     try:
         yield run_id
     except (ServerSaid, TrueupError, KeyboardInterrupt) as error:
         # when the connection is gone, the next run finds this one abandoned
         with suppress(ServerSaid):
             connection.run("fail_run", run_id=run_id, error=str(error) or type(error).__name__)
+        # what it was is logged by whoever handles it
+        logger.info("run failed", extra={"run_id": run_id, "kind": kind, "duration_ms": elapsed_ms(began)})
         raise
 
 
@@ -312,7 +320,9 @@ def file(
             connection.run("sample_writes")
         is_whole = kind != "selected" and all(result.outcome not in ("error", "timeout") for result in filed)
         rates = connection.rows("file_rates", Rate, run_id=run_id) if is_whole else []
-        return finish_run(connection, run_id, filed, rates)
+        run = finish_run(connection, run_id, filed, rates)
+    tell(run)
+    return run
 
 
 def finish_run(connection: Session, run_id: int, results: list[Result], rates: Iterable[Rate] = ()) -> Run:
@@ -340,6 +350,56 @@ def finish_run(connection: Session, run_id: int, results: list[Result], rates: I
         finished.snapshot_at,
         tuple(results),
         tuple(sorted(rates, key=lambda rate: (rate.company_id is not None, rate.company_id or ""))),
+    )
+
+
+def tell(run: Run) -> None:
+    """Log a run that is filed: each check, and the whole."""
+    for result in run.results:
+        if result.outcome in ("error", "timeout"):
+            logger.warning(
+                "check failed",
+                extra={
+                    "run_id": run.id,
+                    "check": result.name,
+                    "outcome": result.outcome,
+                    # its text, which is with the result, may quote a value
+                    "sqlstate": result.sqlstate,
+                    "duration_ms": result.duration_ms,
+                },
+            )
+        elif result.outcome != "unjudged":
+            has_changed = result.opened or result.reopened or result.resolved
+            logger.log(
+                logging.INFO if has_changed else logging.DEBUG,
+                "check evaluated",
+                extra={
+                    "run_id": run.id,
+                    "check": result.name,
+                    "outcome": result.outcome,
+                    "duration_ms": result.duration_ms,
+                    "rows_tested": result.rows_tested,
+                    "violations": result.violations,
+                    "opened": result.opened,
+                    "reopened": result.reopened,
+                    "resolved": result.resolved,
+                    "flooded": result.flooded,
+                },
+            )
+    logger.info(
+        "run finished",
+        extra={
+            "run_id": run.id,
+            "kind": run.kind,
+            "outcome": run.status,
+            "duration_ms": round((run.finished_at - run.started_at).total_seconds() * 1000, 1),
+            "checks": len(run.results),
+            "violations": run.violations,
+            "opened": sum(result.opened for result in run.results),
+            "reopened": sum(result.reopened for result in run.results),
+            "resolved": sum(result.resolved for result in run.results),
+            "missed": run.missed,
+        },
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -18,8 +20,11 @@ from threading import Lock
 from typing import Any
 
 from trueup.calling import AsyncDatabase, Database, rows, rows_async
+from trueup.durations import elapsed_ms
 from trueup.errors import NotFoundError, RefusedError, UsageError
 from trueup.store import session
+
+logger = logging.getLogger(__name__)
 
 PROVIDERS = ("calcom", "retell")
 STATUSES = ("received", "parked", "dead", "processed", "ignored", "all")
@@ -188,11 +193,15 @@ def receive(
             except UsageError as error:
                 raise UsageError(_refused(line, str(error), len(kept))) from error
             told(kept[-1])
+    logger.info(
+        "events received", extra={"events": len(kept), "duplicates": sum(each.duplicate for each in kept)}
+    )
     return kept
 
 
 def process(limit: int | None = None, workers: int = 1, *, database: str | None = None) -> Processed:
     """Process the inbox until nothing is due, or `limit` objects were taken; `workers` sessions at once."""
+    began = time.monotonic()
     nothing = Processed(0, 0, 0, 0, 0, 0, 0)
     turn = Lock()
     left = limit
@@ -220,7 +229,20 @@ def process(limit: int | None = None, workers: int = 1, *, database: str | None 
     with ThreadPoolExecutor(workers) as pool:
         done = [each.result() for each in [pool.submit(work) for _ in range(workers)]]
     # an object that one worker held when another came by is left to this last look
-    return sum(done, work() if workers > 1 else nothing)
+    found = sum(done, work() if workers > 1 else nothing)
+    logger.info(
+        "events processed",
+        extra={
+            "objects": found.objects,
+            "events": found.events,
+            "processed": found.processed,
+            "parked": found.parked,
+            "failed": found.failed,
+            "dead": found.dead,
+            "duration_ms": elapsed_ms(began),
+        },
+    )
+    return found
 
 
 def list_events(

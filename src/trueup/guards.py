@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
 from trueup.errors import UsageError
 from trueup.names import unknown
 from trueup.store import session
+
+logger = logging.getLogger(__name__)
 
 MODES = ("off", "observe", "enforce")
 
@@ -58,4 +61,6 @@ def set_mode(
         if name not in known:
             raise unknown("guard", name, known, "`trueup guard list`")
         connection.run("set_guard_mode", name=name, mode=mode, actor=actor, company_id=company)
-        return next(guard for guard in connection.rows("guards", Guard) if guard.name == name)
+        found = next(guard for guard in connection.rows("guards", Guard) if guard.name == name)
+    logger.info("guard mode set", extra={"check": name, "mode": mode, "company": company})
+    return found

@@ -7,6 +7,7 @@ the row says `running` before, and `interrupted` when the next migration finds i
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from trueup import __version__
+from trueup.durations import elapsed_ms
 from trueup.model import Difference
 from trueup.packs import CORE, checksum, readable
 from trueup.store import ServerSaid, Session, brief
+
+logger = logging.getLogger(__name__)
 
 LIMIT = 50
 
@@ -100,6 +104,7 @@ class Ledger:
     def done(self, within: Session, kind: str, revision: Revision, detail: str | None = None) -> None:
         """Note in the revision's own transaction, that of `within`, that it is done."""
         number, began = self._running.pop(revision.name, (None, time.monotonic()))
+        _tell(kind, revision.name, "done", began)
         there = self._is_there(within)
         if there and number is not None:
             within.run("end_deployment", id=number, outcome="done", detail=detail)
@@ -121,7 +126,8 @@ class Ledger:
     def failed(self, error: BaseException) -> None:
         """Note that what was running has failed, and why; silent when the server is gone."""
         with suppress(ServerSaid):
-            for number, _ in self._running.values():
+            for name, (number, began) in self._running.items():
+                _tell("revision", name, "failed", began)
                 if number is not None:
                     self._connection.run("end_deployment", id=number, outcome="failed", detail=_reason(error))
         self._running.clear()
@@ -161,6 +167,7 @@ class Ledger:
         try:
             yield step
         except BaseException as error:
+            _tell(kind, name, "failed", began)
             with suppress(ServerSaid):
                 if self._is_there(self._connection):
                     self._connection.run(
@@ -171,6 +178,8 @@ class Ledger:
                         detail=_reason(error),
                     )
             raise
+        if step.detail is not None:
+            _tell(kind, name, "done", began)
         if step.detail is not None and self._is_there(self._connection):
             row["checksum"] = step.checksum or digest
             self._connection.run(
@@ -192,6 +201,13 @@ class _Step:
 
     detail: str | None = None
     checksum: str | None = None
+
+
+def _tell(kind: str, name: str, outcome: str, began: float) -> None:
+    logger.info(
+        "deployment done",
+        extra={"kind": kind, "deployed": name, "outcome": outcome, "duration_ms": elapsed_ms(began)},
+    )
 
 
 def _columns(revision: Revision) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -9,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
+from trueup.durations import elapsed_ms
 from trueup.errors import DatabaseError, MigrationError, TrueupError
 from trueup.store import ServerSaid, Session, explained, session, sqlstate
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 # 'trueup' in ASCII: the key of the advisory lock that one migration at a time holds
 MIGRATION_LOCK = 0x747275657570
@@ -49,6 +53,17 @@ def retried(
                 f"{doing()}" + (f", blocked by {'; '.join(blockers)}" if blockers else "") + "\n"
                 "nothing is half done: end that transaction, then run the command again"
             ) from refused
+        # who they are is told when it is given up; what they run may quote a row
+        logger.warning(
+            "lock not granted",
+            extra={
+                "attempt": attempt,
+                "attempts": attempts,
+                "blockers": len(blockers),
+                "duration_ms": elapsed_ms(began),
+                "pause_ms": round(pause * 1000),
+            },
+        )
         time.sleep(pause)
         connection.waited += pause
     raise AssertionError("unreachable")
@@ -168,11 +183,16 @@ def acquire(connection: Session, key: int, wait: float) -> str | None:
     Polled, because a session that blocks in pg_advisory_lock holds a snapshot, for
     which `create index concurrently` of the holder would wait: a deadlock.
     """
-    deadline = time.monotonic() + wait
+    began = time.monotonic()
+    deadline = began + wait
+    has_waited = False
     while not connection.value("try_lock", key=key):
         if time.monotonic() >= deadline:
             return connection.value("lock_holder", key=key) or "a session that has ended since"
+        has_waited = True
         time.sleep(0.1)
+    if has_waited:
+        logger.info("turn waited for", extra={"duration_ms": elapsed_ms(began)})
     return None
 
 

@@ -5,7 +5,9 @@ The only module that imports alembic and sqlalchemy, and it imports them when us
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from trueup import backfilling, deploy, effects, packs
 from trueup.dependents import run_script, run_statement
+from trueup.durations import elapsed_ms
 from trueup.errors import CatalogError, DatabaseError, MigrationError
 from trueup.ledger import Ledger, Revision, described
 from trueup.locks import limit_waiting, one_at_a_time, retried
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
+
+logger = logging.getLogger(__name__)
 
 VERSION_TABLE = "alembic_version"
 _KINDS = {"up": "revision", "down": "revision taken back", "stamp": "stamp"}
@@ -79,7 +84,38 @@ def migrate(
     application that were never adopted; CatalogError for a revision that was edited, or
     two that follow the same one; MigrationError when a lock is not granted.
     """
-    loaded = packs.load(pack)
+    began = time.monotonic()
+    done = _migrated(
+        database, packs.load(pack), dry_run, wait, keep_drift, accept_edited, check, fail_on_new, progress
+    )
+    for change in done.changes:
+        logger.debug("object changed", extra={"action": change.action, "deployed": change.what})
+    logger.info(
+        "migration finished",
+        extra={
+            "dry_run": dry_run,
+            "revisions": len(done.revisions),
+            "changes": len(done.changes),
+            "warnings": len(done.warnings),
+            "grew": done.grew,
+            "rolled_back": done.rolled_back,
+            "duration_ms": elapsed_ms(began),
+        },
+    )
+    return done
+
+
+def _migrated(
+    database: str | None,
+    loaded: Pack,
+    dry_run: bool,
+    wait: float,
+    keep_drift: bool,
+    accept_edited: Iterable[str],
+    check: bool,
+    fail_on_new: bool,
+    progress: Progress,
+) -> Migration:
     with session(database, "migrate") as connection:
         _refuse_read_only(connection)
         refuse_branches(loaded)

@@ -271,6 +271,31 @@ class JournalEntry:
 
 
 @dataclass(frozen=True)
+class RowChange:
+    """A row that a repair would change: the columns that differ, masked, and None where there is no row."""
+
+    table_name: str
+    key_value: str
+    operation: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the repair of one entity would do.
+
+    `outcome` is clean, corrected, review or busy, with its reason; `resolved` are the violations
+    of any check that would be gone, as '<check> <entity type> <key>'.
+    """
+
+    outcome: str
+    reason: str
+    changes: tuple[RowChange, ...]
+    resolved: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Undone:
     """What an undo put back, and the constraints it had to set back to NOT VALID."""
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from trueup.durations import elapsed_ms
 from trueup.errors import ProviderError, RefusedError, UsageError
 from trueup.events import is_json
 from trueup.model import Progress, silent
 from trueup.provider import BookingList, MovedError, Page
 from trueup.store import ServerSaid, Session, explained, refuse_foreign, session
+
+logger = logging.getLogger(__name__)
 
 # a list that shows fewer bookings than there are, because some went meanwhile, is read again
 READINGS = 3
@@ -124,6 +129,7 @@ def _read(
     taken_at: datetime | None,
     progress: Progress,
 ) -> Imported:
+    began = time.monotonic()
     # before the first page is asked for: what is written here from now on is newer
     import_id = connection.value(
         "begin_booking_import", company_id=company_id, start=start, until=until, taken_at=taken_at
@@ -153,7 +159,7 @@ def _read(
     assert stored is not None, "a list has a page at least"
     found = connection.row("booking_differences", _Differences, company_id=company_id)
     assert found is not None
-    return Imported(
+    done = Imported(
         import_id,
         company_id,
         stored.status,
@@ -167,6 +173,22 @@ def _read(
         found.missing_remotely,
         found.differing,
     )
+    logger.info(
+        "bookings listed",
+        extra={
+            "company": company_id,
+            "import_id": import_id,
+            "outcome": done.status,
+            "pages": number,
+            "bookings": done.bookings,
+            "added": added,
+            "missing_locally": done.missing_locally,
+            "missing_remotely": done.missing_remotely,
+            "differing": done.differing,
+            "duration_ms": elapsed_ms(began),
+        },
+    )
+    return done
 
 
 @dataclass(frozen=True)

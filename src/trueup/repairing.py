@@ -7,14 +7,18 @@ the transactions and the counting.
 from __future__ import annotations
 
 import json
+import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from trueup import packs
 from trueup.deploy import DistantTable
+from trueup.durations import elapsed_ms
 from trueup.errors import RefusedError
 from trueup.evaluation import (
     EXAMPLES,
@@ -26,9 +30,22 @@ from trueup.evaluation import (
     recorded,
     require,
 )
-from trueup.model import CheckRepairs, JournalEntry, Outcome, Progress, Repairs, Run, Undone, silent
+from trueup.model import (
+    CheckRepairs,
+    JournalEntry,
+    Outcome,
+    Preview,
+    Progress,
+    Repairs,
+    RowChange,
+    Run,
+    Undone,
+    silent,
+)
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session
+
+logger = logging.getLogger(__name__)
 
 MAX_CHANGES = 1000
 MAX_SHARE = 0.05
@@ -38,6 +55,14 @@ MAX_SHARE = 0.05
 class _Candidate:
     entity_type: str
     entity_id: str
+
+
+@dataclass(frozen=True)
+class _Previewed:
+    outcome: str
+    reason: str
+    changes: list[dict[str, Any]]
+    resolved: list[str]
 
 
 def repair(
@@ -64,6 +89,7 @@ def repair(
     more). Raises RefusedError when more entities than that would be repaired (nothing is
     applied, and one alert says so), and where rows of an entity are in another database.
     """
+    began = time.monotonic()
     loaded = packs.load(pack)
     selected = loaded.select(names)
     with session(database, "repair") as connection:
@@ -106,13 +132,42 @@ def repair(
                     connection.run("interrupt_repairs", run_id=run_id)
                 raise
             connection.run("record_repairs", run_id=run_id, repairs=json.dumps(_counts(done, apply)))
-    return Repairs(run, apply, tuple(done))
+    repairs = Repairs(run, apply, tuple(done))
+    logger.info(
+        "repair finished",
+        extra={
+            "run_id": run.id,
+            "applied": apply,
+            "corrected": repairs.corrected,
+            "review": repairs.review,
+            "duration_ms": elapsed_ms(began),
+        },
+    )
+    return repairs
 
 
 def journal(names: Iterable[str] = (), *, database: str | None = None, most: int = 20) -> list[JournalEntry]:
     """Return the newest `most` applied repairs, of the checks named or of all, with the ids `undo` takes."""
     with session(database, "repair --list") as connection:
         return connection.rows("journal", JournalEntry, names=list(names), most=most)
+
+
+def preview(check: str, entity_type: str, entity_id: str, *, database: str | None = None) -> Preview:
+    """Return what the repair of one entity would change; it is carried out and undone at once.
+
+    Raises RefusedError for a name that is no check's.
+    """
+    with session(database, "repair preview") as connection:
+        found = connection.row(
+            "preview_repair", _Previewed, check=check, entity_type=entity_type, entity_id=entity_id
+        )
+    assert found is not None
+    return Preview(
+        found.outcome,
+        found.reason,
+        tuple(RowChange(**change) for change in found.changes),
+        tuple(found.resolved),
+    )
 
 
 def undo(repair_id: int, *, database: str | None = None, actor: str | None = None) -> Undone:
@@ -125,6 +180,7 @@ def undo(repair_id: int, *, database: str | None = None, actor: str | None = Non
         connection.set_local("lock_timeout", LOCK_TIMEOUT)
         undone = connection.row("undo_repair", Undone, repair_id=repair_id, actor=actor)
     assert undone is not None
+    logger.info("repair undone", extra={"repair_id": repair_id, "rows": undone.rows_restored})
     return undone
 
 
@@ -179,6 +235,18 @@ def _repair_all(
             attempted += 1
             progress(check.name, attempted, total)
         if outcomes:
+            logger.info(
+                "check repaired",
+                extra={
+                    "run_id": run.id,
+                    "check": check.name,
+                    "applied": apply,
+                    "corrected": outcomes["corrected"],
+                    "review": outcomes["review"],
+                    "clean": outcomes["clean"],
+                    "busy": outcomes["busy"],
+                },
+            )
             done.append(
                 CheckRepairs(
                     check.name,

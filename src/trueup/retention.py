@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from trueup.durations import elapsed_ms
 from trueup.errors import UsageError
 from trueup.model import Progress, silent
 from trueup.names import unknown
 from trueup.store import refuse_foreign, session
+
+logger = logging.getLogger(__name__)
 
 BATCH = 5000
 
@@ -66,6 +71,7 @@ def prune(
     """
     if batch < 1:
         raise UsageError(f"a batch holds at least one row, not {batch}")
+    began = time.monotonic()
     with session(database, "prune") as connection:
         refuse_foreign(connection)
         known = connection.values("retention_rules")
@@ -95,4 +101,9 @@ def prune(
                     gone[part.rule, part.table_name] += part.deleted
                 is_more = done[-1].deleted >= batch
         progress("", total, total)
-    return Pruning(True, tuple(replace(entry, rows=gone[entry.rule, entry.table]) for entry in tables))
+    pruned = Pruning(True, tuple(replace(entry, rows=gone[entry.rule, entry.table]) for entry in tables))
+    for entry in pruned.tables:
+        if entry.rows:
+            logger.info("rows pruned", extra={"rule": entry.rule, "table": entry.table, "rows": entry.rows})
+    logger.info("prune finished", extra={"rows": pruned.rows, "duration_ms": elapsed_ms(began)})
+    return pruned

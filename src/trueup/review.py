@@ -7,6 +7,7 @@ of the functions under core/db/functions, which other programs may call as well.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,8 @@ from uuid import UUID
 
 from trueup.errors import NotFoundError, UsageError
 from trueup.store import Session, session
+
+logger = logging.getLogger(__name__)
 
 STATUSES = ("open", "pending", "in_progress", "resolved", "dismissed", "all")
 
@@ -142,7 +145,10 @@ def next_item(
 ) -> Claim | None:
     """Claim the next item for `reviewer` (default: the database user); None when there is nothing to do."""
     with session(database, "review next") as connection, connection.transaction():
-        return _claim(connection, None, reviewer, company, lease)
+        claimed = _claim(connection, None, reviewer, company, lease)
+    if claimed:
+        _tell("claim", claimed.item)
+    return claimed
 
 
 def claim(
@@ -156,7 +162,8 @@ def claim(
     with session(database, "review claim") as connection, connection.transaction():
         claimed = _claim(connection, item_id, reviewer, None, lease)
         assert claimed is not None
-        return claimed
+    _tell("claim", claimed.item)
+    return claimed
 
 
 def extend(
@@ -244,7 +251,10 @@ def reopen(
 def escalate(actor: str | None = None, *, database: str | None = None) -> list[Item]:
     """Move every overdue item up by one priority, each once; return those moved."""
     with session(database, "review escalate") as connection, connection.transaction():
-        return [_item(connection, item_id) for item_id in connection.values("escalate_reviews", actor=actor)]
+        items = [_item(connection, item_id) for item_id in connection.values("escalate_reviews", actor=actor)]
+    for item in items:
+        _tell("escalate", item)
+    return items
 
 
 def _claim(
@@ -263,7 +273,16 @@ def _claim(
 def _write(name: str, database: str | None, item_id: int, **parameters: Any) -> Item:
     with session(database, name.replace("_", " ")) as connection, connection.transaction():
         connection.run(name, item_id=item_id, **parameters)
-        return _item(connection, item_id)
+        item = _item(connection, item_id)
+    _tell(name.removesuffix("_review"), item)
+    return item
+
+
+def _tell(action: str, item: Item) -> None:
+    logger.info(
+        "review decided",
+        extra={"action": action, "item_id": item.id, "company": item.company_id, "outcome": item.status},
+    )
 
 
 def _item(connection: Session, item_id: int) -> Item:

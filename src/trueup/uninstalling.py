@@ -8,8 +8,10 @@ The list goes last: interrupted anywhere, run it again.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,11 +21,14 @@ from pathlib import Path
 from typing import IO
 
 from trueup.deploy import INDEX_LOCK_TIMEOUT, drop_index
+from trueup.durations import elapsed_ms
 from trueup.errors import DatabaseError, MigrationError, UsageError
 from trueup.locks import one_at_a_time, patiently, retried
 from trueup.migration import WAIT
 from trueup.model import ConstraintState
 from trueup.store import SCHEMA, Session, literal, quoted, session, sqlstate
+
+logger = logging.getLogger(__name__)
 
 # in the order in which they could be read again
 DUMPED = (
@@ -134,6 +139,7 @@ def uninstall(
     """
     if dump and no_dump:
         raise UsageError("name a file for the dump, or say --no-dump, not both")
+    began = time.monotonic()
     with session(database, "uninstall") as connection:
         # names of the application's are told in full
         connection.script("set search_path = pg_catalog")
@@ -163,7 +169,11 @@ def uninstall(
             warnings = [text for step in found.steps if (text := _carry_out(connection, step))]
             if scope.has_schema:
                 dumped = _drop_schema(connection, dumped)
-        return Removal(scope.database, True, found.steps, (), found.stays, rows, dumped, tuple(warnings))
+    logger.info(
+        "layer removed",
+        extra={"steps": len(found.steps), "warnings": len(warnings), "duration_ms": elapsed_ms(began)},
+    )
+    return Removal(scope.database, True, found.steps, (), found.stays, rows, dumped, tuple(warnings))
 
 
 def script(removal: Removal) -> str:

@@ -119,7 +119,7 @@ begin
             execute format('grant execute on function %s to trueup_reviewer, trueup_app, trueup_dashboard', r.name);
         elsif
             r.proname like '%\_review%' and r.proname <> 'queue_review'
-            or r.proname in ('acknowledge_alert', 'snooze_alert', 'accept_alert')
+            or r.proname in ('acknowledge_alert', 'snooze_alert', 'accept_alert', 'preview_repair')
         then
             execute format('grant execute on function %s to trueup_reviewer', r.name);
         elsif r.proname = 'queue_review' then

@@ -1,0 +1,17 @@
+-- the newest run of each job
+select
+    j.job,
+    j.slot,
+    j.outcome,
+    j.started_at,
+    extract(epoch from coalesce(j.finished_at, clock_timestamp()) - j.started_at)::float8 as seconds
+from (select distinct r.job from trueup.job_runs as r) as n
+cross join lateral (
+    select r.job, r.slot, r.outcome, r.started_at, r.finished_at
+    from trueup.job_runs as r
+    where r.job = n.job
+    order by r.slot desc
+    limit 1
+) as j
+order by j.outcome <> 'running', j.started_at desc
+limit %(most)s;
