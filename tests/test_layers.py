@@ -13,6 +13,7 @@ LAYERS = (
     {"errors"},
     {"model", "durations", "names", "scripts", "tokens"},
     {"operating", "operating.config"},
+    {"operating.channels"},
     {"packs", "sqlrules", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
@@ -34,7 +35,7 @@ LAYERS = (
         "scaffold",
     },
     {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
-    {"linting"},
+    {"linting", "operating.notify"},
     {"demonstration"},
     {"cli_options"},
     {
@@ -44,6 +45,7 @@ LAYERS = (
         "cli_explain",
         "cli_lint",
         "cli_listen",
+        "cli_notify",
         "cli_reconcile",
         "cli_review",
         "cli_uninstall",
@@ -62,12 +64,14 @@ ALONE = {
         "cli_explain",
         "cli_lint",
         "cli_listen",
+        "cli_notify",
         "cli_options",
         "cli_reconcile",
         "cli_review",
         "cli_uninstall",
     },
-    "httpx": {"provider"},
+    "httpx": {"provider", "operating.channels"},
+    "apprise": {"operating.channels"},
 }
 
 

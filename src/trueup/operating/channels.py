@@ -1,0 +1,195 @@
+"""Where notifications go: e-mail and chats by apprise, webhooks, an Alertmanager.
+
+Needs the extra `trueup[run]`. No error of a channel shows its address or its secrets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from trueup.errors import TrueupError, UsageError
+from trueup.operating.config import Channel
+
+KINDS = ("apprise", "webhook", "alertmanager")
+SIGNATURE = "Trueup-Signature"
+# alerts in one request to an Alertmanager
+BATCH = 500
+_PARTS = re.compile(r"[\s/:@?&=,;#|]+")
+_LONGEST_REASON = 300
+
+
+class ChannelError(TrueupError):
+    """A channel did not take a message; the text says why, and holds nothing secret."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One thing said to a channel; `content` is the same as data (docs/notifications.md)."""
+
+    id: int
+    kind: str
+    severity: str
+    subject: str
+    body: str
+    content: Mapping[str, Any]
+    created_at: datetime
+
+
+def refuse_unusable(name: str, channel: Channel) -> None:
+    """Raise UsageError, naming the option, for a channel that nothing can be sent to."""
+    where = f"notify.channels.{name}"
+    if channel.kind not in KINDS:
+        raise UsageError(f"{where}.kind: '{channel.kind}' is none of {', '.join(KINDS)}")
+    if channel.severity not in ("critical", "warning", "info"):
+        raise UsageError(f"{where}.severity: '{channel.severity}' is none of critical, warning, info")
+    if not channel.url:
+        raise UsageError(
+            f"{where}.url is not set; write it there, or into TRUEUP_NOTIFY_CHANNELS_{_upper(name)}_URL"
+        )
+    if channel.kind != "apprise":
+        try:
+            parts = urlsplit(channel.url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            usable = False
+        if not usable:
+            raise UsageError(f"{where}.url is no http:// or https:// address")
+
+
+def send(channel: Channel, message: Message, timeout: float) -> None:
+    """Send one message by apprise or to a webhook. Raises ChannelError when it was not taken."""
+    if channel.kind == "webhook":
+        _send_webhook(channel, message, timeout)
+    else:
+        _send_apprise(channel.url or "", message)
+
+
+def post_alerts(channel: Channel, alerts: Iterable[Mapping[str, Any]], timeout: float) -> None:
+    """Tell an Alertmanager (API v2) what fires and what has ended. Raises ChannelError."""
+    listed = list(alerts)
+    address = (channel.url or "").rstrip("/")
+    if not urlsplit(address).path.endswith("/alerts"):
+        address += "/api/v2/alerts"
+    for start in range(0, len(listed), BATCH):
+        _post(channel, address, _encoded(listed[start : start + BATCH]), {}, timeout)
+
+
+def signature(secret: str, timestamp: int, body: bytes) -> str:
+    """Return the value of the header Trueup-Signature for a body sent at a Unix time."""
+    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"
+
+
+def _send_webhook(channel: Channel, message: Message, timeout: float) -> None:
+    body = _encoded({"id": message.id, "created_at": message.created_at.isoformat(), **message.content})
+    headers = {"Trueup-Notification": str(message.id)}
+    if channel.secret:
+        headers[SIGNATURE] = signature(channel.secret, int(time.time()), body)
+    _post(channel, channel.url or "", body, headers, timeout)
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _post(channel: Channel, address: str, body: bytes, headers: dict[str, str], timeout: float) -> None:
+    """Send a body; only an answer of 2xx, whole headers within the time, is a success."""
+    try:
+        import httpx
+    except ImportError:
+        raise ChannelError("webhooks need httpx: pip install 'trueup[run]'") from None
+
+    headers = {"Content-Type": "application/json", "User-Agent": "trueup", **headers}
+    try:
+        with (
+            httpx.Client(timeout=timeout, follow_redirects=False) as client,
+            client.stream("POST", address, content=body, headers=headers) as response,
+        ):
+            code = response.status_code
+    except httpx.TimeoutException:
+        raise ChannelError(f"no answer within {timeout:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        raise ChannelError(f"not reached: {type(error).__name__}") from None
+    if not 200 <= code < 300:
+        raise ChannelError(f"answered {code}, and not 2xx")
+
+
+def _send_apprise(url: str, message: Message) -> None:
+    try:
+        import apprise
+    except ImportError:
+        raise ChannelError("e-mail and chats need apprise: pip install 'trueup[run]'") from None
+
+    # what apprise logs can hold addresses; it is read here, and goes nowhere else
+    library = logging.getLogger(apprise.LOGGER_NAME)
+    library.propagate = False
+    kinds = {"recovery": apprise.NotifyType.SUCCESS, "test": apprise.NotifyType.INFO}
+    graver = apprise.NotifyType.FAILURE if message.severity == "critical" else apprise.NotifyType.WARNING
+    said: list[str] = []
+    reader = _Reader(said)
+    library.addHandler(reader)
+    try:
+        service = apprise.Apprise()
+        if not service.add(url):
+            raise ChannelError(
+                "its url is none that apprise knows; see https://github.com/caronc/apprise/wiki"
+            )
+        taken = service.notify(
+            body=message.body,
+            title=message.subject,
+            notify_type=kinds.get(message.kind, graver),
+            body_format=apprise.NotifyFormat.TEXT,
+        )
+    except ChannelError:
+        raise
+    except Exception as error:
+        # a plug-in of a library with a hundred of them may raise anything
+        raise ChannelError(f"apprise failed: {type(error).__name__}") from None
+    finally:
+        library.removeHandler(reader)
+    if not taken:
+        reason = redacted(" ".join(said), url)
+        raise ChannelError(f"not taken: {reason}" if reason else "not taken, and apprise says no reason")
+
+
+class _Reader(logging.Handler):
+    """Keeps the warnings of apprise in this thread."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.said = said
+        self.thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text of a record of the thread that made this reader."""
+        if record.thread == self.thread:
+            self.said.append(record.getMessage())
+
+
+def redacted(text: str, url: str) -> str:
+    """Return a text of one line without any part of an address, its host excepted."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    spelled = {part for whole in (url, unquote(url)) for part in _PARTS.split(whole)}
+    # shorter ones are words, ports and schemes
+    secrets = {part for part in spelled if len(part) >= 4 and part.lower() != host}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
+    return " ".join(text.split())[:_LONGEST_REASON]
+
+
+def _upper(name: str) -> str:
+    return name.upper().replace("-", "_")

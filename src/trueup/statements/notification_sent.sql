@@ -1,0 +1,15 @@
+with sent as (
+    update trueup.notifications as n
+    set state = 'sent', sent_at = clock_timestamp(), error = null
+    where n.id = %(id)s and n.state = 'pending'
+)
+
+update trueup.notification_channels as nc
+set
+    last_sent_at = clock_timestamp(),
+    attempted_at = clock_timestamp(),
+    failures = 0,
+    failing_since = null,
+    next_attempt_at = null,
+    error = null
+where nc.id = %(channel_id)s;
