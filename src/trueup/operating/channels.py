@@ -12,7 +12,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,8 @@ KINDS = ("apprise", "webhook", "alertmanager")
 SIGNATURE = "Trueup-Signature"
 # alerts in one request to an Alertmanager
 BATCH = 500
+# libraries that log the addresses they speak to
+TALKATIVE = ("apprise", "httpx", "urllib3.connectionpool")
 _PARTS = re.compile(r"[\s/:@?&=,;#|]+")
 _LONGEST_REASON = 300
 
@@ -69,10 +72,11 @@ def refuse_unusable(name: str, channel: Channel) -> None:
 
 def send(channel: Channel, message: Message, timeout: float) -> None:
     """Send one message by apprise or to a webhook. Raises ChannelError when it was not taken."""
-    if channel.kind == "webhook":
-        _send_webhook(channel, message, timeout)
-    else:
-        _send_apprise(channel.url or "", message)
+    with _DISCRETION.kept():
+        if channel.kind == "webhook":
+            _send_webhook(channel, message, timeout)
+        else:
+            _send_apprise(channel.url or "", message)
 
 
 def post_alerts(channel: Channel, alerts: Iterable[Mapping[str, Any]], timeout: float) -> None:
@@ -81,8 +85,9 @@ def post_alerts(channel: Channel, alerts: Iterable[Mapping[str, Any]], timeout: 
     address = (channel.url or "").rstrip("/")
     if not urlsplit(address).path.endswith("/alerts"):
         address += "/api/v2/alerts"
-    for start in range(0, len(listed), BATCH):
-        _post(channel, address, _encoded(listed[start : start + BATCH]), {}, timeout)
+    with _DISCRETION.kept():
+        for start in range(0, len(listed), BATCH):
+            _post(address, _encoded(listed[start : start + BATCH]), {}, timeout)
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
@@ -96,14 +101,14 @@ def _send_webhook(channel: Channel, message: Message, timeout: float) -> None:
     headers = {"Trueup-Notification": str(message.id)}
     if channel.secret:
         headers[SIGNATURE] = signature(channel.secret, int(time.time()), body)
-    _post(channel, channel.url or "", body, headers, timeout)
+    _post(channel.url or "", body, headers, timeout)
 
 
 def _encoded(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _post(channel: Channel, address: str, body: bytes, headers: dict[str, str], timeout: float) -> None:
+def _post(address: str, body: bytes, headers: dict[str, str], timeout: float) -> None:
     """Send a body; only an answer of 2xx, whole headers within the time, is a success."""
     try:
         import httpx
@@ -131,14 +136,8 @@ def _send_apprise(url: str, message: Message) -> None:
     except ImportError:
         raise ChannelError("e-mail and chats need apprise: pip install 'trueup[run]'") from None
 
-    # what apprise logs can hold addresses; it is read here, and goes nowhere else
-    library = logging.getLogger(apprise.LOGGER_NAME)
-    library.propagate = False
     kinds = {"recovery": apprise.NotifyType.SUCCESS, "test": apprise.NotifyType.INFO}
     graver = apprise.NotifyType.FAILURE if message.severity == "critical" else apprise.NotifyType.WARNING
-    said: list[str] = []
-    reader = _Reader(said)
-    library.addHandler(reader)
     try:
         service = apprise.Apprise()
         if not service.add(url):
@@ -156,25 +155,44 @@ def _send_apprise(url: str, message: Message) -> None:
     except Exception as error:
         # a plug-in of a library with a hundred of them may raise anything
         raise ChannelError(f"apprise failed: {type(error).__name__}") from None
-    finally:
-        library.removeHandler(reader)
     if not taken:
-        reason = redacted(" ".join(said), url)
+        reason = redacted(" ".join(_DISCRETION.said()), url)
         raise ChannelError(f"not taken: {reason}" if reason else "not taken, and apprise says no reason")
 
 
-class _Reader(logging.Handler):
-    """Keeps the warnings of apprise in this thread."""
+class _Discretion(logging.Filter):
+    """Keeps to itself what libraries log while a channel is spoken to: it can hold addresses."""
 
-    def __init__(self, said: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self.said = said
-        self.thread = threading.get_ident()
+    def __init__(self) -> None:
+        super().__init__()
+        self.here = threading.local()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the text of a record of the thread that made this reader."""
-        if record.thread == self.thread:
-            self.said.append(record.getMessage())
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Listen to this thread while the block runs."""
+        for name in TALKATIVE:
+            # added once, however often
+            logging.getLogger(name).addFilter(self)
+        self.here.said = []
+        try:
+            yield
+        finally:
+            del self.here.said
+
+    def said(self) -> list[str]:
+        """Return the warnings of apprise so far."""
+        return list(self.here.said)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let pass what other threads log of other things."""
+        said = getattr(self.here, "said", None)
+        is_apprise = record.name == "apprise"
+        if said is not None and is_apprise and record.levelno >= logging.WARNING:
+            said.append(record.getMessage())
+        return said is None and not is_apprise
+
+
+_DISCRETION = _Discretion()
 
 
 def redacted(text: str, url: str) -> str:

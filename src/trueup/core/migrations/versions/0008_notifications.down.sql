@@ -4,6 +4,7 @@ delete from trueup.retention as rt where rt.name in ('notifications', 'notificat
 
 delete from trueup.settings as st where st.name = 'notify_failures_tolerated';
 
+drop index trueup.data_consistency_alerts_unresolved_idx;
 drop table trueup.notifications;
 drop table trueup.notification_groups;
 drop table trueup.notified_alerts;

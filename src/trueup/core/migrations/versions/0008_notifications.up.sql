@@ -100,6 +100,13 @@ create table trueup.notification_mutes (
 
 create index notification_mutes_ends_at_idx on trueup.notification_mutes (ends_at);
 
+-- what is compared at every delivery, without the resolved and without evidence; a run that
+-- sees an alert again changes none of these columns
+create index data_consistency_alerts_unresolved_idx
+    on trueup.data_consistency_alerts (id)
+    include (alert_type, company_id, severity, status, snoozed_until, reopened_count)
+    where status <> 'resolved';
+
 comment on table trueup.notifications is 'what was said about alerts, to which channel, and whether it arrived (trueup notify)';
 comment on table trueup.notification_channels is 'channels as they were last configured, and whether they work (trueup notify list)';
 comment on table trueup.notification_mutes is 'times in which nothing is said, and why (trueup notify mute)';
