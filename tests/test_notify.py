@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ import httpx
 import psycopg
 import pytest
 from aiosmtpd.controller import Controller
-from helpers import TRUEUP, eventually, run, sql, value
+from helpers import ROOT, TRUEUP, eventually, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packages import unpacked
@@ -360,6 +361,42 @@ def test_a_webhook_is_tried_again_until_it_takes_the_message(database: str, hook
     stamp = int(second["Trueup-Signature"].split(",")[0].removeprefix("t="))
     assert second["Trueup-Signature"] == channels.signature("s3cret-key", stamp, body)
     assert sql(database, "select state, attempts, error from trueup.notifications") == [("sent", 2, None)]
+
+
+def test_the_documented_contract_holds(database: str, hook: Hook, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "notifications.md").read_text()
+    secret = "s3cret key"
+    channel = webhook(hook, secret=secret)
+    deliver(database, hook=channel)
+    fault(database, 1)
+    deliver(database, hook=channel)
+    ((headers, body),) = hook.received
+    content = json.loads(body)
+    (group,) = content["groups"]
+    _, message_fields, group_fields = re.findall(r"\|---\|---\|\n(.+?)\n\n", page, re.S)[:3]
+    for documented, actual in ((message_fields, content), (group_fields, group)):
+        names = [
+            name for row in documented.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])
+        ]
+        assert sorted(names) == sorted(actual)
+    header = headers["Trueup-Signature"]
+
+    (python,) = re.findall(r"```python\n(.+?)```", page, re.S)
+    namespace: dict[str, Any] = {}
+    exec(python, namespace)
+    assert namespace["is_genuine"](secret, header, body)
+    assert not namespace["is_genuine"](secret, header, body + b" ")
+    assert not namespace["is_genuine"]("another", header, body)
+    assert not namespace["is_genuine"](secret, channels.signature(secret, int(time.time()) - 301, body), body)
+
+    (shell,) = re.findall(r"```sh\n(.+?)```", page, re.S)
+    for sent, answer in ((body, "genuine\n"), (body + b" ", "")):
+        (tmp_path / "body").write_bytes(sent)
+        environment = {"PATH": os.environ["PATH"], "SIGNATURE": header, "SECRET": secret}
+        done = subprocess.run(
+            ["sh", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.stdout, done.stderr) == (answer, "")
 
 
 def test_a_slow_channel_holds_up_no_other(database: str, hook: Hook) -> None:
@@ -719,7 +756,8 @@ def test_every_edge_is_told_once_and_nothing_else(
     )
     receiver.answers.clear()
     channel = webhook(receiver)
-    deliver(database, hook=channel)
+    as_runner = database + "&options=-crole%3Dtrueup_runner"
+    deliver(as_runner, hook=channel)
     lives = {entity: Life() for entity in range(1, 5)}
     muted: set[int] = set()
     heard: dict[int, list[str]] = {entity: [] for entity in lives}
@@ -748,7 +786,7 @@ def test_every_edge_is_told_once_and_nothing_else(
             "update trueup.notifications set next_attempt_at = clock_timestamp(); "
             "update trueup.notification_channels set next_attempt_at = null",
         )
-        deliver(database, hook=channel)
+        deliver(as_runner, hook=channel)
         rows = sql(
             database,
             "select n.id, x.edge, al.entity_id::int from trueup.notifications as n "
@@ -792,7 +830,7 @@ def test_every_edge_is_told_once_and_nothing_else(
         elif step == "fail":
             # a delivery whose messages do not arrive changes nothing for who listens later
             receiver.answers = [503] * 3
-            deliver(database, hook=channel)
+            deliver(as_runner, hook=channel)
             receiver.answers.clear()
             told()
         elif step == "deliver":
