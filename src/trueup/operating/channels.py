@@ -70,6 +70,25 @@ def refuse_unusable(name: str, channel: Channel) -> None:
             raise UsageError(f"{where}.url is no http:// or https:// address")
 
 
+def prepare(channel: Channel) -> None:
+    """Load the library that a channel needs, before the time for a message begins. Raises ChannelError."""
+    try:
+        if channel.kind != "apprise":
+            import httpx  # noqa: F401
+
+            return
+        import apprise
+    except ImportError:
+        raise ChannelError(
+            f"channels of kind {channel.kind} need a library: pip install 'trueup[run]'"
+        ) from None
+    with _DISCRETION.kept():
+        if not apprise.Apprise().add(channel.url or ""):
+            raise ChannelError(
+                "its url is none that apprise takes; https://github.com/caronc/apprise/wiki lists them"
+            )
+
+
 def send(channel: Channel, message: Message, timeout: float) -> None:
     """Send one message by apprise or to a webhook. Raises ChannelError when it was not taken."""
     with _DISCRETION.kept():
@@ -110,10 +129,7 @@ def _encoded(value: Any) -> bytes:
 
 def _post(address: str, body: bytes, headers: dict[str, str], timeout: float) -> None:
     """Send a body; only an answer of 2xx, whole headers within the time, is a success."""
-    try:
-        import httpx
-    except ImportError:
-        raise ChannelError("webhooks need httpx: pip install 'trueup[run]'") from None
+    import httpx
 
     headers = {"Content-Type": "application/json", "User-Agent": "trueup", **headers}
     try:
@@ -131,27 +147,19 @@ def _post(address: str, body: bytes, headers: dict[str, str], timeout: float) ->
 
 
 def _send_apprise(url: str, message: Message) -> None:
-    try:
-        import apprise
-    except ImportError:
-        raise ChannelError("e-mail and chats need apprise: pip install 'trueup[run]'") from None
+    import apprise
 
     kinds = {"recovery": apprise.NotifyType.SUCCESS, "test": apprise.NotifyType.INFO}
     graver = apprise.NotifyType.FAILURE if message.severity == "critical" else apprise.NotifyType.WARNING
     try:
         service = apprise.Apprise()
-        if not service.add(url):
-            raise ChannelError(
-                "its url is none that apprise knows; see https://github.com/caronc/apprise/wiki"
-            )
+        service.add(url)
         taken = service.notify(
             body=message.body,
             title=message.subject,
             notify_type=kinds.get(message.kind, graver),
             body_format=apprise.NotifyFormat.TEXT,
         )
-    except ChannelError:
-        raise
     except Exception as error:
         # a plug-in of a library with a hundred of them may raise anything
         raise ChannelError(f"apprise failed: {type(error).__name__}") from None
@@ -196,15 +204,10 @@ _DISCRETION = _Discretion()
 
 
 def redacted(text: str, url: str) -> str:
-    """Return a text of one line without any part of an address, its host excepted."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        host = ""
+    """Return a text as one line without any part of an address; in some a token stands for the host."""
     spelled = {part for whole in (url, unquote(url)) for part in _PARTS.split(whole)}
     # shorter ones are words, ports and schemes
-    secrets = {part for part in spelled if len(part) >= 4 and part.lower() != host}
-    for secret in sorted(secrets, key=len, reverse=True):
+    for secret in sorted((part for part in spelled if len(part) >= 4), key=len, reverse=True):
         text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     return " ".join(text.split())[:_LONGEST_REASON]
 

@@ -220,6 +220,7 @@ def test(name: str, *, database: str | None, configuration: Configuration) -> To
         error = None
         try:
             channels.refuse_unusable(name, channel)
+            channels.prepare(channel)
             if channel.kind == "alertmanager":
                 fired = connection.record("notify_fired", channel_id=line.id)
                 labels = {"alertname": "trueup_test", "severity": "info", "database": instance}
@@ -381,6 +382,12 @@ class _Work:
         line.messages = self.connection.rows("next_notifications", Message, channel_id=channel_id)
         if channel.kind == "alertmanager":
             self._fire(line)
+        if line.messages or line.is_due:
+            try:
+                channels.prepare(channel)
+            except ChannelError as error:
+                self._failed(line, line.messages, str(error))
+                line.messages, line.is_due = [], False
         yield line
 
     def _claim(self, channel_id: int) -> _Claimed | None:
@@ -466,8 +473,9 @@ class _Work:
         by_check: dict[str, list[Group]] = {}
         for group in sorted(groups, key=lambda group: (SEVERITIES.index(group.severity), -group.open)):
             by_check.setdefault(group.check, []).append(group)
+        word = "resolved" if total.resolved and not total.open else severity
         subject = (
-            f"[trueup {self.instance}] {severity}: {why}: {_counts(total)} of "
+            f"[trueup {self.instance}] {word}: {why}: {_counts(total)} of "
             f"{len(by_check)} check{'s' if len(by_check) != 1 else ''}"
         )
         lines = [f"{why[0].upper()}{why[1:]}: {_counts(total)}.", ""]

@@ -119,7 +119,7 @@ groups as (
         d.check_name,
         d.company_id,
         d.is_late,
-        coalesce(max(al.severity) filter (where d.edge <> 'resolved'), max(al.severity)) as severity,
+        coalesce(min(al.severity) filter (where d.edge <> 'resolved'), min(al.severity)) as severity,
         count(*) filter (where d.edge = 'opened') as opened,
         count(*) filter (where d.edge = 'reopened') as reopened,
         count(*) filter (where d.edge = 'returned') as returned,

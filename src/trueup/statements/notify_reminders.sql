@@ -25,7 +25,7 @@ standing as (
     select
         na.check_name,
         na.company_id,
-        max(al.severity) as severity,
+        min(al.severity) as severity,
         count(*) as open,
         min(coalesce(al.reopened_at, al.detected_at)) as since,
         array_agg(al.id order by al.id) as alert_ids
