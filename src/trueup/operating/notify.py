@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlencode
 
-from trueup.errors import NotFoundError, UsageError
+from trueup.errors import NotFoundError, RefusedError, UsageError
 from trueup.names import unknown
 from trueup.operating import channels
 from trueup.operating.channels import ChannelError, Message
@@ -205,37 +205,17 @@ def deliver(
 
 
 def test(name: str, *, database: str | None, configuration: Configuration) -> Told:
-    """Send a test message to one channel, whatever its state. Raises NotFoundError, ChannelError."""
-    channel = _channel(configuration, name)
-    settings = configuration.notify
+    """Send a test message to one channel, also to one that is left alone because it fails.
+
+    Raises NotFoundError for a channel that is not configured, RefusedError while another
+    delivery has it.
+    """
+    named = configuration.notify.channels
+    if name not in named:
+        raise unknown("channel", name, named, "`trueup notify list`")
     with session(database, "notify test") as connection:
         refuse_foreign(connection)
-        line = _Line(connection.value("notify_channel", name=name, kind=channel.kind), name, channel)
-        instance = _instance(connection, settings)
-        text = f"This is a test of channel {name}, sent by `trueup notify test`. Nothing is wrong."
-        subject = f"[trueup {instance}] test of channel {name}"
-        content = _content("test", name, instance, "info", subject, text, ())
-        draft = _Draft("test", "info", subject, text, content, ())
-        message = _keep(connection, line, draft)
-        error = None
-        try:
-            channels.refuse_unusable(name, channel)
-            channels.prepare(channel)
-            if channel.kind == "alertmanager":
-                fired = connection.record("notify_fired", channel_id=line.id)
-                labels = {"alertname": "trueup_test", "severity": "info", "database": instance}
-                ends = fired["now"] + timedelta(minutes=1)
-                line.alerts = [_alert(labels, fired["now"], ends, {"summary": text})]
-            _bounded(line, message, settings.timeout.total_seconds())
-            connection.run("notification_sent", id=message.id, channel_id=line.id)
-        except (ChannelError, UsageError) as caught:
-            error = str(caught)
-            # a test is not tried again
-            connection.run(
-                "notification_failed", ids=[message.id], channel_id=line.id, error=error, give_up=timedelta(0)
-            )
-        outcome = "failed" if error else "sent"
-        return Told(name, "test", "info", subject, text, outcome, error)
+        return _Work(connection, configuration.notify).test(name, named[name])
 
 
 def states(*, database: str | None, configuration: Configuration) -> list[State]:
@@ -317,11 +297,7 @@ class _Work:
             if name not in set(besides)
             for line in self._planned(name, channel)
         ]
-        try:
-            self._send([line for line in lines if line.messages or line.is_due])
-        finally:
-            for line in lines:
-                self.connection.run("release_notify_channel", channel_id=line.id, token=self.token)
+        self._deliver(lines)
 
     def done(self) -> Delivery:
         """Return the result."""
@@ -331,7 +307,7 @@ class _Work:
                     self.waiting[state.name] = state.waiting
                 if state.error:
                     self.errors.setdefault(state.name, state.error)
-        return Delivery(tuple(self.told), self.errors, self.waiting, tuple(self.busy))
+        return Delivery(tuple(self.told), self.errors, self.waiting, tuple(dict.fromkeys(self.busy)))
 
     def rehearse(self) -> Delivery:
         """Plan, and take it back."""
@@ -343,19 +319,33 @@ class _Work:
                 continue
             with self.connection.transaction(rollback=True):
                 channel_id = self.connection.value("notify_channel", name=name, kind=channel.kind)
-                claimed = self.connection.row(
-                    "claim_notify_channel",
-                    _Claimed,
-                    channel_id=channel_id,
-                    token=self.token,
-                    lease=self.lease,
-                )
+                claimed = self._claim(channel_id)
                 if claimed is None:
                     self.busy.append(name)
                     continue
                 for draft in self._drafts(_Line(channel_id, name, channel), claimed):
                     self.told.append(Told(name, draft.kind, draft.severity, draft.subject, draft.body, "due"))
         return self.done()
+
+    def test(self, name: str, channel: Channel) -> Told:
+        """Send a test message."""
+        channel_id = self.connection.value("notify_channel", name=name, kind=channel.kind)
+        if self._claim(channel_id) is None:
+            raise RefusedError(f"another delivery is busy with channel {name}; try again in a minute")
+        line = _Line(channel_id, name, channel)
+        text = f"This is a test of channel {name}, sent by `trueup notify test`. Nothing is wrong."
+        subject = f"[trueup {self.instance}] test of channel {name}"
+        content = _content("test", name, self.instance, "info", subject, text, ())
+        line.messages = [_keep(self.connection, line, _Draft("test", "info", subject, text, content, ()))]
+        if channel.kind == "alertmanager":
+            fired = self.connection.record("notify_fired", channel_id=channel_id)
+            labels = {"alertname": "trueup_test", "severity": "info", "database": self.instance}
+            ends = fired["now"] + timedelta(minutes=1)
+            line.alerts = [_alert(labels, fired["now"], ends, {"summary": text})]
+            line.firing = fired["firing"]
+        self._deliver([line])
+        (told,) = self.told
+        return told
 
     def _planned(self, name: str, channel: Channel) -> Iterator[_Line]:
         """Yield the channel with what is to be sent to it, unless it is another's, or unusable."""
@@ -382,12 +372,6 @@ class _Work:
         line.messages = self.connection.rows("next_notifications", Message, channel_id=channel_id)
         if channel.kind == "alertmanager":
             self._fire(line)
-        if line.messages or line.is_due:
-            try:
-                channels.prepare(channel)
-            except ChannelError as error:
-                self._failed(line, line.messages, str(error))
-                line.messages, line.is_due = [], False
         yield line
 
     def _claim(self, channel_id: int) -> _Claimed | None:
@@ -427,7 +411,7 @@ class _Work:
             repeat_critical=settings.repeat_critical,
         )
         if late and current and room == 1:
-            return [self._summary(line, groups, "what changed")]
+            return [self._summary(line, [*late, *current], "what changed")]
         drafts = [self._summary(line, late, "what changed while it was to be quiet")] if late else []
         if len(current) > room - len(drafts):
             return [*drafts, self._summary(line, current, "too much for single messages")]
@@ -462,14 +446,7 @@ class _Work:
     def _summary(self, line: _Line, groups: Sequence[Group], why: str) -> _Draft:
         """Return one message about many."""
         severity = min((group.severity for group in groups), key=SEVERITIES.index)
-        total = replace(
-            groups[0],
-            opened=sum(group.opened for group in groups),
-            reopened=sum(group.reopened for group in groups),
-            returned=sum(group.returned for group in groups),
-            resolved=sum(group.resolved for group in groups),
-            open=sum(group.open for group in groups),
-        )
+        total = _summed(groups)
         by_check: dict[str, list[Group]] = {}
         for group in sorted(groups, key=lambda group: (SEVERITIES.index(group.severity), -group.open)):
             by_check.setdefault(group.check, []).append(group)
@@ -481,16 +458,8 @@ class _Work:
         lines = [f"{why[0].upper()}{why[1:]}: {_counts(total)}.", ""]
         for check, of_check in list(by_check.items())[:MOST_LINES]:
             companies = {group.company for group in of_check if group.company is not None}
-            summed = replace(
-                of_check[0],
-                opened=sum(group.opened for group in of_check),
-                reopened=sum(group.reopened for group in of_check),
-                returned=sum(group.returned for group in of_check),
-                resolved=sum(group.resolved for group in of_check),
-                open=sum(group.open for group in of_check),
-            )
             where = f" in {len(companies)} compan{'ies' if len(companies) != 1 else 'y'}" if companies else ""
-            lines.append(f"{of_check[0].severity:<8}  {_clean(check)}: {_counts(summed)}{where}")
+            lines.append(f"{of_check[0].severity:<8}  {_clean(check)}: {_counts(_summed(of_check))}{where}")
         if len(by_check) > MOST_LINES:
             lines.append(f"and {len(by_check) - MOST_LINES} more checks")
         url = _link(self.settings)
@@ -530,7 +499,26 @@ class _Work:
             line.firing != before or last is None or last < now - EXPIRES / 4 or bool(line.messages)
         )
 
-    def _send(self, lines: list[_Line]) -> None:
+    def _deliver(self, lines: Sequence[_Line]) -> None:
+        """Send what the channels have to be sent, and leave them to others."""
+        ready = []
+        for line in lines:
+            if not line.messages and not line.is_due:
+                continue
+            try:
+                channels.refuse_unusable(line.name, line.channel)
+                channels.prepare(line.channel)
+            except (UsageError, ChannelError) as error:
+                self._failed(line, line.messages, str(error))
+            else:
+                ready.append(line)
+        try:
+            self._send(ready)
+        finally:
+            for line in lines:
+                self.connection.run("release_notify_channel", channel_id=line.id, token=self.token)
+
+    def _send(self, lines: Iterable[_Line]) -> None:
         """Send to all channels side by side, to each one message after the other."""
         answers: SimpleQueue[tuple[_Line, int, str | None]] = SimpleQueue()
         limit = self.settings.timeout.total_seconds()
@@ -603,8 +591,6 @@ class _Work:
         else:
             about = [line.messages.pop(0)]
         if error is not None:
-            for message in about:
-                self.told.append(_told(line, message, "failed", error))
             self._failed(line, about, error)
             return
         for message in about:
@@ -618,6 +604,7 @@ class _Work:
     def _failed(self, line: _Line, about: Sequence[Message], error: str) -> None:
         """Count one failure of a channel, whatever number of messages it was about."""
         self.errors[line.name] = error
+        self.told += [_told(line, message, "failed", error) for message in about]
         self.connection.run(
             "notification_failed",
             ids=[message.id for message in about],
@@ -637,27 +624,6 @@ def _hand_over(line: _Line, message: Message | None, limit: float) -> None:
         channels.post_alerts(line.channel, line.alerts, limit)
     elif message is not None:
         channels.send(line.channel, message, limit)
-
-
-def _bounded(line: _Line, message: Message, limit: float) -> None:
-    """Send one message within a time. Raises ChannelError."""
-    answer: SimpleQueue[Exception | None] = SimpleQueue()
-
-    def work() -> None:
-        try:
-            _hand_over(line, message, limit)
-        except Exception as error:
-            answer.put(error)
-        else:
-            answer.put(None)
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        error = answer.get(timeout=limit + 1)
-    except Empty:
-        raise ChannelError(f"no answer within {limit:g} s") from None
-    if error is not None:
-        raise error
 
 
 def _keep(connection: Session, line: _Line, draft: _Draft) -> Message:
@@ -754,6 +720,18 @@ def _counts(group: Group) -> str:
     return ", ".join([*parts, f"{group.open:,} open" if group.open else "none open"])
 
 
+def _summed(groups: Sequence[Group]) -> Group:
+    """Return the first of some groups with the counts of all."""
+    return replace(
+        groups[0],
+        opened=sum(group.opened for group in groups),
+        reopened=sum(group.reopened for group in groups),
+        returned=sum(group.returned for group in groups),
+        resolved=sum(group.resolved for group in groups),
+        open=sum(group.open for group in groups),
+    )
+
+
 def _since(group: Group) -> str:
     return f", the oldest since {group.since:%Y-%m-%d %H:%M} UTC" if group.since and group.open else ""
 
@@ -782,10 +760,3 @@ def _link(settings: Notify, check: str | None = None, company: str | None = None
 
 def _instance(connection: Session, settings: Notify) -> str:
     return _clean(settings.name or connection.value("notify_database"))
-
-
-def _channel(configuration: Configuration, name: str) -> Channel:
-    named = configuration.notify.channels
-    if name not in named:
-        raise unknown("channel", name, named, "`trueup notify list`")
-    return named[name]

@@ -1,10 +1,10 @@
 -- tried again after a pause that doubles from half a minute to an hour; given up at last, and then
--- what it said counts as not said, so that the next delivery says what is still so
+-- what it said counts as not said, so that the next delivery says what is still so; a test at once
 with failed as (
     update trueup.notifications as n
     set
         state = case
-            when n.created_at < clock_timestamp() - %(give_up)s::interval then 'failed'
+            when n.kind = 'test' or n.created_at < clock_timestamp() - %(give_up)s::interval then 'failed'
             else 'pending'
         end,
         next_attempt_at = clock_timestamp()
