@@ -40,6 +40,13 @@ from trueup.operating.config import Channel, Configuration, Notify
 
 pytestmark = pytest.mark.one_server
 
+FAULT = "select trueup.file_alert(%s, %s, 'call', n::text, 'x', '{}') from unnest(%s::int[]) as n"
+MEND = """
+update trueup.data_consistency_alerts
+set status = 'resolved', resolved_at = clock_timestamp(), resolution = 'fixed elsewhere'
+where entity_id = any(%s)
+"""
+
 
 class Mailbox:
     """Takes what an SMTP server receives."""
@@ -180,23 +187,12 @@ def alert_of(url: str, entity: int) -> int:
 
 def fault(url: str, *entities: int, check: str = "call_backlink_missing", company: str | None = "1") -> None:
     """File alerts as a guard does."""
-    sql(
-        url,
-        "select trueup.file_alert(%s, %s, 'call', n::text, 'x', '{}') from unnest(%s::int[]) as n",
-        check,
-        company,
-        list(entities),
-    )
+    sql(url, FAULT, check, company, list(entities))
 
 
 def mend(url: str, *entities: int) -> None:
     """Resolve alerts."""
-    sql(
-        url,
-        "update trueup.data_consistency_alerts set status = 'resolved', resolved_at = clock_timestamp(), "
-        "resolution = 'fixed elsewhere' where entity_id = any(%s)",
-        [str(entity) for entity in entities],
-    )
+    sql(url, MEND, [str(entity) for entity in entities])
 
 
 NEW_1 = "[trueup shop] warning: call_backlink_missing, company 1: 1 new, 1 open"
@@ -761,8 +757,13 @@ def test_every_edge_is_told_once_and_nothing_else(
     database: str, receiver: Hook, steps: list[tuple[str, int]]
 ) -> None:
     """Alerts 1 and 2 are of company 1, 3 is of company 2; a silence is of one company."""
-    sql(
-        database,
+    connection = psycopg.connect(database, autocommit=True)
+
+    def do(text: str, *parameters: object) -> list[tuple[Any, ...]]:
+        done = connection.execute(text.encode(), parameters or None)
+        return done.fetchall() if done.description else []
+
+    do(
         "truncate trueup.data_consistency_alerts, trueup.notification_channels, trueup.notified_alerts, "
         "trueup.notification_groups, trueup.notifications, trueup.notification_mutes",
     )
@@ -792,14 +793,10 @@ def test_every_edge_is_told_once_and_nothing_else(
                 life.is_news = True
 
     def listen() -> None:
-        sql(
-            database,
-            "update trueup.notifications set next_attempt_at = clock_timestamp(); "
-            "update trueup.notification_channels set next_attempt_at = null",
-        )
+        do("update trueup.notifications set next_attempt_at = clock_timestamp()")
+        do("update trueup.notification_channels set next_attempt_at = null")
         deliver(as_runner, hook=channel)
-        rows = sql(
-            database,
+        rows = do(
             "select n.id, x.edge, al.entity_id::int from trueup.notifications as n "
             "cross join lateral (select 'alarm', unnest(n.alarm_ids) union all select 'end', unnest(n.ended_ids)) "
             "as x (edge, alert_id) join trueup.data_consistency_alerts as al on al.id = x.alert_id "
@@ -810,27 +807,29 @@ def test_every_edge_is_told_once_and_nothing_else(
         told()
         assert heard == expected
 
+    this = "from trueup.data_consistency_alerts as al where al.entity_id = %s"
     for step, number in [*steps, ("deliver", 0)]:
         life = lives.get(number, Life())
         if step == "flap" and life.is_open:
-            mend(database, number)
+            do(MEND, [str(number)])
             life.is_open = False
         if step in ("fault", "flap") and not life.is_open:
-            fault(database, number, company=str(company(number)))
+            do(FAULT, "call_backlink_missing", str(company(number)), [number])
             lives[number] = Life(is_open=True, is_snoozed=life.is_snoozed, is_news=True, is_told=life.is_told)
         elif step == "mend" and life.is_open:
-            mend(database, number)
+            do(MEND, [str(number)])
             life.is_open = life.is_known = False
         elif step == "acknowledge" and life.is_open:
-            alerts.acknowledge(alert_of(database, number), database=database)
+            do(f"select trueup.acknowledge_alert(al.id) {this}", str(number))
             life.is_known = True
         elif step == "snooze" and life.is_open:
-            hour = value(database, "select clock_timestamp() + interval '1 hour'")
-            alerts.snooze(alert_of(database, number), hour, database=database)
+            do(
+                f"select trueup.snooze_alert(al.id, clock_timestamp() + interval '1 hour') {this}",
+                str(number),
+            )
             life.is_snoozed = True
         elif step == "wake" and life.is_snoozed:
-            sql(
-                database,
+            do(
                 "update trueup.data_consistency_alerts set snoozed_until = clock_timestamp() where entity_id = %s",
                 str(number),
             )
@@ -850,3 +849,4 @@ def test_every_edge_is_told_once_and_nothing_else(
         elif step == "deliver":
             listen()
     assert not any(life.is_told and not life.is_open and company(n) not in muted for n, life in lives.items())
+    connection.close()

@@ -588,6 +588,8 @@ class _Work:
             if error is None:
                 firing = as_json(line.firing)
                 self.connection.run("keep_notify_fired", channel_id=line.id, firing=firing)
+                # it works, also when there was nothing new to tell it
+                self.connection.run("notification_sent", id=None, channel_id=line.id)
         else:
             about = [line.messages.pop(0)]
         if error is not None:
@@ -629,8 +631,9 @@ def _hand_over(line: _Line, message: Message | None, limit: float) -> None:
 def _keep(connection: Session, line: _Line, draft: _Draft) -> Message:
     """Write a message down, to be sent."""
     groups = draft.groups
-    message_id = connection.value(
+    (kept,) = connection.rows(
         "keep_notification",
+        Message,
         channel_id=line.id,
         channel=line.name,
         kind=draft.kind,
@@ -643,7 +646,6 @@ def _keep(connection: Session, line: _Line, draft: _Draft) -> Message:
         alarm_ids=[each for group in groups for each in group.alarm_ids],
         ended_ids=[each for group in groups for each in group.ended_ids],
     )
-    (kept,) = connection.rows("notification", Message, id=message_id)
     return kept
 
 

@@ -4,4 +4,11 @@ values (
     %(channel_id)s, %(channel)s, %(kind)s, %(check)s, %(company)s, %(severity)s, %(subject)s, %(body)s,
     %(content)s::text::jsonb, %(alarm_ids)s::bigint[], %(ended_ids)s::bigint[]
 )
-returning n.id;
+returning
+    n.id,
+    n.kind,
+    n.severity,
+    n.subject,
+    n.body,
+    n.content,
+    n.created_at;
