@@ -146,7 +146,7 @@ def notify_mute(
     click.echo(_spelled(use_case.mute(duration(length), reason, check, company, actor, database=database)))
 
 
-@notify.command("unmute", epilog="Example: trueup notify unmute 3")
+@notify.command("unmute", epilog="Example: trueup notify unmute")
 @click.argument("mute_id", metavar="[ID]", type=int, required=False)
 @as_option
 @config_option
