@@ -5508,6 +5508,25 @@ exception
 end;
 $$;
 
+CREATE FUNCTION trueup.notified_examples(p_alert_ids bigint[], OUT entity_type text, OUT examples text[], OUT uncounted bigint) RETURNS record
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select
+        min(al.entity_type),
+        (
+            select array_agg(x.entity_type || ' ' || coalesce(ch.name, nc.name, x.entity_id) order by x.id)
+            from trueup.data_consistency_alerts as x
+            left join trueup.checks as ch on x.entity_type = 'check' and x.entity_id = ch.id::text
+            left join trueup.notification_channels as nc
+                on x.entity_type = 'notification_channel' and x.entity_id = nc.id::text
+            where x.id = any(p_alert_ids[1:5])
+        ),
+        sum((al.metadata ->> 'new')::bigint) filter (where al.entity_type = 'check' and al.metadata ? 'most')
+    from trueup.data_consistency_alerts as al
+    where al.id = any(p_alert_ids)
+$$;
+
 CREATE FUNCTION trueup.object_definition(p_kind text, p_identity text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -11042,6 +11061,124 @@ CREATE VIEW trueup.needed_runs AS
           ORDER BY r.run_id
          LIMIT 1)) needed);
 
+CREATE TABLE trueup.notification_channels (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    lease_token uuid,
+    leased_until timestamp with time zone,
+    planned_at timestamp with time zone,
+    mute_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    last_sent_at timestamp with time zone,
+    attempted_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    next_attempt_at timestamp with time zone,
+    error text,
+    firing jsonb DEFAULT '[]'::jsonb NOT NULL,
+    CONSTRAINT notification_channels_failing CHECK (((failures > 0) = (failing_since IS NOT NULL)))
+);
+
+COMMENT ON TABLE trueup.notification_channels IS 'channels as they were last configured, and whether they work (trueup notify list)';
+
+ALTER TABLE trueup.notification_channels ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.notification_channels_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW trueup.notification_failing AS
+ SELECT NULL::text AS company_id,
+    'notification_channel'::text AS entity_type,
+    id AS entity_id,
+    ((('channel '::text || name) || ' has taken no notification since '::text) || failing_since) AS description,
+    jsonb_build_object('channel', name, 'kind', kind, 'failing_since', failing_since) AS evidence
+   FROM trueup.notification_channels nc
+  WHERE ((failures > ( SELECT (st.value)::integer AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'notify_failures_tolerated'::text))) AND (attempted_at > (now() - '1 day'::interval)));
+
+CREATE TABLE trueup.notification_groups (
+    channel_id bigint NOT NULL,
+    check_name text NOT NULL,
+    company_id text,
+    said_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE trueup.notification_mutes (
+    id bigint NOT NULL,
+    check_name text,
+    company_id text,
+    reason text NOT NULL,
+    actor text DEFAULT SESSION_USER NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    lifted_by text,
+    CONSTRAINT notification_mutes_reason_given CHECK ((btrim(reason) <> ''::text))
+);
+
+COMMENT ON TABLE trueup.notification_mutes IS 'times in which nothing is said, and why (trueup notify mute)';
+
+ALTER TABLE trueup.notification_mutes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.notification_mutes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.notifications (
+    id bigint NOT NULL,
+    channel_id bigint,
+    channel text NOT NULL,
+    kind text NOT NULL,
+    check_name text,
+    company_id text,
+    severity text NOT NULL,
+    subject text NOT NULL,
+    body text NOT NULL,
+    content jsonb NOT NULL,
+    alarm_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    ended_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    attempted_at timestamp with time zone,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    error text,
+    CONSTRAINT notifications_kind_known CHECK ((kind = ANY (ARRAY['alarm'::text, 'recovery'::text, 'reminder'::text, 'summary'::text, 'test'::text]))),
+    CONSTRAINT notifications_sent CHECK (((state = 'sent'::text) = (sent_at IS NOT NULL))),
+    CONSTRAINT notifications_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'sent'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE trueup.notifications IS 'what was said about alerts, to which channel, and whether it arrived (trueup notify)';
+
+ALTER TABLE trueup.notifications ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.notifications_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.notified_alerts (
+    channel_id bigint NOT NULL,
+    alert_id bigint NOT NULL,
+    check_name text NOT NULL,
+    company_id text,
+    reopened_count integer NOT NULL,
+    snoozed_until timestamp with time zone,
+    is_known boolean DEFAULT false NOT NULL
+);
+
 ALTER TABLE trueup.objects ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.objects_id_seq
     START WITH 1
@@ -11635,6 +11772,24 @@ ALTER TABLE ONLY trueup.manual_review_events
 ALTER TABLE ONLY trueup.manual_review_queue
     ADD CONSTRAINT manual_review_queue_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY trueup.notification_channels
+    ADD CONSTRAINT notification_channels_name_key UNIQUE (name);
+
+ALTER TABLE ONLY trueup.notification_channels
+    ADD CONSTRAINT notification_channels_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.notification_groups
+    ADD CONSTRAINT notification_groups_key UNIQUE NULLS NOT DISTINCT (channel_id, check_name, company_id);
+
+ALTER TABLE ONLY trueup.notification_mutes
+    ADD CONSTRAINT notification_mutes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.notifications
+    ADD CONSTRAINT notifications_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.notified_alerts
+    ADD CONSTRAINT notified_alerts_pkey PRIMARY KEY (channel_id, alert_id);
+
 ALTER TABLE ONLY trueup.objects
     ADD CONSTRAINT objects_kind_identity_key UNIQUE (kind, identity);
 
@@ -11831,6 +11986,8 @@ CREATE UNIQUE INDEX data_consistency_alerts_open_key ON trueup.data_consistency_
 
 CREATE INDEX data_consistency_alerts_resolved_at_idx ON trueup.data_consistency_alerts USING btree (resolved_at) WHERE (status = 'resolved'::text);
 
+CREATE INDEX data_consistency_alerts_unresolved_idx ON trueup.data_consistency_alerts USING btree (id) INCLUDE (alert_type, company_id, severity, status, snoozed_until, reopened_count) WHERE (status <> 'resolved'::text);
+
 CREATE INDEX deployments_name_idx ON trueup.deployments USING btree (name, id);
 
 CREATE INDEX deployments_running_idx ON trueup.deployments USING btree (id) WHERE (outcome = 'running'::text);
@@ -11860,6 +12017,12 @@ CREATE INDEX manual_review_queue_next_idx ON trueup.manual_review_queue USING bt
 CREATE UNIQUE INDEX manual_review_queue_open_key ON trueup.manual_review_queue USING btree (reason, entity_type, entity_id) WHERE (status = ANY (ARRAY['pending'::text, 'in_progress'::text]));
 
 CREATE INDEX manual_review_queue_repair_id_idx ON trueup.manual_review_queue USING btree (repair_id) WHERE (repair_id IS NOT NULL);
+
+CREATE INDEX notification_mutes_ends_at_idx ON trueup.notification_mutes USING btree (ends_at);
+
+CREATE INDEX notifications_created_at_idx ON trueup.notifications USING btree (created_at) WHERE (state <> 'pending'::text);
+
+CREATE INDEX notifications_pending_idx ON trueup.notifications USING btree (channel_id, id) WHERE (state = 'pending'::text);
 
 CREATE INDEX prunes_running_idx ON trueup.prunes USING btree (xid) WHERE (finished_at IS NULL);
 
@@ -12241,6 +12404,15 @@ ALTER TABLE ONLY trueup.manual_review_events
 
 ALTER TABLE ONLY trueup.manual_review_queue
     ADD CONSTRAINT manual_review_queue_repair_id_fkey FOREIGN KEY (repair_id) REFERENCES trueup.repairs(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY trueup.notification_groups
+    ADD CONSTRAINT notification_groups_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES trueup.notification_channels(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.notifications
+    ADD CONSTRAINT notifications_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES trueup.notification_channels(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY trueup.notified_alerts
+    ADD CONSTRAINT notified_alerts_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES trueup.notification_channels(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY trueup.repair_changes
     ADD CONSTRAINT repair_changes_repair_id_fkey FOREIGN KEY (repair_id) REFERENCES trueup.repairs(id) ON DELETE CASCADE;

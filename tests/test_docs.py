@@ -27,6 +27,7 @@ import pytest
 import write_readme
 from conftest import ROOT, Databases
 from helpers import sql, value
+from hooks import serving
 from psycopg.conninfo import conninfo_to_dict
 
 import trueup
@@ -332,7 +333,11 @@ def adopted(once: None, databases: Databases) -> Iterator[tuple[str, Shell]]:
     (directory / "bookings.json").write_text('{"status": "success", "data": [], "pagination": {}}')
     (directory / ".local" / "share" / "bash-completion" / "completions").mkdir(parents=True)
     found = server.find_binaries(databases.server.version).directory
-    yield bookings, Shell(directory, found, bookings=bookings, shop=shop)
+    shell = Shell(directory, found, bookings=bookings, shop=shop)
+    with serving() as hook:
+        shell.environment["TRUEUP_NOTIFY_CHANNELS_OPS_KIND"] = "webhook"
+        shell.environment["TRUEUP_NOTIFY_CHANNELS_OPS_URL"] = hook.url
+        yield bookings, shell
     if (directory / "demo-data").exists():
         server.stop(directory / "demo-data")
     shutil.rmtree(directory)

@@ -13,6 +13,7 @@ LAYERS = (
     {"errors"},
     {"model", "durations", "names", "scripts", "tokens"},
     {"operating", "operating.config", "operating.logs"},
+    {"operating.channels"},
     {"packs", "sqlrules", "store", "server", "incident"},
     {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
@@ -36,7 +37,7 @@ LAYERS = (
         "scaffold",
     },
     {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
-    {"linting"},
+    {"linting", "operating.notify"},
     {"demonstration"},
     {"operating.charts", "operating.report", "operating.report_pages"},
     {"cli_options"},
@@ -47,6 +48,7 @@ LAYERS = (
         "cli_explain",
         "cli_lint",
         "cli_listen",
+        "cli_notify",
         "cli_reconcile",
         "cli_report",
         "cli_review",
@@ -67,6 +69,7 @@ ALONE = {
         "cli_explain",
         "cli_lint",
         "cli_listen",
+        "cli_notify",
         "cli_options",
         "cli_reconcile",
         "cli_report",
@@ -74,7 +77,8 @@ ALONE = {
         "cli_top",
         "cli_uninstall",
     },
-    "httpx": {"provider"},
+    "httpx": {"provider", "operating.channels"},
+    "apprise": {"operating.channels"},
 }
 
 

@@ -23,6 +23,7 @@ from trueup.cli_events import events
 from trueup.cli_explain import explain
 from trueup.cli_lint import lint
 from trueup.cli_listen import listen
+from trueup.cli_notify import notify
 from trueup.cli_options import (
     as_option,
     check_names,
@@ -101,6 +102,7 @@ for command in (
     guard,
     contract,
     circuit,
+    notify,
     config,
     events,
     reconcile,

@@ -61,6 +61,34 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """[notify.channels.NAME]"""
+
+    kind: str = option("apprise, webhook or alertmanager", "apprise")
+    url: str | None = option("where to: mailto://..., slack://..., https://...", secret=True)
+    secret: str | None = option("what a webhook's messages are signed with", secret=True)
+    severity: str = option("least severity that is told: critical, warning or info", "warning")
+    checks: tuple[str, ...] = option("only these checks", ())
+    companies: tuple[str, ...] = option("only these companies", ())
+
+
+@dataclass(frozen=True)
+class Notify:
+    """[notify]"""
+
+    name: str | None = option("what messages call the database, when not by its own name")
+    console_url: str | None = option("address of `trueup web`, for links in messages")
+    repeat: timedelta = option("how often what stays open is told again", timedelta(days=1))
+    repeat_critical: timedelta = option("the same, when it is critical", timedelta(hours=4))
+    most: int = option("messages to a channel at a time; more become one summary", 10)
+    timeout: timedelta = option("how long a channel has for one message", timedelta(seconds=10))
+    give_up: timedelta = option(
+        "how long one message is tried; what is still so is then told anew", timedelta(days=1)
+    )
+    channels: dict[str, Channel] = option("", {})
+
+
+@dataclass(frozen=True)
 class Configuration:
     """All sections; `database_url` and `pack` stand before the first of them."""
 
@@ -68,6 +96,7 @@ class Configuration:
     pack: Path | None = option("directory of the pack, when it is not the shipped one")
     log: Log = field(default_factory=Log)
     report: Report = field(default_factory=Report)
+    notify: Notify = field(default_factory=Notify)
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,9 @@ begin
         trueup.objects,
         trueup.deployments,
         trueup.deployment_checks,
+        trueup.notifications,
+        trueup.notification_channels,
+        trueup.notification_mutes,
         trueup.alembic_version
         to trueup_reviewer;
     grant select on
@@ -94,7 +97,10 @@ begin
         trueup.guard_companies,
         trueup.guard_trips,
         trueup.settings,
-        trueup.repairs
+        trueup.repairs,
+        trueup.notifications,
+        trueup.notification_channels,
+        trueup.notification_mutes
         to trueup_dashboard;
 
     -- a function that runs with its owner's rights is for those it is meant for; the
