@@ -22,7 +22,6 @@ from pathlib import Path
 
 import click
 import pgtap_runner
-import postgres as servers
 import pytest
 import write_readme
 from conftest import ROOT, Databases
@@ -117,13 +116,6 @@ def _is_report(line: str) -> bool:
     return line.startswith(tuple(f"1 trueup {name}" for name in REPORTING))
 
 
-@pytest.fixture(scope="module")
-def once(databases: Databases, request: pytest.FixtureRequest) -> None:
-    """Skip on the second server: what the test looks at does not depend on it."""
-    if not request.config.getoption("postgres") and databases.server.version == servers.OLDEST:
-        pytest.skip("once is enough: it does not depend on the server")
-
-
 @pytest.fixture
 def binaries(databases: Databases) -> Path:
     """The directory of psql and pg_dump of the server's release."""
@@ -137,7 +129,7 @@ def reader(open_directory: Path, incident_database: str, empty_database: str, bi
     return Shell(open_directory, binaries, bookings=incident_database, shop=empty_database)
 
 
-@pytest.mark.usefixtures("once")
+@pytest.mark.one_server
 def test_the_readme_runs(reader: Shell) -> None:
     found = blocks("README.md")
     printed = reader.run(found)
@@ -195,7 +187,7 @@ def _schema(url: str, binaries: Path) -> str:
     return re.sub(r"^\\(un)?restrict .*$", "", done.stdout, flags=re.M)
 
 
-@pytest.mark.usefixtures("once")
+@pytest.mark.one_server
 def test_a_contributor_can_follow_the_steps(open_directory: Path, binaries: Path, database: str) -> None:
     for folder in ("checks", "triggers", "db", "migrations"):
         shutil.copytree(ROOT / folder, open_directory / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -314,7 +306,7 @@ ELSEWHERE = (
 
 
 @pytest.fixture(scope="module")
-def adopted(once: None, databases: Databases) -> Iterator[tuple[str, Shell]]:
+def adopted(databases: Databases) -> Iterator[tuple[str, Shell]]:
     """The incident's database as a user has it after some days, and a shell that knows it."""
     names = [databases.create(databases.incident()), databases.create()]
     bookings, shop = (databases.server.url(name) for name in names)
@@ -336,6 +328,7 @@ def adopted(once: None, databases: Databases) -> Iterator[tuple[str, Shell]]:
         databases.drop(name)
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(("names", "line"), EXAMPLES)
 def test_examples_of_help_run(
     names: tuple[str, ...],

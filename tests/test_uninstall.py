@@ -440,6 +440,7 @@ def test_what_is_filed_meanwhile_is_in_the_dump(
     assert rows[0]["rows"] == done.dump.rows
 
 
+@pytest.mark.one_server
 def test_no_file_is_overwritten(incident_database: str, binaries: Path, tmp_path: Path) -> None:
     adopted(incident_database)
     before = schema(incident_database, binaries)
@@ -461,6 +462,7 @@ def test_no_file_is_overwritten(incident_database: str, binaries: Path, tmp_path
     assert schema(incident_database, binaries) == before
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("given", "said"),
     [
