@@ -32,7 +32,7 @@ demo: $(VENV)/.demo     ## bring the incident's database back to order, and tell
 	@$(BIN)/trueup demo $(ARGS)
 
 test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where it is installed; a process for each core
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev      ## ruff, sqlfluff, squawk, codespell, trueup lint
 	@$(BIN)/ruff check .

@@ -28,6 +28,8 @@ SETTINGS = {
     **server.THROWAWAY,
     "max_connections": "100",
     "shared_buffers": "128MB",
+    "max_wal_size": "256MB",
+    "jit": "off",  # plans of views over the catalogue look dear enough for it, and are run once
 }
 OLDEST = 15
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "pgtap"

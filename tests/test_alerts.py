@@ -74,6 +74,7 @@ def test_the_gravest_come_first(db: Connection, database: str) -> None:
     assert [alert.id for alert in alerts.list_alerts(database=database)] == [newer, critical, warning]
 
 
+@pytest.mark.one_server
 def test_an_unknown_check_status_or_severity(database: str) -> None:
     with pytest.raises(NotFoundError, match=f"did you mean .*{CHECK}"):
         alerts.list_alerts(check="call_made_without_apointment", database=database)
@@ -126,6 +127,7 @@ def test_a_resolved_or_unknown_alert_is_left_alone(db: Connection, database: str
         alerts.show(99, database=database)
 
 
+@pytest.mark.one_server
 def test_commands(db: Connection, database: str) -> None:
     alert_id = str(file(db, "1"))
     assert CHECK in invoke(database, "list").output

@@ -64,6 +64,7 @@ def test_wrong_password(open_directory: Path) -> None:
         server.stop(data, "immediate")
 
 
+@pytest.mark.one_server
 def test_not_a_trueup_database(empty_database: str) -> None:
     for command in ("check", "repair", "status", "verify", "enforce", "history", "prune"):
         refused(run(command, url=empty_database), 4, "not a trueup database", "trueup migrate")
@@ -73,6 +74,7 @@ def test_not_a_trueup_database(empty_database: str) -> None:
     refused(run("alerts", "list", url=empty_database), 4, "trueup migrate")
 
 
+@pytest.mark.one_server
 def test_a_database_of_a_newer_version(database: str) -> None:
     sql(
         database,
@@ -82,6 +84,7 @@ def test_a_database_of_a_newer_version(database: str) -> None:
         refused(run(command, url=database), 4, "bookings_9999", "upgrade trueup")
 
 
+@pytest.mark.one_server
 def test_tables_of_an_application_are_not_migrated_unasked(legacy_database: str) -> None:
     refused(run("migrate", url=legacy_database), 4, "already holds", "trueup adopt")
     assert value(legacy_database, "select to_regnamespace('trueup') is null")
@@ -136,6 +139,7 @@ def test_read_only_database(databases: Databases) -> None:
         databases.drop(name)
 
 
+@pytest.mark.one_server
 def test_unknown_names(database: str) -> None:
     refused(run("check", "call_direction_mising", url=database), 2, "did you mean call_direction_missing")
     refused(run("repair", "zzz", url=database), 2, "no check is called zzz")

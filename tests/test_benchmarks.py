@@ -94,6 +94,7 @@ def test_a_view_costs_little_more_than_the_plain_query(place: Place) -> None:
     assert ratio(views, queries) < 4
 
 
+@pytest.mark.one_server
 def test_filing_costs_little_more_than_inserting(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filing, "NEW", 10_000)
     monkeypatch.setattr(filing, "FLOOD", 20_000)
@@ -103,6 +104,7 @@ def test_filing_costs_little_more_than_inserting(place: Place, monkeypatch: pyte
     assert ratio(seconds["flood"], seconds["file"]) < 1
 
 
+@pytest.mark.one_server
 def test_events_cost_a_few_times_their_rows(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "CALLS", 200)
     facts = events.measure(replace(place, repetitions=2))["facts"]
@@ -111,6 +113,7 @@ def test_events_cost_a_few_times_their_rows(place: Place, monkeypatch: pytest.Mo
     assert facts["ratio"]["process"] < 40
 
 
+@pytest.mark.one_server
 def test_a_circuit_costs_little_more_than_a_round_trip(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "TRANSACTIONS", 800)
     measured = breaker.measure(replace(place, repetitions=3))
@@ -135,6 +138,7 @@ def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(
     assert median(measured["seconds"]["session 200"]) < median(measured["seconds"]["full"])
 
 
+@pytest.mark.one_server
 def test_a_booking_costs_little_more_than_its_rows_and_a_replay_less(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +174,7 @@ def test_writers_go_on_while_the_layer_comes_and_goes(place: Place, monkeypatch:
     assert "## Putting it in place" in page.written(results)["benchmarks.md"]
 
 
+@pytest.mark.one_server
 def test_help_imports_little(place: Place) -> None:
     seconds = startup.measure(replace(place, repetitions=2))["seconds"]
     assert ratio(seconds["help"], seconds["check"]) < 0.8

@@ -37,6 +37,7 @@ def queued(url: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.one_server
 def test_a_call_on_a_connection_joins_its_transaction(database: str) -> None:
     with psycopg.connect(database) as connection:
         assert calling.value(connection, "queue_review", **QUEUED) > 0
@@ -44,11 +45,13 @@ def test_a_call_on_a_connection_joins_its_transaction(database: str) -> None:
     assert queued(database) == 0
 
 
+@pytest.mark.one_server
 def test_a_call_on_a_pool_is_a_transaction_of_its_own(database: str) -> None:
     assert calling.value(Pool(database), "queue_review", **QUEUED) > 0
     assert queued(database) == 1
 
 
+@pytest.mark.one_server
 def test_the_same_asynchronously(database: str) -> None:
     async def call() -> tuple[int, int]:
         async with await psycopg.AsyncConnection.connect(database) as connection:

@@ -119,11 +119,10 @@ def test_every_constraint_names_a_check_that_exists() -> None:
     assert named <= set(CHECKS)
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(("trigger", "stem"), TRIGGERS)
 def test_a_test_fails_when_the_trigger_is_dropped(databases: Databases, trigger: str, stem: str) -> None:
     """Every trigger is worth a test: without it, some pgTAP file fails."""
-    if databases.server.version != 18 and len(TRIGGERS) > 1:
-        pytest.skip("once is enough: what the tests notice does not depend on the server")
     name = databases.create(databases.migrated())
     url = databases.server.url(name)
     try:
@@ -178,6 +177,7 @@ def test_every_check_has_the_five_columns(database: str) -> None:
     assert odd == []
 
 
+@pytest.mark.one_server
 def test_the_database_copies_the_headers(database: str) -> None:
     rows = sql(
         database,

@@ -354,6 +354,7 @@ def test_a_view_cannot_write(database: str) -> None:
     assert checked.results[0].sqlstate == "25006"
 
 
+@pytest.mark.one_server
 def test_an_unknown_name_gets_the_nearest(database: str) -> None:
     with pytest.raises(NotFoundError, match="did you mean call_made_without_appointment"):
         trueup.check(["call_made_without_apointment"], database=database)
@@ -375,6 +376,7 @@ def test_rates_are_bounded_and_per_company(database: str) -> None:
     assert rates == {None: (5, 1, 80.0), "1": (4, 1, 75.0), "2": (1, 0, 100.0)}
 
 
+@pytest.mark.one_server
 def test_text_of_any_kind_is_filed_and_printed(database: str) -> None:
     nasty = """it's "quoted", \\ back\nnew line ☃ % {} $1"""
     sql(

@@ -1143,6 +1143,7 @@ def test_an_asynchronous_function_needs_the_asynchronous_circuit(pool: Pool) -> 
 # from the command line
 
 
+@pytest.mark.one_server
 def test_the_commands(database: str) -> None:
     assert run("circuit", "list", url=database).stdout == "no circuit ever failed\n"
     done = run("circuit", "force-open", KEY, "--reason", "moves house", "--as", "ann", url=database)

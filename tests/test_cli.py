@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from helpers import TRUEUP, eventually, launch, plant, run, sql, value
 
+pytestmark = pytest.mark.one_server
+
 FAULT = """
 select factory.company(1);
 select factory.call(id => 1, appointment_made => true, session_outcome => 'appointment_rescheduled')

@@ -93,6 +93,7 @@ def test_search_paths_that_are_refused(tmp_path: Path, search_path: str) -> None
         contracts.add("name", written(tmp_path, "select 1"), search_path, database=NOWHERE)
 
 
+@pytest.mark.one_server
 def test_commands(database: str, tmp_path: Path) -> None:
     assert "no contracts" in invoke(database, "list").output
     file = str(written(tmp_path, INSERT))

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import click
 import pgtap_runner
-import postgres as servers
 import pytest
 import write_readme
 from conftest import ROOT, Databases
@@ -118,13 +117,6 @@ def _is_report(line: str) -> bool:
     return line.startswith(tuple(f"1 trueup {name}" for name in REPORTING))
 
 
-@pytest.fixture(scope="module")
-def once(databases: Databases, request: pytest.FixtureRequest) -> None:
-    """Skip on the second server: what the test looks at does not depend on it."""
-    if not request.config.getoption("postgres") and databases.server.version == servers.OLDEST:
-        pytest.skip("once is enough: it does not depend on the server")
-
-
 @pytest.fixture
 def binaries(databases: Databases) -> Path:
     """The directory of psql and pg_dump of the server's release."""
@@ -138,7 +130,7 @@ def reader(open_directory: Path, incident_database: str, empty_database: str, bi
     return Shell(open_directory, binaries, bookings=incident_database, shop=empty_database)
 
 
-@pytest.mark.usefixtures("once")
+@pytest.mark.one_server
 def test_the_readme_runs(reader: Shell) -> None:
     found = blocks("README.md")
     printed = reader.run(found)
@@ -196,7 +188,7 @@ def _schema(url: str, binaries: Path) -> str:
     return re.sub(r"^\\(un)?restrict .*$", "", done.stdout, flags=re.M)
 
 
-@pytest.mark.usefixtures("once")
+@pytest.mark.one_server
 def test_a_contributor_can_follow_the_steps(open_directory: Path, binaries: Path, database: str) -> None:
     for folder in ("checks", "triggers", "db", "migrations"):
         shutil.copytree(ROOT / folder, open_directory / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -319,7 +311,7 @@ ELSEWHERE = (
 
 
 @pytest.fixture(scope="module")
-def adopted(once: None, databases: Databases) -> Iterator[tuple[str, Shell]]:
+def adopted(databases: Databases) -> Iterator[tuple[str, Shell]]:
     """The incident's database as a user has it after some days, and a shell that knows it."""
     names = [databases.create(databases.incident()), databases.create()]
     bookings, shop = (databases.server.url(name) for name in names)
@@ -338,13 +330,15 @@ def adopted(once: None, databases: Databases) -> Iterator[tuple[str, Shell]]:
         shell.environment["TRUEUP_NOTIFY_CHANNELS_OPS_KIND"] = "webhook"
         shell.environment["TRUEUP_NOTIFY_CHANNELS_OPS_URL"] = hook.url
         yield bookings, shell
-    if (directory / "demo-data").exists():
-        server.stop(directory / "demo-data")
+    for name in ("demo-data", "server-data"):
+        if (directory / name).exists():
+            server.stop(directory / name)
     shutil.rmtree(directory)
-    for name in names:
-        databases.drop(name)
+    for made in names:
+        databases.drop(made)
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(("names", "line"), EXAMPLES)
 def test_examples_of_help_run(
     names: tuple[str, ...],
@@ -356,6 +350,10 @@ def test_examples_of_help_run(
         pytest.skip("run by another test")
     url, shell = adopted
     line = prepared(line, url)
+    if line.startswith("trueup server"):  # not the demo's, which may be made later or by another process
+        line = line.replace("./demo-data", "./server-data")
+        server.start(shell.directory / "server-data")
+    (shell.directory / "trueup.toml").touch()
     (shell.directory / "webhooks.jsonl").write_text('{"triggerEvent": "PING", "payload": {}}\n')
     if re.search(r"[|&>]", line):
         shell.run([Block("sh", line, None)], TRUEUP_DATABASE_URL=url)
@@ -374,6 +372,7 @@ def test_examples_of_help_run(
 def prepared(line: str, url: str) -> str:
     """Return an example with ids that exist: a claimed item, an open alert, a repair, a day to come."""
     line = line.replace("postgresql://postgres@localhost/bookings", shlex.quote(url))
+    line = line.replace("/etc/trueup.toml", "trueup.toml")
     soon = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
     line = re.sub(r"\d{4}-\d\d-\d\d", soon, line)
     if " review " in line:

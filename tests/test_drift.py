@@ -173,6 +173,7 @@ KEPT = {
 }
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("damage", KEPT)
 def test_kept_and_reported(database: str, damage: str) -> None:
     sql(database, BROKEN[damage])

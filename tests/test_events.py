@@ -635,6 +635,7 @@ def test_signatures() -> None:
     assert not is_signed("retell", body, secret, "v=\N{SNOWMAN},d=\N{SNOWMAN}")
 
 
+@pytest.mark.one_server
 def test_the_command_line(ground: str, tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     lines = [call_event("call_started"), call_event(), booking_event(metadata={"call_id": call_id(1)})]
@@ -653,12 +654,14 @@ def test_the_command_line(ground: str, tmp_path: Path) -> None:
     assert run("events", "show", "4711", url=ground).returncode == 2
 
 
+@pytest.mark.one_server
 def test_a_document_over_several_lines_is_one_event(ground: str, tmp_path: Path) -> None:
     file = tmp_path / "event.json"
     file.write_text(json.dumps(booking_event(), indent=2))
     assert run("events", "receive", file, url=ground).stdout == "1 received\n"
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
@@ -685,6 +688,7 @@ def test_bad_lines_are_named_and_good_ones_before_them_kept(
     assert value(ground, "select count(*) from trueup.webhook_events") == 2
 
 
+@pytest.mark.one_server
 def test_a_wrong_signature_is_refused_and_the_secret_not_told(ground: str, tmp_path: Path) -> None:
     body, secret = json.dumps(booking_event()).encode(), "s3cret-of-the-webhook"
     file = tmp_path / "body.json"
@@ -700,6 +704,7 @@ def test_a_wrong_signature_is_refused_and_the_secret_not_told(ground: str, tmp_p
     assert (done.returncode, done.stdout) == (0, "1 received\n")
 
 
+@pytest.mark.one_server
 def test_the_same_asynchronously(ground: str) -> None:
     async def work() -> tuple[str, int, list[int]]:
         async with await psycopg.AsyncConnection.connect(ground, autocommit=True) as connection:

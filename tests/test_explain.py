@@ -161,6 +161,7 @@ def test_partitions_are_told_as_their_table(empty_database: str, tmp_path: Path)
     assert [(each.table, each.follows) for each in found.entities] == [("public.orders", ())]
 
 
+@pytest.mark.one_server
 def test_the_command_prints_it(filled: str) -> None:
     done = run("explain", "call_unknown_number", "--analyze", "--entities", "20", url=filled)
     assert done.returncode == 0, done.stderr
@@ -176,6 +177,7 @@ def test_the_command_prints_it(filled: str) -> None:
         assert told in done.stdout
 
 
+@pytest.mark.one_server
 def test_json_holds_the_same(filled: str) -> None:
     told = json.loads(run("explain", "call_backlink_missing", "--format", "json", url=filled).stdout)
     assert told["check"]["invariant"] == next(
@@ -186,6 +188,7 @@ def test_json_holds_the_same(filled: str) -> None:
     assert {item["table"] for item in told["tracked"]} == {"public.calls", "public.appointments"}
 
 
+@pytest.mark.one_server
 def test_an_unknown_check_is_answered_with_the_nearest(database: str, empty_database: str) -> None:
     with pytest.raises(NotFoundError, match="did you mean call_duplicate"):
         explained(database, "call_duplicat")
@@ -254,6 +257,7 @@ def test_nobody_waits_to_be_planned(database: str) -> None:
     assert set(costs) == {check.name for check in CHECKS} - {"call_duplicate"}
 
 
+@pytest.mark.one_server
 def test_the_pages_of_plans_can_be_written(filled: str, tmp_path: Path) -> None:
     (tmp_path / "call_forgotten.txt").write_text("a check that is gone")
     subprocess.run(

@@ -195,6 +195,7 @@ def test_list_and_set(db: Connection, database: str) -> None:
     assert guards.set_mode(GUARD, "enforce", "bob", database=database) == changed
 
 
+@pytest.mark.one_server
 def test_an_unknown_guard_or_mode(database: str) -> None:
     with pytest.raises(NotFoundError, match=f"did you mean .*{GUARD}"):
         guards.set_mode("call_made_without_appointments", "off", database=database)
@@ -204,6 +205,7 @@ def test_an_unknown_guard_or_mode(database: str) -> None:
         guards.set_mode(GUARD, "loud", database=database)
 
 
+@pytest.mark.one_server
 def test_commands(db: Connection, database: str) -> None:
     said = invoke(database, "list").output
     assert GUARD in said

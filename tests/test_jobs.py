@@ -228,6 +228,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert imported("check", "--help") == "heavy: "
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("form", ["text", "json", "junit", "sarif", "prometheus"])
 def test_a_check_imports_nothing_heavy(database: str, form: str) -> None:
     assert imported("check", "--database", database, "--format", form) == "heavy: "

@@ -42,6 +42,7 @@ def test_every_revision_and_deployment_is_written_down(empty_database: str) -> N
     assert sql(empty_database, FACTS) == rows, "what does nothing is not written down"
 
 
+@pytest.mark.one_server
 def test_history_shows_it(database: str) -> None:
     sql(database, "drop trigger calls_fill_direction on public.calls")
     assert run("migrate", url=database).returncode == 0
@@ -98,6 +99,7 @@ def test_an_interrupted_revision_is_known_as_such_and_run_again(database: str, p
     assert rows == [("slow", "interrupted"), ("slow", "done")]
 
 
+@pytest.mark.one_server
 def test_an_edited_revision_is_refused_by_name_and_file(database: str, pack: Path) -> None:
     path = pack / "migrations" / "versions" / "0004_check_indexes.up.sql"
     path.write_text(path.read_text() + "\n-- a remark\n")
@@ -117,6 +119,7 @@ def test_an_edited_revision_is_refused_by_name_and_file(database: str, pack: Pat
         trueup.migrate(database=database, pack=pack, accept_edited=["bookings_0999"])
 
 
+@pytest.mark.one_server
 def test_other_line_ends_are_no_edit(database: str, pack: Path) -> None:
     path = pack / "migrations" / "versions" / "0004_check_indexes.up.sql"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
@@ -135,6 +138,7 @@ def test_a_database_from_before_the_ledger(database: str) -> None:
     assert trueup.verify(database=database).ok
 
 
+@pytest.mark.one_server
 def test_a_database_ahead_of_the_package_is_refused(database: str, pack: Path) -> None:
     add_revision(pack, "later", "select 1;")
     trueup.migrate(database=database, pack=pack)
@@ -145,6 +149,7 @@ def test_a_database_ahead_of_the_package_is_refused(database: str, pack: Path) -
     assert sql(database, FACTS) == before
 
 
+@pytest.mark.one_server
 def test_two_revisions_after_the_same_one_are_explained_in_a_line(database: str, pack: Path) -> None:
     add_revision(pack, "mine", "select 1;")
     add_revision(pack, "yours", "select 1;", after=f"bookings_{NEWEST:04}")
@@ -161,6 +166,7 @@ def test_two_revisions_after_the_same_one_are_explained_in_a_line(database: str,
     assert trueup.migrate(database=database).revisions == ()
 
 
+@pytest.mark.one_server
 def test_revisions_of_one_name_or_after_none_are_explained(database: str, pack: Path) -> None:
     versions = pack / "migrations" / "versions"
     add_revision(pack, "lost", "select 1;", after="bookings_0999")

@@ -562,6 +562,7 @@ def test_a_pack_that_cannot_be_loaded_is_not_tried(shop: Path) -> None:
     assert done.notes == ("bodies were not tried: the pack cannot be loaded",)
 
 
+@pytest.mark.one_server
 def test_a_pack_that_init_makes_is_clean(scratch: str, tmp_path: Path) -> None:
     trueup.init(tmp_path / "made", table="public.orders", database=scratch)
     done = trueup.lint(tmp_path / "made", database=scratch)
@@ -569,6 +570,7 @@ def test_a_pack_that_init_makes_is_clean(scratch: str, tmp_path: Path) -> None:
     assert done.files == 2
 
 
+@pytest.mark.one_server
 def test_the_command_tells_file_and_line(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shop.parent)
     clean = run("lint", shop, "--no-server")

@@ -358,6 +358,7 @@ def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
         next(notices.listen(f"host={tmp_path} dbname=none"))
 
 
+@pytest.mark.one_server
 def test_events_listen_prints_a_line_for_each(database: str, company: Connection) -> None:
     printed = launch("events", "listen", "--company", "1", "--count", "2", url=database)
     assert printed.stdout is not None
@@ -368,6 +369,7 @@ def test_events_listen_prints_a_line_for_each(database: str, company: Connection
     assert printed.returncode == 0
 
 
+@pytest.mark.one_server
 def test_events_listen_tells_what_was_missed_and_ends(database: str, company: Connection) -> None:
     asked = position(company)
     company.execute("select factory.appointment(1)")
@@ -379,6 +381,7 @@ def test_events_listen_tells_what_was_missed_and_ends(database: str, company: Co
     assert (again.returncode, again.stdout) == (0, "")
 
 
+@pytest.mark.one_server
 def test_events_listen_ends_when_it_is_told_to(database: str, company: Connection) -> None:
     printed = launch("events", "listen", url=database)
     assert printed.stdout is not None

@@ -514,6 +514,7 @@ def test_every_rule_names_columns_that_exist(database: str) -> None:
 # the command
 
 
+@pytest.mark.one_server
 def test_the_command_counts_and_with_apply_deletes(planted: str) -> None:
     counts = run("prune", "--format", "json", url=planted)
     assert counts.returncode == 0
@@ -535,6 +536,7 @@ def test_the_command_counts_and_with_apply_deletes(planted: str) -> None:
     assert f"{said['rows'] - json.loads(some.stdout)['rows']} rows deleted" in rest.stdout
 
 
+@pytest.mark.one_server
 def test_what_is_wrong_is_said(database: str, empty_database: str) -> None:
     with pytest.raises(NotFoundError, match="did you mean alerts"):
         trueup.prune(["alert"], database=database)

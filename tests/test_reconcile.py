@@ -498,6 +498,7 @@ def test_without_httpx_it_says_what_to_install(provider: Provider, monkeypatch: 
 # -- the command ---------------------------------------------------------------------------------
 
 
+@pytest.mark.one_server
 def test_a_provider_that_fails_is_left_alone_until_its_circuit_lets_one_through(
     database: str, company: Connection, provider: Provider
 ) -> None:
@@ -569,6 +570,7 @@ def test_bookings_that_go_while_pages_are_read_make_it_read_again(
     )
 
 
+@pytest.mark.one_server
 def test_a_list_that_never_holds_still_is_given_up(
     database: str, company: Connection, provider: Provider
 ) -> None:
@@ -600,6 +602,7 @@ def test_the_pages_before_an_error_stay_and_prove_nothing(
     assert sql(database, "select i.status from trueup.booking_imports as i") == [("running",)]
 
 
+@pytest.mark.one_server
 def test_reconcile_from_a_file_and_from_standard_input(
     database: str, company: Connection, tmp_path: Path
 ) -> None:
@@ -668,6 +671,7 @@ def test_a_bad_file_is_one_clear_error(
     assert company.execute(STORED).fetchall() == []
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

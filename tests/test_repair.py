@@ -236,6 +236,7 @@ def test_a_disarmed_journal_stops_repairs(database: str) -> None:
     assert sql(database, "select a.call_id from public.appointments as a") == [(None,)]
 
 
+@pytest.mark.one_server
 def test_the_journal_is_listed_with_the_ids_that_undo_takes(database: str) -> None:
     plant(database, ONE)
     trueup.repair(database=database, apply=True)

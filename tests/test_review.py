@@ -253,11 +253,13 @@ def test_an_expired_claim_is_extended_and_then_decides(db: Connection, database:
     assert review.resolve(item_id, token, "done", database=database).status == "resolved"
 
 
+@pytest.mark.one_server
 def test_what_is_no_token_is_said_to_be_none(database: str) -> None:
     with pytest.raises(UsageError, match="'abc' is no token"):
         review.release(1, "abc", database=database)
 
 
+@pytest.mark.one_server
 def test_an_unknown_item(database: str) -> None:
     with pytest.raises(NotFoundError, match="review item 99 does not exist"):
         review.show(99, database=database)
@@ -369,6 +371,7 @@ def test_a_reviewer_works_through_functions_alone(db: Connection, database: str)
 # the command line
 
 
+@pytest.mark.one_server
 def test_next_prints_the_item_and_how_to_go_on(db: Connection, database: str) -> None:
     flagged_call(db, 7)
     queue(db, CHECK, "7", p_company_id="1")
@@ -383,6 +386,7 @@ def test_next_prints_the_item_and_how_to_go_on(db: Connection, database: str) ->
     assert "nothing to review" in invoke(database, "next", "--company", "9").output
 
 
+@pytest.mark.one_server
 def test_next_keeps_a_password_to_itself(db: Connection, database: str) -> None:
     queue(db, "something", "1")
     said = invoke(make_conninfo(database, password="geheim"), "next").output
@@ -390,6 +394,7 @@ def test_next_keeps_a_password_to_itself(db: Connection, database: str) -> None:
     assert "geheim" not in said
 
 
+@pytest.mark.one_server
 def test_the_token_is_printed_whatever_the_check_does(db: Connection, database: str) -> None:
     flagged_call(db, 7)
     queue(db, CHECK, "7")
@@ -402,6 +407,7 @@ def test_the_token_is_printed_whatever_the_check_does(db: Connection, database: 
     assert str(value(db, "select claim_token from trueup.manual_review_queue")) in said
 
 
+@pytest.mark.one_server
 def test_commands_of_a_life(db: Connection, database: str) -> None:
     item_id = str(queue(db, "something", "1", p_company_id="1"))
     claimed = json.loads(invoke(database, "claim", item_id, "--as", "ann", "--format", "json").output)
@@ -434,6 +440,7 @@ def test_commands_of_a_life(db: Connection, database: str) -> None:
     assert json.loads(invoke(database, "list", "--format", "json").output) == []
 
 
+@pytest.mark.one_server
 def test_data_does_not_steer_the_terminal(db: Connection, database: str) -> None:
     queue(db, "something", "1", p_description="\x1b[2Jgone [bold]text[/bold]")
     said = invoke(database, "list").output

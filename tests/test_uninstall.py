@@ -10,6 +10,7 @@ import re
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ create policy everybody on public.companies using (true);
 @pytest.fixture
 def binaries(databases: Databases) -> Path:
     return server.find_binaries(databases.server.version).directory
+
+
+@pytest.fixture
+def used_database(databases: Databases) -> Iterator[str]:
+    """URL of the incident's database, adopted and used."""
+    name = databases.create(databases.template("used", adopted, databases.incident()))
+    yield databases.server.url(name)
+    databases.drop(name)
 
 
 @pytest.fixture
@@ -139,28 +148,26 @@ def test_the_tables_of_a_fresh_database_stay(database: str, binaries: Path, lega
     assert mine == dumped(legacy_database, binaries, "--schema-only", "--schema=public")
 
 
-def test_the_dry_run_is_the_script(incident_database: str, binaries: Path) -> None:
+def test_the_dry_run_is_the_script(incident_database: str, used_database: str, binaries: Path) -> None:
     before = schema(incident_database, binaries)
-    adopted(incident_database)
-    everything = dumped(incident_database, binaries)
-    done = run("uninstall", url=incident_database)
+    everything = dumped(used_database, binaries)
+    done = run("uninstall", url=used_database)
     assert done.returncode == 0, done.stderr
-    assert dumped(incident_database, binaries) == everything, "nothing was changed"
-    steps = trueup.uninstall(database=incident_database).steps
+    assert dumped(used_database, binaries) == everything, "nothing was changed"
+    steps = trueup.uninstall(database=used_database).steps
     assert done.stdout.count("-- locks: ") == len(steps)
     subprocess.run(
-        [binaries / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", incident_database],
+        [binaries / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", used_database],
         input=done.stdout,
         text=True,
         check=True,
         capture_output=True,
     )
-    assert schema(incident_database, binaries) == before
+    assert schema(used_database, binaries) == before
 
 
-def test_the_locks_are_those_that_are_told(incident_database: str) -> None:
+def test_the_locks_are_those_that_are_told(used_database: str) -> None:
     """Each statement is run and rolled back, the last one after all others; what it then holds exclusively is what the plan says."""
-    adopted(incident_database)
     held = """
         select array_agg(distinct l.relation::regclass::text order by l.relation::regclass::text)
         from pg_locks as l
@@ -168,8 +175,8 @@ def test_the_locks_are_those_that_are_told(incident_database: str) -> None:
         where l.pid = pg_backend_pid() and l.mode in ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock')
             and c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
     """
-    steps = trueup.uninstall(database=incident_database).steps
-    with psycopg.connect(incident_database) as connection:
+    steps = trueup.uninstall(database=used_database).steps
+    with psycopg.connect(used_database) as connection:
         for step in steps:
             if step.is_concurrent:
                 assert "SHARE UPDATE EXCLUSIVE" in step.locks
@@ -190,10 +197,9 @@ def test_the_locks_are_those_that_are_told(incident_database: str) -> None:
 
 
 def test_interrupted_after_any_step_it_goes_on(
-    incident_database: str, binaries: Path, monkeypatch: pytest.MonkeyPatch
+    incident_database: str, used_database: str, binaries: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = schema(incident_database, binaries)
-    adopted(incident_database)
     real, left = uninstalling._carry_out, 0
 
     def breaking(connection: Any, step: uninstalling.Step) -> str | None:
@@ -205,12 +211,12 @@ def test_interrupted_after_any_step_it_goes_on(
 
     monkeypatch.setattr(uninstalling, "_carry_out", breaking)
     tries = 0
-    while schema(incident_database, binaries) != before:
+    while schema(used_database, binaries) != before:
         left = 13
         tries += 1
         assert tries < 20
         try:
-            removed(incident_database)
+            removed(used_database)
         except KeyboardInterrupt:
             continue
     assert tries > 3
@@ -220,18 +226,17 @@ def test_interrupted_after_any_step_it_goes_on(
     "table", ["public.appointments", "public.staff", "trueup.settings"], ids=["calls", "staff", "schema"]
 )
 def test_killed_while_it_waits_it_is_run_again(
-    incident_database: str, binaries: Path, tmp_path: Path, table: str
+    incident_database: str, used_database: str, binaries: Path, tmp_path: Path, table: str
 ) -> None:
     before = schema(incident_database, binaries)
-    adopted(incident_database)
-    name, file = name_of(incident_database), tmp_path / "alerts.jsonl"
+    name, file = name_of(used_database), tmp_path / "alerts.jsonl"
     arguments = ("uninstall", "--database-name", name, "--dump", str(file), "--apply")
-    with connected(incident_database, 1) as (holder,):
+    with connected(used_database, 1) as (holder,):
         holder.execute(f"lock table {table} in access share mode".encode())
-        running = launch(*arguments, url=incident_database)
+        running = launch(*arguments, url=used_database)
         eventually(
             lambda: value(
-                incident_database,
+                used_database,
                 "select count(*) > 0 from pg_locks as l where not l.granted and l.relation = %s::regclass",
                 table,
             )
@@ -241,69 +246,67 @@ def test_killed_while_it_waits_it_is_run_again(
     eventually(
         lambda: (
             not value(
-                incident_database,
+                used_database,
                 "select count(*) from pg_stat_activity where application_name like 'trueup %%' and datname = %s",
                 name,
             )
         )
     )
-    done = run(*arguments, url=incident_database)
+    done = run(*arguments, url=used_database)
     assert done.returncode == 0, done.stderr
-    assert schema(incident_database, binaries) == before
+    assert schema(used_database, binaries) == before
     assert not [path for path in tmp_path.iterdir() if path != file and path.stat().st_size == 0]
 
 
-def test_an_index_half_dropped_is_dropped(incident_database: str, binaries: Path) -> None:
+def test_an_index_half_dropped_is_dropped(incident_database: str, used_database: str, binaries: Path) -> None:
     before = schema(incident_database, binaries)
-    adopted(incident_database)
     sql(
-        incident_database,
+        used_database,
         "update pg_index set indisvalid = false where indexrelid = 'public.calls_suspect_idx'::regclass",
     )
-    removed(incident_database)
-    assert schema(incident_database, binaries) == before
+    removed(used_database)
+    assert schema(used_database, binaries) == before
 
 
-def test_an_index_whose_build_was_cut_off_is_ours(incident_database: str, binaries: Path) -> None:
+def test_an_index_whose_build_was_cut_off_is_ours(
+    incident_database: str, used_database: str, binaries: Path
+) -> None:
     before = schema(incident_database, binaries)
-    adopted(incident_database)
     sql(
-        incident_database,
+        used_database,
         "update pg_index set indisvalid = false where indexrelid = 'public.calls_suspect_idx'::regclass;"
         "update trueup.constraints set definition_checksum = null, server_version = null where name = 'calls_suspect_idx'",
     )
-    trueup.migrate(database=incident_database)
-    assert trueup.verify(database=incident_database).ok
-    removed(incident_database)
-    assert schema(incident_database, binaries) == before
+    trueup.migrate(database=used_database)
+    assert trueup.verify(database=used_database).ok
+    removed(used_database)
+    assert schema(used_database, binaries) == before
 
 
 def test_who_holds_a_table_is_named_and_the_next_call_goes_on(
-    incident_database: str, binaries: Path, monkeypatch: pytest.MonkeyPatch
+    incident_database: str, used_database: str, binaries: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = schema(incident_database, binaries)
-    adopted(incident_database)
     monkeypatch.setattr(uninstalling, "LOCK_TIMEOUT", "50ms")
     monkeypatch.setattr(uninstalling, "ATTEMPTS", 2)
-    with connected(incident_database, 1) as (holder,):
+    with connected(used_database, 1) as (holder,):
         holder.execute("select 1 from public.calls limit 1")
         with pytest.raises(MigrationError, match=f"held by pid {holder.info.backend_pid},"):
-            removed(incident_database)
+            removed(used_database)
         holder.rollback()
         holder.execute("select 1 from trueup.checks limit 1")
         with pytest.raises(MigrationError, match=f"schema trueup is held by pid {holder.info.backend_pid},"):
-            removed(incident_database)
-    removed(incident_database)
-    assert schema(incident_database, binaries) == before
+            removed(used_database)
+    removed(used_database)
+    assert schema(used_database, binaries) == before
 
 
-def test_writers_go_on(incident_database: str) -> None:
+def test_writers_go_on(used_database: str) -> None:
     """Nobody is refused, nothing deadlocks, and no write waits longer than a catalogue change takes."""
-    adopted(incident_database)
     stop, waits, errors = threading.Event(), [], []
 
     def write(number: int) -> None:
-        with psycopg.connect(incident_database, autocommit=True) as connection:
+        with psycopg.connect(used_database, autocommit=True) as connection:
             while not stop.is_set():
                 began = time.monotonic()
                 try:
@@ -328,7 +331,7 @@ def test_writers_go_on(incident_database: str) -> None:
         thread.start()
     try:
         time.sleep(0.3)
-        removed(incident_database)
+        removed(used_database)
         time.sleep(0.1)
     finally:
         stop.set()
@@ -340,34 +343,32 @@ def test_writers_go_on(incident_database: str) -> None:
 
 
 def test_nothing_refuses_a_write_while_triggers_go_one_table_after_the_other(
-    incident_database: str, monkeypatch: pytest.MonkeyPatch
+    used_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the sync would have put right, when it is gone already and a guard is not, passes."""
-    adopted(incident_database)
     real, tried = uninstalling._carry_out, []
     write = "update public.calls set session_outcome = 'appointment_booked' where id = 173"
     with pytest.raises(psycopg.errors.CheckViolation):
-        sql(incident_database, write)
+        sql(used_database, write)
 
     def writing(connection: Any, step: uninstalling.Step) -> str | None:
         done = real(connection, step)
         if step.what.startswith("constraints") and step.tables == ("public.appointments",):
-            sql(incident_database, write)
+            sql(used_database, write)
             tried.append(step)
         return done
 
     monkeypatch.setattr(uninstalling, "_carry_out", writing)
-    removed(incident_database)
+    removed(used_database)
     assert len(tried) == 1
 
 
-def test_a_writer_waits_no_longer_than_the_timeout(incident_database: str) -> None:
+def test_a_writer_waits_no_longer_than_the_timeout(used_database: str) -> None:
     """Behind a transaction that stays open the removal tries and steps aside, again and again."""
-    adopted(incident_database)
     waits = []
-    with connected(incident_database, 2) as (holder, writer):
+    with connected(used_database, 2) as (holder, writer):
         holder.execute("select 1 from public.calls limit 1")
-        removing = threading.Thread(target=removed, args=(incident_database,))
+        removing = threading.Thread(target=removed, args=(used_database,))
         removing.start()
         deadline = time.monotonic() + 3
         while time.monotonic() < deadline:
@@ -379,14 +380,13 @@ def test_a_writer_waits_no_longer_than_the_timeout(incident_database: str) -> No
         holder.rollback()
         removing.join()
     assert 0.05 < max(waits) < 0.9, "as long as the lock timeout, and what a shared machine adds"
-    assert not value(incident_database, "select to_regnamespace('trueup')")
+    assert not value(used_database, "select to_regnamespace('trueup')")
 
 
-def test_the_dump_holds_every_row(incident_database: str, tmp_path: Path) -> None:
-    adopted(incident_database)
+def test_the_dump_holds_every_row(used_database: str, tmp_path: Path) -> None:
     odd = 'a "quoted" \\ back\tslash\nline, \u0001\u0002 and ü'.replace("\u0001\u0002", "\x01\x02")
     sql(
-        incident_database,
+        used_database,
         "select trueup.queue_review('odd', 'call', '1', %s)",
         odd,
     )
@@ -394,7 +394,7 @@ def test_the_dump_holds_every_row(incident_database: str, tmp_path: Path) -> Non
         name: [
             row[0]
             for row in sql(
-                incident_database,
+                used_database,
                 f"set timezone = 'UTC'; select to_jsonb(t) from trueup.{name} as t order by id",
             )
         ]
@@ -403,7 +403,7 @@ def test_the_dump_holds_every_row(incident_database: str, tmp_path: Path) -> Non
     assert all(expected.values())
     file = tmp_path / "alerts.jsonl"
     done = trueup.uninstall(
-        database=incident_database, database_name=name_of(incident_database), dump=file, apply=True
+        database=used_database, database_name=name_of(used_database), dump=file, apply=True
     )
     first, *lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert first["rows"] == {name: len(rows) for name, rows in expected.items()}
@@ -419,20 +419,19 @@ def test_the_dump_holds_every_row(incident_database: str, tmp_path: Path) -> Non
 
 
 def test_what_is_filed_meanwhile_is_in_the_dump(
-    incident_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    used_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adopted(incident_database)
     real = uninstalling._carry_out
 
     def filing(connection: Any, step: uninstalling.Step) -> str | None:
         if step.what.startswith("guards off"):
-            sql(incident_database, "select trueup.queue_review('late', 'call', '2', 'while it ran')")
+            sql(used_database, "select trueup.queue_review('late', 'call', '2', 'while it ran')")
         return real(connection, step)
 
     monkeypatch.setattr(uninstalling, "_carry_out", filing)
     file = tmp_path / "alerts.jsonl"
     done = trueup.uninstall(
-        database=incident_database, database_name=name_of(incident_database), dump=file, apply=True
+        database=used_database, database_name=name_of(used_database), dump=file, apply=True
     )
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert any(row.get("row", {}).get("description") == "while it ran" for row in rows)
@@ -440,27 +439,26 @@ def test_what_is_filed_meanwhile_is_in_the_dump(
     assert rows[0]["rows"] == done.dump.rows
 
 
-def test_no_file_is_overwritten(incident_database: str, binaries: Path, tmp_path: Path) -> None:
-    adopted(incident_database)
-    before = schema(incident_database, binaries)
+@pytest.mark.one_server
+def test_no_file_is_overwritten(used_database: str, binaries: Path, tmp_path: Path) -> None:
+    before = schema(used_database, binaries)
     file = tmp_path / "notes.txt"
     file.write_text("mine\n")
     with pytest.raises(UsageError, match="exists and holds something else"):
-        trueup.uninstall(
-            database=incident_database, database_name=name_of(incident_database), dump=file, apply=True
-        )
+        trueup.uninstall(database=used_database, database_name=name_of(used_database), dump=file, apply=True)
     assert file.read_text() == "mine\n"
     assert list(tmp_path.iterdir()) == [file]
-    assert schema(incident_database, binaries) == before
+    assert schema(used_database, binaries) == before
     done = run(
-        "uninstall", "--database-name", name_of(incident_database), "--dump", tmp_path / "no" / "where", "--apply",
-        url=incident_database,
+        "uninstall", "--database-name", name_of(used_database), "--dump", tmp_path / "no" / "where", "--apply",
+        url=used_database,
     )  # fmt: skip
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-    assert schema(incident_database, binaries) == before
+    assert schema(used_database, binaries) == before
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("given", "said"),
     [
