@@ -14,6 +14,7 @@ LAYERS = (
     {"model", "durations", "names", "scripts", "tokens"},
     {"operating", "operating.config"},
     {"packs", "sqlrules", "store", "server", "incident"},
+    {"exposition"},
     {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
     {"deploy"},
@@ -35,6 +36,7 @@ LAYERS = (
     },
     {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
     {"linting"},
+    {"operating.metrics"},
     {"demonstration"},
     {"cli_options"},
     {
@@ -44,6 +46,7 @@ LAYERS = (
         "cli_explain",
         "cli_lint",
         "cli_listen",
+        "cli_metrics",
         "cli_reconcile",
         "cli_review",
         "cli_uninstall",
@@ -62,12 +65,14 @@ ALONE = {
         "cli_explain",
         "cli_lint",
         "cli_listen",
+        "cli_metrics",
         "cli_options",
         "cli_reconcile",
         "cli_review",
         "cli_uninstall",
     },
     "httpx": {"provider"},
+    "prometheus_client": {"operating.metrics"},
 }
 
 

@@ -21,6 +21,7 @@ from trueup.cli_events import events
 from trueup.cli_explain import explain
 from trueup.cli_lint import lint
 from trueup.cli_listen import listen
+from trueup.cli_metrics import metrics
 from trueup.cli_options import (
     check_names,
     database_option,
@@ -83,6 +84,7 @@ for command in (
     reconcile,
     lint,
     uninstall,
+    metrics,
 ):
     cli.add_command(command)
 events.add_command(listen)
