@@ -1,5 +1,5 @@
--- Rows for the views of db/dashboards: %(alerts)s alerts open and as many resolved, and in proportion
--- what else stands behind them: three months of nightly runs, a week of passes over changes, rates of
+-- Rows for the views of db/dashboards: %(alerts)s alerts, half of them open, and in proportion what
+-- else stands behind them: three months of nightly runs, a week of passes over changes, rates of
 -- every company, repairs, the review queue, and a week of calls. For a transaction that is
 -- rolled back; triggers are off.
 set local session_replication_role = replica;
@@ -23,16 +23,16 @@ select
     'a row of the benchmark',
     found.at,
     now(),
-    case when n.i > p.alerts then 'resolved' when n.i %% 10 = 0 then 'acknowledged' else 'open' end,
+    case when n.i > p.alerts / 2 then 'resolved' when n.i %% 10 = 0 then 'acknowledged' else 'open' end,
     case when n.i %% 10 = 0 then 'ann' end,
     case when n.i %% 20 = 1 then now() + interval '1 day' end,
-    case when n.i > p.alerts then found.at + interval '1 hour' end,
-    case when n.i > p.alerts then 'repaired' end,
+    case when n.i > p.alerts / 2 then found.at + interval '1 hour' end,
+    case when n.i > p.alerts / 2 then 'repaired' end,
     (n.i %% 10 = 3)::integer,
     case when n.i %% 10 = 3 then found.at + interval '30 minutes' end
 from planted as p
-cross join lateral generate_series(1, 2 * p.alerts) as n (i)
-cross join lateral (select now() - n.i %% p.alerts * (interval '90 days' / p.alerts) as at) as found;
+cross join lateral generate_series(1, p.alerts) as n (i)
+cross join lateral (select now() - n.i * (interval '90 days' / p.alerts) as at) as found;
 
 insert into trueup.check_runs (kind, status, started_at, finished_at, version, checks)
 select
@@ -89,10 +89,10 @@ select
     'planted',
     n.i,
     'a row of the benchmark',
-    now() - n.i * (interval '90 days' / p.alerts),
+    now() - n.i * (interval '450 days' / p.alerts),
     case when n.i %% 100 = 0 then now() end
 from planted as p
-cross join lateral generate_series(1, p.alerts) as n (i);
+cross join lateral generate_series(1, p.alerts / 5) as n (i);
 
 insert into trueup.manual_review_queue (
     company_id, reason, entity_type, entity_id, description, severity, status, due_at, decided_at, created_at
@@ -110,7 +110,7 @@ select
     found.at
 from planted as p
 cross join lateral generate_series(1, p.alerts / 5) as n (i)
-cross join lateral (select now() - n.i * (interval '90 days' / p.alerts) as at) as found;
+cross join lateral (select now() - n.i * (interval '450 days' / p.alerts) as at) as found;
 
 insert into trueup.changes (table_name, keys)
 select 'public.calls', array['id=' || n.i]
@@ -134,6 +134,13 @@ cross join lateral jsonb_populate_record(
     to_jsonb(c) || jsonb_build_object(
         'id', c.newest + c.i,
         'retell_call_id', 'planted_' || c.i,
+        -- none of the faults that constraints refuse
+        'direction', 'inbound',
+        'customer_id', null,
+        'customer_link_status', 'unlinked',
+        'customer_link_method', null,
+        'customer_link_confidence', null,
+        'customer_linked_at', null,
         'created_at', current_date - 6 + c.i * (now() - (current_date - 6)) / c.week
     )
 ) as copied;

@@ -1,6 +1,6 @@
 -- alerts_by_day
 --
--- What was opened, came back and was resolved on each of the last 90 days, in the time zone
+-- What was opened, came back and was resolved on each of the last 30 days, in the time zone
 -- of the session. An alert that came back or was resolved several times counts at the last
 -- time only: its row keeps no more.
 
@@ -22,7 +22,7 @@ from (
         al.alert_type as check_name,
         al.severity
     from trueup.data_consistency_alerts as al
-    where al.detected_at > now() - interval '90 days'
+    where al.detected_at > now() - interval '30 days'
     union all
     select
         'reopened',
@@ -31,7 +31,7 @@ from (
         al.alert_type,
         al.severity
     from trueup.data_consistency_alerts as al
-    where al.reopened_at > now() - interval '90 days'
+    where al.reopened_at > now() - interval '30 days'
     union all
     select
         'resolved',
@@ -40,11 +40,11 @@ from (
         al.alert_type,
         al.severity
     from trueup.data_consistency_alerts as al
-    where al.status = 'resolved' and al.resolved_at > now() - interval '90 days'
+    where al.status = 'resolved' and al.resolved_at > now() - interval '30 days'
 ) as e
 group by e.happened_at::date, e.company_id, e.check_name, e.severity;
 
-comment on view trueup.alerts_by_day is 'alerts opened, reopened and resolved on each of the last 90 days';
+comment on view trueup.alerts_by_day is 'alerts opened, reopened and resolved on each of the last 30 days';
 comment on column trueup.alerts_by_day.day is 'day, in the time zone of the session';
 comment on column trueup.alerts_by_day.company_id is 'company of the entities; NULL for those of none';
 comment on column trueup.alerts_by_day.check_name is 'check that found them';

@@ -41,10 +41,10 @@ left join trueup.guards as g on ch.name = g.name
 left join (
     select
         o.check_name,
-        sum(o.alerts) filter (where o.status in ('open', 'acknowledged')) as open_alerts,
-        sum(o.alerts) filter (where o.status in ('snoozed', 'accepted')) as quiet_alerts,
-        min(o.oldest_since) as oldest_since
-    from trueup.alerts_by_check as o
+        count(*) filter (where o.status in ('open', 'acknowledged')) as open_alerts,
+        count(*) filter (where o.status in ('snoozed', 'accepted')) as quiet_alerts,
+        min(o.open_since) as oldest_since
+    from trueup.alerts_open as o
     group by o.check_name
 ) as al on ch.name = al.check_name
 left join lateral (

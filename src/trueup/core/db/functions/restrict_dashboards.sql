@@ -7,6 +7,9 @@
 -- session by its parameter trueup.company; the row comes first, because a session may set a
 -- parameter as it likes. Rows of no company are for those who are not bound.
 --
+-- The company is asked for once in a statement, not once in a row. It is a CASE, because the planner
+-- takes `... is null or company_id = ...` for a condition that hardly any row meets.
+--
 -- ACCESS EXCLUSIVE on a table of ours, for a moment, the first time only.
 
 create or replace function trueup.restrict_dashboards(p_table regclass)
@@ -30,13 +33,20 @@ begin
             $policy$
             create policy dashboard_company on %s as restrictive for select to trueup_dashboard
             using (
-                (
-                    select coalesce(
-                        (select dl.company_id from trueup.dashboard_logins as dl where dl.login = session_user),
-                        nullif(current_setting('trueup.company', true), ''),
-                        '*'
+                case
+                    when (
+                        select coalesce(
+                            (select dl.company_id from trueup.dashboard_logins as dl where dl.login = session_user),
+                            nullif(current_setting('trueup.company', true), '')
+                        )
+                    ) is null then true
+                    else company_id::text = (
+                        select coalesce(
+                            (select dl.company_id from trueup.dashboard_logins as dl where dl.login = session_user),
+                            nullif(current_setting('trueup.company', true), '')
+                        )
                     )
-                ) in ('*', company_id::text)
+                end
             )
             $policy$,
             p_table
