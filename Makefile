@@ -52,7 +52,7 @@ types: $(VENV)/.dev     ## mypy, strict
 schema: $(VENV)/.dev    ## write db/schema.sql: a database at head
 	@$(BIN)/python tests/write_schema.py
 
-readme: $(VENV)/.dev    ## write the catalogue table of README.md
+readme: $(VENV)/.dev    ## write the tables of README.md, db/README.md and docs/metrics.md
 	@$(BIN)/python tests/write_readme.py
 
 bench: $(VENV)/.demo    ## compare with dbt, Soda Core and Great Expectations at 200,000 calls; minutes
