@@ -183,7 +183,7 @@ def test_the_page_of_the_dba_runs_and_leaves_nothing(
     try:
         reader.run(found, PGSERVICE="bookings")
     finally:
-        sql(incident_database, "drop role if exists nightly")
+        sql(incident_database, "drop role if exists nightly, salon_dashboard")
     assert _schema(incident_database, binaries) == before
 
 

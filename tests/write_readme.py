@@ -50,8 +50,7 @@ def renewed(text: str, **tables: Callable[[], str]) -> str:
     """Return a page with its tables as they are now. Raises ValueError without the two markers of each."""
     for name, table in (tables or {"catalogue": catalogue}).items():
         between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.S)
-        found = table()
-        text, places = between.subn(lambda _, found=found: found, text)
+        text, places = between.subn(table().replace("\\", r"\\"), text)
         if places != 1:
             raise ValueError(
                 f"a page needs '<!-- {name} -->' and '<!-- /{name} -->', each once on its own line"

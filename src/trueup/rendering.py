@@ -179,11 +179,12 @@ def run_as_prometheus(run: Run) -> str:
             metric, (((one.name, one.severity), float(value)) for one, value in values if value is not None)
         )
 
-    judged = [one for one in run.results if one.outcome != "superseded"]
+    judged = [one for one in run.results if _is_judged(one)]
+    evaluated = [one for one in run.results if one.outcome != "superseded"]
     families = [
-        each("check_violations", ((one, one.violations or 0) for one in judged)),
-        each("check_rows_tested", ((one, one.rows_tested or 0) for one in judged)),
-        each("check_duration_seconds", ((one, one.duration_ms / 1000) for one in judged)),
+        each("check_violations", ((one, one.violations) for one in judged)),
+        each("check_rows_tested", ((one, one.rows_tested) for one in judged)),
+        each("check_duration_seconds", ((one, one.duration_ms / 1000) for one in evaluated)),
         each("check_planned_cost", ((one, one.planned_cost) for one in run.results)),
         each("check_up", ((one, one.outcome in ("complete", "superseded")) for one in run.results)),
         *exposition.consistency(run.rates),
