@@ -308,6 +308,7 @@ EXAMPLES = [
 ]
 # run elsewhere: the README's test, the acceptance test, the test of db/README.md
 ELSEWHERE = (
+    "trueup metrics --port 9188",  # serves until it is told to end: test_metrics
     "trueup demo",
     "trueup demo --format json",
     "trueup uninstall --database service=bookings --database-name bookings --dump alerts.jsonl --apply",

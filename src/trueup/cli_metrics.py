@@ -12,7 +12,7 @@ from trueup.cli_options import config_option, database_option
 
 @click.command(
     epilog="\b\nExamples:\n  trueup metrics\n"
-    "  trueup metrics --file /var/lib/prometheus/node-exporter/trueup.prom\n"
+    "  trueup metrics --file trueup.prom\n"
     "  trueup metrics --port 9188"
 )
 @click.option(
