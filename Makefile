@@ -37,7 +37,7 @@ test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where
 lint: $(VENV)/.dev      ## ruff, sqlfluff, squawk, codespell, trueup lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/sqlfluff lint --disable-progress-bar checks triggers db/functions db/repairs db/views db/roles.sql src/trueup/core
+	@$(BIN)/sqlfluff lint --disable-progress-bar checks triggers db/dashboards db/functions db/repairs db/views db/roles.sql src/trueup/core
 	@$(BIN)/squawk migrations/versions/*.up.sql src/trueup/core/migrations/versions/*.up.sql
 	@$(BIN)/trueup lint .
 	@$(BIN)/trueup lint src/trueup/core
@@ -52,7 +52,7 @@ types: $(VENV)/.dev     ## mypy, strict
 schema: $(VENV)/.dev    ## write db/schema.sql: a database at head
 	@$(BIN)/python tests/write_schema.py
 
-readme: $(VENV)/.dev    ## write the catalogue table of README.md
+readme: $(VENV)/.dev    ## write the tables of README.md, db/README.md and docs/metrics.md
 	@$(BIN)/python tests/write_readme.py
 
 bench: $(VENV)/.demo    ## compare with dbt, Soda Core and Great Expectations at 200,000 calls; minutes

@@ -33,6 +33,13 @@ begin
     -- what the provider lists holds who attends: applications write it, through functions
     grant select on trueup.booking_imports to trueup_reviewer, trueup_dashboard;
 
+    -- the dashboards of a pack stand on these (core's roles.sql grants the views themselves)
+    grant select on
+        trueup.sync_failures, trueup.circuit_breaker_states, trueup.circuit_breaker_metrics
+        to trueup_reviewer;
+    perform trueup.restrict_dashboards('trueup.sync_failures');
+    perform trueup.restrict_dashboards('trueup.booking_imports');
+
     -- what applications call; each looks its rows up in the company it is given, or finds the
     -- company by evidence. Who orders a circuit is a person with the rights of the runner
     for r in

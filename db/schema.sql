@@ -5533,7 +5533,13 @@ CREATE FUNCTION trueup.object_definition(p_kind text, p_identity text) RETURNS t
     AS $$
 begin
     if p_kind = 'view' then
-        return pg_catalog.pg_get_viewdef(pg_catalog.to_regclass(p_identity));
+        return (
+            select
+                coalesce(format(E'-- with (%s)\n', array_to_string(c.reloptions, ', ')), '')
+                || pg_catalog.pg_get_viewdef(c.oid)
+            from pg_catalog.pg_class as c
+            where c.oid = pg_catalog.to_regclass(p_identity)
+        );
     elsif p_kind = 'function' then
         return (
             select string_agg(pg_catalog.pg_get_functiondef(p.oid), E'\n' order by p.oid::regprocedure::text)
@@ -7896,6 +7902,48 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.restrict_dashboards(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+    if not (select c.relrowsecurity from pg_catalog.pg_class as c where c.oid = p_table) then
+        execute format('create policy everybody on %s using (true)', p_table);
+        execute format('alter table %s enable row level security', p_table);
+    end if;
+    if
+        not exists (
+            select 1
+            from pg_catalog.pg_policy as p
+            where p.polrelid = p_table and p.polname = 'dashboard_company'
+        )
+    then
+        execute format(
+            $policy$
+            create policy dashboard_company on %s as restrictive for select to trueup_dashboard
+            using (
+                case
+                    when (
+                        select coalesce(
+                            (select dl.company_id from trueup.dashboard_logins as dl where dl.login = session_user),
+                            nullif(current_setting('trueup.company', true), '')
+                        )
+                    ) is null then true
+                    else company_id::text = (
+                        select coalesce(
+                            (select dl.company_id from trueup.dashboard_logins as dl where dl.login = session_user),
+                            nullif(current_setting('trueup.company', true), '')
+                        )
+                    )
+                end
+            )
+            $policy$,
+            p_table
+        );
+    end if;
+end;
+$_$;
+
 CREATE FUNCTION trueup.retry_events(p_event_ids bigint[] DEFAULT NULL::bigint[], p_status text DEFAULT NULL::text) RETURNS SETOF bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -9340,6 +9388,134 @@ CREATE TABLE trueup.alembic_version (
     version_num character varying(32) NOT NULL
 );
 
+CREATE VIEW trueup.alerts_open WITH (security_invoker='true') AS
+ SELECT id AS alert_id,
+    company_id,
+    alert_type AS check_name,
+    severity,
+        CASE
+            WHEN (accepted_by IS NOT NULL) THEN 'accepted'::text
+            WHEN (snoozed_until > now()) THEN 'snoozed'::text
+            ELSE status
+        END AS status,
+    entity_type,
+    entity_id,
+    description,
+    COALESCE(reopened_at, detected_at) AS open_since,
+    detected_at,
+    last_seen_at,
+    occurrences,
+    reopened_count,
+    COALESCE(accepted_by, acknowledged_by) AS owner,
+    COALESCE(accepted_until, snoozed_until) AS quiet_until
+   FROM trueup.data_consistency_alerts al
+  WHERE (status <> 'resolved'::text);
+
+COMMENT ON VIEW trueup.alerts_open IS 'every alert that is not resolved';
+
+COMMENT ON COLUMN trueup.alerts_open.alert_id IS 'id in trueup.data_consistency_alerts';
+
+COMMENT ON COLUMN trueup.alerts_open.company_id IS 'company of the entity; NULL for one of none';
+
+COMMENT ON COLUMN trueup.alerts_open.check_name IS 'check that found it';
+
+COMMENT ON COLUMN trueup.alerts_open.severity IS 'critical, warning or info';
+
+COMMENT ON COLUMN trueup.alerts_open.status IS 'open, acknowledged, snoozed or accepted';
+
+COMMENT ON COLUMN trueup.alerts_open.entity_type IS 'kind of the row that is wrong';
+
+COMMENT ON COLUMN trueup.alerts_open.entity_id IS 'its key';
+
+COMMENT ON COLUMN trueup.alerts_open.description IS 'what is wrong, without personal data';
+
+COMMENT ON COLUMN trueup.alerts_open.open_since IS 'when it was found, or came back';
+
+COMMENT ON COLUMN trueup.alerts_open.detected_at IS 'when it was found first';
+
+COMMENT ON COLUMN trueup.alerts_open.last_seen_at IS 'when a run saw it last';
+
+COMMENT ON COLUMN trueup.alerts_open.occurrences IS 'how many runs saw it';
+
+COMMENT ON COLUMN trueup.alerts_open.reopened_count IS 'how often it came back';
+
+COMMENT ON COLUMN trueup.alerts_open.owner IS 'who accepted or acknowledged it';
+
+COMMENT ON COLUMN trueup.alerts_open.quiet_until IS 'until when it is accepted or snoozed';
+
+CREATE VIEW trueup.alerts_by_check WITH (security_invoker='true') AS
+ SELECT company_id,
+    check_name,
+    severity,
+    status,
+    count(*) AS alerts,
+    min(open_since) AS oldest_since
+   FROM trueup.alerts_open o
+  GROUP BY company_id, check_name, severity, status;
+
+COMMENT ON VIEW trueup.alerts_by_check IS 'open alerts counted by company, check, severity and status';
+
+COMMENT ON COLUMN trueup.alerts_by_check.company_id IS 'company of the entities; NULL for those of none';
+
+COMMENT ON COLUMN trueup.alerts_by_check.check_name IS 'check that found them';
+
+COMMENT ON COLUMN trueup.alerts_by_check.severity IS 'critical, warning or info';
+
+COMMENT ON COLUMN trueup.alerts_by_check.status IS 'open, acknowledged, snoozed or accepted';
+
+COMMENT ON COLUMN trueup.alerts_by_check.alerts IS 'how many';
+
+COMMENT ON COLUMN trueup.alerts_by_check.oldest_since IS 'since when the oldest of them is open';
+
+CREATE VIEW trueup.alerts_by_day WITH (security_invoker='true') AS
+ SELECT (happened_at)::date AS day,
+    company_id,
+    check_name,
+    severity,
+    count(*) FILTER (WHERE (event = 'opened'::text)) AS opened,
+    count(*) FILTER (WHERE (event = 'reopened'::text)) AS reopened,
+    count(*) FILTER (WHERE (event = 'resolved'::text)) AS resolved
+   FROM ( SELECT 'opened'::text AS event,
+            al.detected_at AS happened_at,
+            al.company_id,
+            al.alert_type AS check_name,
+            al.severity
+           FROM trueup.data_consistency_alerts al
+          WHERE (al.detected_at > (now() - '30 days'::interval))
+        UNION ALL
+         SELECT 'reopened'::text,
+            al.reopened_at,
+            al.company_id,
+            al.alert_type,
+            al.severity
+           FROM trueup.data_consistency_alerts al
+          WHERE (al.reopened_at > (now() - '30 days'::interval))
+        UNION ALL
+         SELECT 'resolved'::text,
+            al.resolved_at,
+            al.company_id,
+            al.alert_type,
+            al.severity
+           FROM trueup.data_consistency_alerts al
+          WHERE ((al.status = 'resolved'::text) AND (al.resolved_at > (now() - '30 days'::interval)))) e
+  GROUP BY ((happened_at)::date), company_id, check_name, severity;
+
+COMMENT ON VIEW trueup.alerts_by_day IS 'alerts opened, reopened and resolved on each of the last 30 days';
+
+COMMENT ON COLUMN trueup.alerts_by_day.day IS 'day, in the time zone of the session';
+
+COMMENT ON COLUMN trueup.alerts_by_day.company_id IS 'company of the entities; NULL for those of none';
+
+COMMENT ON COLUMN trueup.alerts_by_day.check_name IS 'check that found them';
+
+COMMENT ON COLUMN trueup.alerts_by_day.severity IS 'critical, warning or info';
+
+COMMENT ON COLUMN trueup.alerts_by_day.opened IS 'found for the first time';
+
+COMMENT ON COLUMN trueup.alerts_by_day.reopened IS 'came back, for the last time';
+
+COMMENT ON COLUMN trueup.alerts_by_day.resolved IS 'were gone, or repaired, for the last time';
+
 CREATE VIEW trueup.appointment_booking_shared AS
  SELECT company_id,
     'appointment'::text AS entity_type,
@@ -9778,6 +9954,46 @@ ALTER TABLE trueup.booking_snapshots ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE trueup.dashboard_logins (
+    login text NOT NULL,
+    company_id text NOT NULL
+);
+
+COMMENT ON TABLE trueup.dashboard_logins IS 'logins of dashboards that see the rows of one company, whatever they set in their session';
+
+CREATE VIEW trueup.session_company WITH (security_invoker='true') AS
+ SELECT COALESCE(( SELECT dl.company_id
+           FROM trueup.dashboard_logins dl
+          WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS company_id;
+
+CREATE VIEW trueup.bookings_by_day WITH (security_invoker='true') AS
+ SELECT (created_at)::date AS day,
+    (company_id)::text AS company_id,
+    count(*) AS calls,
+    count(*) FILTER (WHERE booking_confirmed) AS confirmed,
+    count(*) FILTER (WHERE (booking_confirmed AND (appointment_id IS NOT NULL))) AS with_appointment
+   FROM public.calls c
+  WHERE ((created_at >= (CURRENT_DATE - 6)) AND (deleted_at IS NULL) AND
+        CASE
+            WHEN (( SELECT s.company_id
+               FROM trueup.session_company s) IS NULL) THEN true
+            ELSE ((company_id)::text = ( SELECT s.company_id
+               FROM trueup.session_company s))
+        END)
+  GROUP BY ((created_at)::date), company_id;
+
+COMMENT ON VIEW trueup.bookings_by_day IS 'calls of the last seven days, and how many of them led to an appointment';
+
+COMMENT ON COLUMN trueup.bookings_by_day.day IS 'day on which the call was recorded, in the time zone of the session';
+
+COMMENT ON COLUMN trueup.bookings_by_day.company_id IS 'company';
+
+COMMENT ON COLUMN trueup.bookings_by_day.calls IS 'calls, deleted ones aside';
+
+COMMENT ON COLUMN trueup.bookings_by_day.confirmed IS 'those of them whose booking the provider confirmed';
+
+COMMENT ON COLUMN trueup.bookings_by_day.with_appointment IS 'those of the confirmed that name their appointment';
 
 CREATE VIEW trueup.suspect_calls AS
  SELECT id,
@@ -10465,6 +10681,102 @@ ALTER TABLE trueup.checks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE VIEW trueup.checks_overview WITH (security_invoker='true') AS
+ SELECT ch.name AS check_name,
+    ch.severity,
+    ch.invariant,
+    ch.entity,
+    ch.repair,
+    g.mode AS guard_mode,
+    g.changed_at AS guard_changed_at,
+    COALESCE(al.open_alerts, (0)::bigint) AS open_alerts,
+    COALESCE(al.quiet_alerts, (0)::bigint) AS quiet_alerts,
+    al.oldest_since,
+    complete.rows_tested,
+    complete.violations,
+    complete.missed,
+    complete.finished_at AS last_complete_at,
+    COALESCE((GREATEST(complete.finished_at, ch.registered_at) < (now() - ((2)::double precision * may.check_interval))), false) AS is_late,
+    latest.outcome AS last_outcome,
+    latest.finished_at AS last_run_at,
+    (latest.duration_ms / 1000.0) AS last_duration_seconds,
+    latest.planned_cost AS last_planned_cost,
+    latest.error AS last_error,
+    ch.owes_full
+   FROM (((((trueup.checks ch
+     CROSS JOIN ( SELECT (st.value)::interval AS check_interval
+           FROM trueup.settings st
+          WHERE (st.name = 'check_interval'::text)) may)
+     LEFT JOIN trueup.guards g ON ((ch.name = g.name)))
+     LEFT JOIN ( SELECT o.check_name,
+            count(*) FILTER (WHERE (o.status = ANY (ARRAY['open'::text, 'acknowledged'::text]))) AS open_alerts,
+            count(*) FILTER (WHERE (o.status = ANY (ARRAY['snoozed'::text, 'accepted'::text]))) AS quiet_alerts,
+            min(o.open_since) AS oldest_since
+           FROM trueup.alerts_open o
+          GROUP BY o.check_name) al ON ((ch.name = al.check_name)))
+     LEFT JOIN LATERAL ( SELECT r.rows_tested,
+            r.violations,
+            r.missed,
+            r.finished_at
+           FROM trueup.check_results r
+          WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text))
+          ORDER BY r.run_id DESC
+         LIMIT 1) complete ON (true))
+     LEFT JOIN LATERAL ( SELECT r.outcome,
+            r.finished_at,
+            r.duration_ms,
+            r.planned_cost,
+            r.error
+           FROM trueup.check_results r
+          WHERE ((r.check_name = ch.name) AND (r.outcome <> ALL (ARRAY['changed'::text, 'superseded'::text])))
+          ORDER BY r.run_id DESC
+         LIMIT 1) latest ON (true))
+  WHERE ch.is_active;
+
+COMMENT ON VIEW trueup.checks_overview IS 'every check that is deployed: last evaluation, open alerts, mode of its guard';
+
+COMMENT ON COLUMN trueup.checks_overview.check_name IS 'name of the check';
+
+COMMENT ON COLUMN trueup.checks_overview.severity IS 'critical, warning or info';
+
+COMMENT ON COLUMN trueup.checks_overview.invariant IS 'what must be true';
+
+COMMENT ON COLUMN trueup.checks_overview.entity IS 'kinds of rows that it is about';
+
+COMMENT ON COLUMN trueup.checks_overview.repair IS 'automatic, evidence or review';
+
+COMMENT ON COLUMN trueup.checks_overview.guard_mode IS 'off, observe or enforce; NULL for a check without a guard';
+
+COMMENT ON COLUMN trueup.checks_overview.guard_changed_at IS 'when the mode was set';
+
+COMMENT ON COLUMN trueup.checks_overview.open_alerts IS 'alerts open or acknowledged';
+
+COMMENT ON COLUMN trueup.checks_overview.quiet_alerts IS 'alerts snoozed or accepted';
+
+COMMENT ON COLUMN trueup.checks_overview.oldest_since IS 'since when the oldest of all these is open';
+
+COMMENT ON COLUMN trueup.checks_overview.rows_tested IS 'population at its last complete evaluation';
+
+COMMENT ON COLUMN trueup.checks_overview.violations IS 'rows that violated it then';
+
+COMMENT ON COLUMN trueup.checks_overview.missed IS 'those of them that passes over changes should have found and had not; NULL: nobody can tell';
+
+COMMENT ON COLUMN trueup.checks_overview.last_complete_at IS 'when its last complete evaluation ended';
+
+COMMENT ON COLUMN trueup.checks_overview.is_late IS 'that, or its registration, is longer ago than twice the setting check_interval';
+
+COMMENT ON COLUMN trueup.checks_overview.last_outcome IS 'complete, error or timeout; NULL for one never evaluated';
+
+COMMENT ON COLUMN trueup.checks_overview.last_run_at IS 'when its last evaluation of the whole ended, complete or not';
+
+COMMENT ON COLUMN trueup.checks_overview.last_duration_seconds IS 'how long that took';
+
+COMMENT ON COLUMN trueup.checks_overview.last_planned_cost IS 'what the planner expected it to cost, in its own units';
+
+COMMENT ON COLUMN trueup.checks_overview.last_error IS 'why it failed';
+
+COMMENT ON COLUMN trueup.checks_overview.owes_full IS 'why the next pass over changes evaluates it in full; NULL when it need not';
+
 CREATE TABLE trueup.circuit_breaker_events (
     id bigint NOT NULL,
     service_key text NOT NULL,
@@ -10521,6 +10833,49 @@ CREATE VIEW trueup.circuit_open_long AS
            FROM trueup.settings st
           WHERE (st.name = 'circuit_open_limit'::text)))));
 
+CREATE VIEW trueup.circuit_overview WITH (security_invoker='true') AS
+ SELECT s.service_key,
+    s.current_state AS state,
+    s.mode,
+    s.failure_count,
+    s.last_failure_at,
+    s.state_changed_at,
+    s.opened_at,
+    COALESCE(s.open_until, s.probe_expires_at) AS retry_at,
+    m.calls AS calls_last_hour,
+    m.failures AS failures_last_hour,
+    m.slow AS slow_last_hour
+   FROM (trueup.circuit_breaker_states s
+     LEFT JOIN LATERAL ( SELECT count(*) AS calls,
+            count(*) FILTER (WHERE (m_1.outcome = 'failure'::text)) AS failures,
+            count(*) FILTER (WHERE m_1.is_slow) AS slow
+           FROM trueup.circuit_breaker_metrics m_1
+          WHERE ((m_1.service_key = s.service_key) AND (m_1.epoch = s.epoch) AND (m_1.outcome = ANY (ARRAY['success'::text, 'failure'::text])) AND (m_1.happened_at > (now() - '01:00:00'::interval)))) m ON (true));
+
+COMMENT ON VIEW trueup.circuit_overview IS 'every circuit that ever failed, and its calls of the last hour';
+
+COMMENT ON COLUMN trueup.circuit_overview.service_key IS 'name of the circuit';
+
+COMMENT ON COLUMN trueup.circuit_overview.state IS 'closed, open or half_open';
+
+COMMENT ON COLUMN trueup.circuit_overview.mode IS 'automatic, or what a person ordered: shadow, force_open, force_closed';
+
+COMMENT ON COLUMN trueup.circuit_overview.failure_count IS 'failures in a row';
+
+COMMENT ON COLUMN trueup.circuit_overview.last_failure_at IS 'when the last call failed';
+
+COMMENT ON COLUMN trueup.circuit_overview.state_changed_at IS 'since when it is in this state';
+
+COMMENT ON COLUMN trueup.circuit_overview.opened_at IS 'since when it has not been closed; NULL when it is';
+
+COMMENT ON COLUMN trueup.circuit_overview.retry_at IS 'when the next call may be tried';
+
+COMMENT ON COLUMN trueup.circuit_overview.calls_last_hour IS 'calls in this state and hour that succeeded or failed';
+
+COMMENT ON COLUMN trueup.circuit_overview.failures_last_hour IS 'those of them that failed';
+
+COMMENT ON COLUMN trueup.circuit_overview.slow_last_hour IS 'those of them that took too long';
+
 CREATE TABLE trueup.consistency_rates (
     id bigint NOT NULL,
     run_id bigint NOT NULL,
@@ -10530,6 +10885,62 @@ CREATE TABLE trueup.consistency_rates (
     rate numeric(5,2) NOT NULL,
     CONSTRAINT consistency_rates_bounded CHECK ((((rate >= (0)::numeric) AND (rate <= (100)::numeric)) AND ((wrong >= 0) AND (wrong <= population))))
 );
+
+CREATE VIEW trueup.consistency_by_run WITH (security_invoker='true') AS
+ SELECT cr.id AS run_id,
+    cr.kind,
+    cr.finished_at AS measured_at,
+    cra.company_id,
+    cra.population,
+    cra.wrong,
+    cra.rate
+   FROM (trueup.check_runs cr
+     JOIN trueup.consistency_rates cra ON ((cr.id = cra.run_id)))
+  WHERE (cr.started_at > (now() - '90 days'::interval));
+
+COMMENT ON VIEW trueup.consistency_by_run IS 'consistency rates of the last 90 days, by run and company';
+
+COMMENT ON COLUMN trueup.consistency_by_run.run_id IS 'id in trueup.check_runs';
+
+COMMENT ON COLUMN trueup.consistency_by_run.kind IS 'full or repair';
+
+COMMENT ON COLUMN trueup.consistency_by_run.measured_at IS 'when the run ended';
+
+COMMENT ON COLUMN trueup.consistency_by_run.company_id IS 'company; NULL for all together';
+
+COMMENT ON COLUMN trueup.consistency_by_run.population IS 'entities that the checks are about';
+
+COMMENT ON COLUMN trueup.consistency_by_run.wrong IS 'those of them with an open critical or warning alert';
+
+COMMENT ON COLUMN trueup.consistency_by_run.rate IS 'share of the others in per cent, 0 to 100, cut to two decimals';
+
+CREATE VIEW trueup.consistency_now WITH (security_invoker='true') AS
+ SELECT cra.run_id,
+    cr.finished_at AS measured_at,
+    cra.company_id,
+    cra.population,
+    cra.wrong,
+    cra.rate
+   FROM (trueup.consistency_rates cra
+     JOIN trueup.check_runs cr ON ((cra.run_id = cr.id)))
+  WHERE (cra.run_id = ( SELECT newest.run_id
+           FROM trueup.consistency_rates newest
+          ORDER BY newest.run_id DESC
+         LIMIT 1));
+
+COMMENT ON VIEW trueup.consistency_now IS 'consistency rates of the latest run that measured them, by company';
+
+COMMENT ON COLUMN trueup.consistency_now.run_id IS 'id in trueup.check_runs';
+
+COMMENT ON COLUMN trueup.consistency_now.measured_at IS 'when the run ended';
+
+COMMENT ON COLUMN trueup.consistency_now.company_id IS 'company; NULL for all together';
+
+COMMENT ON COLUMN trueup.consistency_now.population IS 'entities that the checks are about';
+
+COMMENT ON COLUMN trueup.consistency_now.wrong IS 'those of them with an open critical or warning alert';
+
+COMMENT ON COLUMN trueup.consistency_now.rate IS 'share of the others in per cent, 0 to 100, cut to two decimals';
 
 ALTER TABLE trueup.consistency_rates ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.consistency_rates_id_seq
@@ -11304,6 +11715,28 @@ CREATE TABLE trueup.repairs (
     undone_by text
 );
 
+CREATE VIEW trueup.repairs_by_day WITH (security_invoker='true') AS
+ SELECT (repaired_at)::date AS day,
+    company_id,
+    check_name,
+    count(*) AS corrected,
+    count(*) FILTER (WHERE (undone_at IS NOT NULL)) AS undone
+   FROM trueup.repairs rp
+  WHERE (repaired_at > (now() - '90 days'::interval))
+  GROUP BY ((repaired_at)::date), company_id, check_name;
+
+COMMENT ON VIEW trueup.repairs_by_day IS 'corrections of each of the last 90 days';
+
+COMMENT ON COLUMN trueup.repairs_by_day.day IS 'day, in the time zone of the session';
+
+COMMENT ON COLUMN trueup.repairs_by_day.company_id IS 'company of the entities; NULL for those of none';
+
+COMMENT ON COLUMN trueup.repairs_by_day.check_name IS 'check whose repair it was';
+
+COMMENT ON COLUMN trueup.repairs_by_day.corrected IS 'entities corrected on that day';
+
+COMMENT ON COLUMN trueup.repairs_by_day.undone IS 'those of them that were undone since';
+
 ALTER TABLE trueup.repairs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.repairs_id_seq
     START WITH 1
@@ -11358,6 +11791,34 @@ CREATE VIEW trueup.retention_rules AS
              JOIN pg_attribute a ON (((con.conrelid = a.attrelid) AND (a.attnum = con.conkey[1]))))
           WHERE ((con.confrelid = i.indrelid) AND (con.contype = 'f'::"char") AND (con.confdeltype = 'c'::"char") AND (con.confkey = ARRAY[att.attnum]))) child ON (true));
 
+CREATE VIEW trueup.review_decisions_by_day WITH (security_invoker='true') AS
+ SELECT (decided_at)::date AS day,
+    company_id,
+    reason,
+    count(*) FILTER (WHERE (status = 'resolved'::text)) AS resolved,
+    count(*) FILTER (WHERE (status = 'dismissed'::text)) AS dismissed,
+    count(*) FILTER (WHERE (decided_at <= due_at)) AS in_time,
+    percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((EXTRACT(epoch FROM (decided_at - created_at)))::double precision)) AS median_seconds
+   FROM trueup.manual_review_queue q
+  WHERE ((status = ANY (ARRAY['resolved'::text, 'dismissed'::text])) AND (decided_at > (now() - '90 days'::interval)))
+  GROUP BY ((decided_at)::date), company_id, reason;
+
+COMMENT ON VIEW trueup.review_decisions_by_day IS 'items of the review queue decided on each of the last 90 days';
+
+COMMENT ON COLUMN trueup.review_decisions_by_day.day IS 'day, in the time zone of the session';
+
+COMMENT ON COLUMN trueup.review_decisions_by_day.company_id IS 'company of the entities; NULL for those of none';
+
+COMMENT ON COLUMN trueup.review_decisions_by_day.reason IS 'why a person was asked';
+
+COMMENT ON COLUMN trueup.review_decisions_by_day.resolved IS 'the row is right now';
+
+COMMENT ON COLUMN trueup.review_decisions_by_day.dismissed IS 'the row may stay as it is';
+
+COMMENT ON COLUMN trueup.review_decisions_by_day.in_time IS 'decided before they were due';
+
+COMMENT ON COLUMN trueup.review_decisions_by_day.median_seconds IS 'half of them were decided faster than this';
+
 CREATE VIEW trueup.review_overdue AS
  SELECT q.company_id,
     'review_item'::text AS entity_type,
@@ -11385,6 +11846,133 @@ CREATE TABLE trueup.review_priorities (
     priority smallint NOT NULL,
     CONSTRAINT review_priorities_priority_check CHECK (((priority >= 1) AND (priority <= 5)))
 );
+
+CREATE VIEW trueup.review_queue_overview WITH (security_invoker='true') AS
+ SELECT company_id,
+    reason,
+    severity,
+    status,
+    count(*) AS items,
+    count(*) FILTER (WHERE ((status <> 'snoozed'::text) AND (due_at < now()))) AS overdue,
+    count(*) FILTER (WHERE (escalated_at IS NOT NULL)) AS escalated,
+    min(created_at) AS oldest_at,
+    min(due_at) AS earliest_due_at
+   FROM ( SELECT mrq.company_id,
+            mrq.reason,
+            mrq.severity,
+                CASE
+                    WHEN (mrq.snoozed_until > now()) THEN 'snoozed'::text
+                    ELSE mrq.status
+                END AS status,
+            mrq.due_at,
+            mrq.escalated_at,
+            mrq.created_at
+           FROM trueup.manual_review_queue mrq
+          WHERE (mrq.status = ANY (ARRAY['pending'::text, 'in_progress'::text]))) q
+  GROUP BY company_id, reason, severity, status;
+
+COMMENT ON VIEW trueup.review_queue_overview IS 'open items of the review queue, counted by company, reason, severity and status';
+
+COMMENT ON COLUMN trueup.review_queue_overview.company_id IS 'company of the entities; NULL for those of none';
+
+COMMENT ON COLUMN trueup.review_queue_overview.reason IS 'why a person is asked: a check, or what an application says';
+
+COMMENT ON COLUMN trueup.review_queue_overview.severity IS 'critical, warning or info';
+
+COMMENT ON COLUMN trueup.review_queue_overview.status IS 'pending, in_progress or snoozed';
+
+COMMENT ON COLUMN trueup.review_queue_overview.items IS 'how many';
+
+COMMENT ON COLUMN trueup.review_queue_overview.overdue IS 'past their due time, and not snoozed';
+
+COMMENT ON COLUMN trueup.review_queue_overview.escalated IS 'moved up because they were late';
+
+COMMENT ON COLUMN trueup.review_queue_overview.oldest_at IS 'when the oldest was handed over';
+
+COMMENT ON COLUMN trueup.review_queue_overview.earliest_due_at IS 'when the first is, or was, due';
+
+CREATE VIEW trueup.runs_recent WITH (security_invoker='true') AS
+ SELECT cr.id AS run_id,
+    cr.kind,
+    cr.status,
+    cr.started_at,
+    cr.finished_at,
+    EXTRACT(epoch FROM (COALESCE(cr.finished_at, clock_timestamp()) - cr.started_at)) AS duration_seconds,
+    cr.checks,
+    cr.checks_failed,
+    tested.rows_tested,
+    cr.violations,
+    cr.opened,
+    cr.reopened,
+    cr.resolved,
+    tested.missed,
+    cra.rate,
+    cr.error
+   FROM (((( VALUES ('full'::text), ('changed'::text), ('selected'::text), ('repair'::text)) k(kind)
+     CROSS JOIN LATERAL ( SELECT newest.id,
+            newest.kind,
+            newest.status,
+            newest.started_at,
+            newest.snapshot_at,
+            newest.snapshot,
+            newest.finished_at,
+            newest.actor,
+            newest.application_name,
+            newest.backend_pid,
+            newest.backend_started_at,
+            newest.version,
+            newest.checks,
+            newest.checks_failed,
+            newest.violations,
+            newest.opened,
+            newest.resolved,
+            newest.reopened,
+            newest.repairs,
+            newest.error
+           FROM trueup.check_runs newest
+          WHERE (newest.kind = k.kind)
+          ORDER BY newest.id DESC
+         LIMIT 200) cr)
+     LEFT JOIN LATERAL ( SELECT sum(r.rows_tested) AS rows_tested,
+            sum(r.missed) AS missed
+           FROM trueup.check_results r
+          WHERE (r.run_id = cr.id)) tested ON (true))
+     LEFT JOIN trueup.consistency_rates cra ON (((cr.id = cra.run_id) AND (NOT (cra.company_id IS DISTINCT FROM ( SELECT s.company_id
+           FROM trueup.session_company s))))));
+
+COMMENT ON VIEW trueup.runs_recent IS 'the newest 200 runs of each kind';
+
+COMMENT ON COLUMN trueup.runs_recent.run_id IS 'id in trueup.check_runs';
+
+COMMENT ON COLUMN trueup.runs_recent.kind IS 'full, changed, selected or repair';
+
+COMMENT ON COLUMN trueup.runs_recent.status IS 'running, complete, partial, failed or abandoned';
+
+COMMENT ON COLUMN trueup.runs_recent.started_at IS 'when it began';
+
+COMMENT ON COLUMN trueup.runs_recent.finished_at IS 'when it ended; NULL while it runs';
+
+COMMENT ON COLUMN trueup.runs_recent.duration_seconds IS 'how long it took, or has taken so far';
+
+COMMENT ON COLUMN trueup.runs_recent.checks IS 'checks that it evaluated';
+
+COMMENT ON COLUMN trueup.runs_recent.checks_failed IS 'those of them that failed or timed out';
+
+COMMENT ON COLUMN trueup.runs_recent.rows_tested IS 'their populations added up; in a run of changes, the entities judged';
+
+COMMENT ON COLUMN trueup.runs_recent.violations IS 'rows that violated them';
+
+COMMENT ON COLUMN trueup.runs_recent.opened IS 'alerts it opened';
+
+COMMENT ON COLUMN trueup.runs_recent.reopened IS 'alerts it reopened';
+
+COMMENT ON COLUMN trueup.runs_recent.resolved IS 'alerts it resolved';
+
+COMMENT ON COLUMN trueup.runs_recent.missed IS 'violations that passes over changes should have found and had not; NULL: nobody can tell';
+
+COMMENT ON COLUMN trueup.runs_recent.rate IS 'consistency rate in per cent; NULL where it was not measured';
+
+COMMENT ON COLUMN trueup.runs_recent.error IS 'what failed';
 
 CREATE VIEW trueup.schema_contract_broken AS
  SELECT NULL::text AS company_id,
@@ -11460,6 +12048,34 @@ ALTER TABLE trueup.sync_failures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW trueup.sync_overview WITH (security_invoker='true') AS
+ SELECT (company_id)::text AS company_id,
+    operation,
+    status,
+    count(*) AS failures,
+    count(*) FILTER (WHERE (attempt_count >= max_attempts)) AS exhausted,
+    min(created_at) AS oldest_at,
+    min(next_attempt_at) AS next_attempt_at
+   FROM trueup.sync_failures sf
+  WHERE (status <> 'resolved'::text)
+  GROUP BY company_id, operation, status;
+
+COMMENT ON VIEW trueup.sync_overview IS 'failed synchronisations that wait, counted by company, operation and status';
+
+COMMENT ON COLUMN trueup.sync_overview.company_id IS 'company; NULL where it is not known';
+
+COMMENT ON COLUMN trueup.sync_overview.operation IS 'what was tried';
+
+COMMENT ON COLUMN trueup.sync_overview.status IS 'pending, to be tried again, or manual_review, with a person';
+
+COMMENT ON COLUMN trueup.sync_overview.failures IS 'how many';
+
+COMMENT ON COLUMN trueup.sync_overview.exhausted IS 'those of them that are not tried again';
+
+COMMENT ON COLUMN trueup.sync_overview.oldest_at IS 'when the oldest failed first';
+
+COMMENT ON COLUMN trueup.sync_overview.next_attempt_at IS 'when the next is tried again';
 
 CREATE VIEW trueup.sync_pending_stale AS
  SELECT company_id,
@@ -11739,6 +12355,9 @@ ALTER TABLE ONLY trueup.contracts
 ALTER TABLE ONLY trueup.contracts
     ADD CONSTRAINT contracts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY trueup.dashboard_logins
+    ADD CONSTRAINT dashboard_logins_pkey PRIMARY KEY (login);
+
 ALTER TABLE ONLY trueup.data_consistency_alerts
     ADD CONSTRAINT data_consistency_alerts_pkey PRIMARY KEY (id);
 
@@ -11899,6 +12518,8 @@ CREATE UNIQUE INDEX calls_company_id_id_key ON public.calls USING btree (company
 
 CREATE INDEX calls_confirmed_created_at_idx ON public.calls USING btree (created_at) WHERE booking_confirmed;
 
+CREATE INDEX calls_created_at_idx ON public.calls USING brin (created_at) WITH (pages_per_range='32', autosummarize='on');
+
 CREATE INDEX calls_customer_id_idx ON public.calls USING btree (customer_id, company_id) WHERE (customer_id IS NOT NULL);
 
 CREATE INDEX calls_link_failed_created_at_idx ON public.calls USING btree (created_at) WHERE (customer_link_status = 'failed'::text);
@@ -11983,6 +12604,8 @@ CREATE INDEX data_consistency_alerts_detected_at_idx ON trueup.data_consistency_
 CREATE INDEX data_consistency_alerts_entity_idx ON trueup.data_consistency_alerts USING btree (entity_type, entity_id, alert_type);
 
 CREATE UNIQUE INDEX data_consistency_alerts_open_key ON trueup.data_consistency_alerts USING btree (alert_type, entity_type, entity_id) WHERE (status <> 'resolved'::text);
+
+CREATE INDEX data_consistency_alerts_reopened_at_idx ON trueup.data_consistency_alerts USING btree (reopened_at) WHERE (reopened_at IS NOT NULL);
 
 CREATE INDEX data_consistency_alerts_resolved_at_idx ON trueup.data_consistency_alerts USING btree (resolved_at) WHERE (status = 'resolved'::text);
 
@@ -12422,3 +13045,91 @@ ALTER TABLE ONLY trueup.repairs
 
 ALTER TABLE ONLY trueup.vocabularies
     ADD CONSTRAINT vocabularies_vocabulary_means_fkey FOREIGN KEY (vocabulary, means) REFERENCES trueup.vocabularies(vocabulary, value);
+
+ALTER TABLE trueup.booking_imports ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.consistency_rates ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY dashboard_company ON trueup.booking_imports AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE ((company_id)::text = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.consistency_rates AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.data_consistency_alerts AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.manual_review_queue AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.repairs AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.sync_failures AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE ((company_id)::text = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+ALTER TABLE trueup.dashboard_logins ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.data_consistency_alerts ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY everybody ON trueup.booking_imports USING (true);
+
+CREATE POLICY everybody ON trueup.consistency_rates USING (true);
+
+CREATE POLICY everybody ON trueup.data_consistency_alerts USING (true);
+
+CREATE POLICY everybody ON trueup.manual_review_queue USING (true);
+
+CREATE POLICY everybody ON trueup.repairs USING (true);
+
+CREATE POLICY everybody ON trueup.sync_failures USING (true);
+
+ALTER TABLE trueup.manual_review_queue ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON trueup.dashboard_logins FOR SELECT USING ((login = SESSION_USER));
+
+ALTER TABLE trueup.repairs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.sync_failures ENABLE ROW LEVEL SECURITY;

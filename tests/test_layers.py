@@ -15,6 +15,7 @@ LAYERS = (
     {"operating", "operating.config", "operating.logs"},
     {"operating.channels"},
     {"packs", "sqlrules", "store", "server", "incident"},
+    {"exposition"},
     {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
     {"deploy"},
@@ -37,7 +38,7 @@ LAYERS = (
         "scaffold",
     },
     {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
-    {"linting", "operating.notify"},
+    {"linting", "operating.notify", "operating.metrics"},
     {"demonstration"},
     {"operating.charts", "operating.report", "operating.report_pages"},
     {"cli_options"},
@@ -48,6 +49,7 @@ LAYERS = (
         "cli_explain",
         "cli_lint",
         "cli_listen",
+        "cli_metrics",
         "cli_notify",
         "cli_reconcile",
         "cli_report",
@@ -69,6 +71,7 @@ ALONE = {
         "cli_explain",
         "cli_lint",
         "cli_listen",
+        "cli_metrics",
         "cli_notify",
         "cli_options",
         "cli_reconcile",
@@ -79,6 +82,7 @@ ALONE = {
     },
     "httpx": {"provider", "operating.channels"},
     "apprise": {"operating.channels"},
+    "prometheus_client": {"operating.metrics"},
 }
 
 

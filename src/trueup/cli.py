@@ -23,6 +23,7 @@ from trueup.cli_events import events
 from trueup.cli_explain import explain
 from trueup.cli_lint import lint
 from trueup.cli_listen import listen
+from trueup.cli_metrics import metrics
 from trueup.cli_notify import notify
 from trueup.cli_options import (
     as_option,
@@ -110,6 +111,7 @@ for command in (
     lint,
     top,
     uninstall,
+    metrics,
 ):
     cli.add_command(command)
 events.add_command(listen)

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from trueup import exposition
 from trueup.model import Result, Run
 from trueup.packs import Pack
 
@@ -172,66 +173,24 @@ def findings_as_sarif(findings: Iterable[_Finding], rules: Mapping[str, str], ve
 
 def run_as_prometheus(run: Run) -> str:
     """Return a run as a Prometheus text exposition, fit for the textfile collector."""
-    lines: list[str] = []
 
-    def metric(name: str, kind: str, text: str, samples: list[tuple[dict[str, str], float]]) -> None:
-        lines.append(f"# HELP trueup_{name} {text}")
-        lines.append(f"# TYPE trueup_{name} {kind}")
-        for labels, value in samples:
-            inner = ",".join(f'{key}="{_label(item)}"' for key, item in labels.items())
-            lines.append(f"trueup_{name}{'{' + inner + '}' if inner else ''} {value:.17g}")
+    def each(metric: str, values: Iterable[tuple[Result, float | Decimal | None]]) -> exposition.Family:
+        return exposition.family(
+            metric, (((one.name, one.severity), float(value)) for one, value in values if value is not None)
+        )
 
-    def each(field: str, scale: float = 1) -> list[tuple[dict[str, str], float]]:
-        return [
-            ({"check": result.name, "severity": result.severity}, float(getattr(result, field) or 0) * scale)
-            for result in run.results
-            if result.outcome != "superseded"
-        ]
-
-    metric("check_violations", "gauge", "Rows that violate the invariant of a check.", each("violations"))
-    metric("check_rows_tested", "gauge", "Population of a check.", each("rows_tested"))
-    metric(
-        "check_duration_seconds", "gauge", "Time the evaluation of a check took.", each("duration_ms", 0.001)
-    )
-    metric(
-        "check_planned_cost",
-        "gauge",
-        "What the planner expected the evaluation of a check to cost, in its own units.",
-        [
-            ({"check": result.name, "severity": result.severity}, float(result.planned_cost))
-            for result in run.results
-            if result.planned_cost is not None
-        ],
-    )
-    metric(
-        "check_up",
-        "gauge",
-        "1 when the last evaluation of a check was complete.",
-        [
-            (
-                {"check": result.name, "severity": result.severity},
-                float(result.outcome in ("complete", "superseded")),
-            )
-            for result in run.results
-        ],
-    )
-    metric(
-        "consistency_ratio",
-        "gauge",
-        "Share of entities without an open critical or warning alert.",
-        [({"company": rate.company_id or ""}, float(rate.rate) / 100) for rate in run.rates],
-    )
-    metric(
-        "run_timestamp_seconds",
-        "gauge",
-        "When the last run of checks finished, in Unix time.",
-        [({}, run.finished_at.timestamp())],
-    )
-    return "\n".join(lines)
-
-
-def _label(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    judged = [one for one in run.results if _is_judged(one)]
+    evaluated = [one for one in run.results if one.outcome != "superseded"]
+    families = [
+        each("check_violations", ((one, one.violations) for one in judged)),
+        each("check_rows_tested", ((one, one.rows_tested) for one in judged)),
+        each("check_duration_seconds", ((one, one.duration_ms / 1000) for one in evaluated)),
+        each("check_planned_cost", ((one, one.planned_cost) for one in run.results)),
+        each("check_up", ((one, one.outcome in ("complete", "superseded")) for one in run.results)),
+        *exposition.consistency(run.rates),
+        exposition.family("run_timestamp_seconds", [([run.kind], run.finished_at.timestamp())]),
+    ]
+    return exposition.text(families)
 
 
 def _clean(text: str) -> str:

@@ -96,9 +96,13 @@ class Session:
 
     def record(self, name: str, /, **parameters: Any) -> dict[str, Any]:
         """Run a statement file of one row; return it as a dictionary."""
-        with self.connection.cursor(row_factory=dict_row) as cursor:
-            (found,) = cursor.execute(statement(name), parameters or None).fetchall()
+        (found,) = self.records(name, **parameters)
         return found
+
+    def records(self, name: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a statement file; return its rows as dictionaries."""
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(statement(name), parameters or None).fetchall()
 
     def dicts(self, text: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run SQL text that a pack or a revision holds; return its rows as dictionaries."""

@@ -89,6 +89,20 @@ class Notify:
 
 
 @dataclass(frozen=True)
+class Metrics:
+    """[metrics]"""
+
+    companies: int = option(
+        "companies whose consistency is told one by one, the largest; the rest is added up", 20
+    )
+    most: int = option("reasons of reviews, circuits, jobs, hosts and channels that are told one by one", 20)
+    cache: timedelta = option(
+        "how long a reading is told again before the database is asked", timedelta(seconds=5)
+    )
+    timeout: timedelta = option("how long the database may take to answer", timedelta(seconds=5))
+
+
+@dataclass(frozen=True)
 class Configuration:
     """All sections; `database_url` and `pack` stand before the first of them."""
 
@@ -97,6 +111,7 @@ class Configuration:
     log: Log = field(default_factory=Log)
     report: Report = field(default_factory=Report)
     notify: Notify = field(default_factory=Notify)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(frozen=True)

@@ -100,8 +100,29 @@ begin
         trueup.repairs,
         trueup.notifications,
         trueup.notification_channels,
-        trueup.notification_mutes
+        trueup.notification_mutes,
+        trueup.session_company,
+        trueup.dashboard_logins
         to trueup_dashboard;
+    grant select (table_name, changed_at) on trueup.changes to trueup_dashboard;
+    grant select on trueup.session_company, trueup.dashboard_logins to trueup_reviewer;
+    revoke insert, update, delete on trueup.dashboard_logins from trueup_runner;
+
+    -- what is deployed from db/dashboards, the pack's too; who reads a view needs its tables as well
+    for r in
+        select o.identity as name
+        from trueup.objects as o
+        where o.kind = 'view' and o.file like 'db/dashboards/%' and to_regclass(o.identity) is not null
+    loop
+        execute format('grant select on %s to trueup_dashboard, trueup_reviewer', r.name);
+    end loop;
+    perform trueup.restrict_dashboards(t.name::regclass)
+    from unnest(array[
+        'trueup.data_consistency_alerts',
+        'trueup.manual_review_queue',
+        'trueup.consistency_rates',
+        'trueup.repairs'
+    ]) as t (name);
 
     -- a function that runs with its owner's rights is for those it is meant for; the
     -- others do nothing that their caller may not do

@@ -2,7 +2,8 @@
 --
 -- kind is view, function or trigger; identity is a qualified name, for a trigger
 -- '<trigger> on <schema>.<table>'. NULL when nothing bears the name. With a fixed
--- search_path, because the server leaves out a schema that the session can see.
+-- search_path, because the server leaves out a schema that the session can see. Options of a
+-- view (security_invoker) stand in a comment before its query, which does not know them.
 
 create or replace function trueup.object_definition(p_kind text, p_identity text)
     returns text
@@ -12,7 +13,13 @@ create or replace function trueup.object_definition(p_kind text, p_identity text
 as $$
 begin
     if p_kind = 'view' then
-        return pg_catalog.pg_get_viewdef(pg_catalog.to_regclass(p_identity));
+        return (
+            select
+                coalesce(format(E'-- with (%s)\n', array_to_string(c.reloptions, ', ')), '')
+                || pg_catalog.pg_get_viewdef(c.oid)
+            from pg_catalog.pg_class as c
+            where c.oid = pg_catalog.to_regclass(p_identity)
+        );
     elsif p_kind = 'function' then
         return (
             select string_agg(pg_catalog.pg_get_functiondef(p.oid), E'\n' order by p.oid::regprocedure::text)
