@@ -114,7 +114,9 @@ def _as_shell(block: Block) -> str:
 
 
 def _is_report(line: str) -> bool:
-    return line.startswith(tuple(f"1 trueup {name}" for name in REPORTING))
+    # options of the program itself stand before the command
+    bare = re.sub(r"^(\d+ trueup)(?: --log-\w+ \S+)+", r"\1", line)
+    return bare.startswith(tuple(f"1 trueup {name}" for name in REPORTING))
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from trueup import __version__, exposition
-from trueup.errors import DatabaseError, TrueupError, UsageError
+from trueup.errors import DatabaseError, TrueupError, UsageError, logged
 from trueup.exposition import Family, family
 from trueup.model import Rate
 from trueup.operating.config import Metrics
-from trueup.store import ServerSaid, Session, brief, refuse_foreign, session
+from trueup.store import ServerSaid, Session, refuse_foreign, session
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Reader:
         else:
             error = self._attempt.error
         if error:
-            logger.warning("metrics not read", extra={"error": str(error)})
+            logger.warning("metrics not read", extra={**logged(error)})
             return Reading((family("up", [((), 0)]), _build(), took), error)
         return Reading((family("up", [((), 1)]), _build(), took, *self._attempt.families))
 
@@ -159,7 +159,7 @@ def _collected(database: str | None, settings: Metrics) -> list[Family]:
             except ServerSaid as error:
                 if connection.is_closed:
                     raise
-                logger.warning("metrics not read", extra={"collector": collector.name, "error": brief(error)})
+                logger.warning("collector not read", extra={"collector": collector.name, **logged(error)})
                 up.append(((collector.name,), 0))
             else:
                 up.append(((collector.name,), 1))
