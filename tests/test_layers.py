@@ -34,6 +34,9 @@ LAYERS = (
         "scaffold",
     },
     {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
+    {"operating.schedule"},
+    {"operating.work"},
+    {"operating.runner"},
     {"linting"},
     {"demonstration"},
     {"cli_options"},
@@ -46,6 +49,7 @@ LAYERS = (
         "cli_listen",
         "cli_reconcile",
         "cli_review",
+        "cli_run",
         "cli_uninstall",
     },
     {"cli", "__init__", "__main__"},
@@ -65,8 +69,10 @@ ALONE = {
         "cli_options",
         "cli_reconcile",
         "cli_review",
+        "cli_run",
         "cli_uninstall",
     },
+    "cronsim": {"operating.schedule"},
     "httpx": {"provider"},
 }
 

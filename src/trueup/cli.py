@@ -32,6 +32,7 @@ from trueup.cli_options import (
 )
 from trueup.cli_reconcile import reconcile
 from trueup.cli_review import alerts, contract, guard, review
+from trueup.cli_run import run as run_command
 from trueup.cli_uninstall import uninstall
 from trueup.errors import TrueupError
 
@@ -82,6 +83,7 @@ for command in (
     events,
     reconcile,
     lint,
+    run_command,
     uninstall,
 ):
     cli.add_command(command)
