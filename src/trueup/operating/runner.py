@@ -248,6 +248,8 @@ class Runner:
             with translated():
                 refuse_foreign(connection)
                 if not (self.id and self._is_known(connection)):
+                    if self.id:
+                        logger.warning("given up by others", extra={"runner": self.id})
                     self.id = connection.value(
                         "register_runner",
                         host=socket.gethostname(),
@@ -293,7 +295,8 @@ class Runner:
                 self._session.close()
         self._session = None
         pause = self._pause * random.uniform(0.5, 1.5)
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        # back before the others, who may have been quicker, take the silence for an end
+        self._pause = min(self._pause * 2, LONGEST_PAUSE, self.silence / 8)
         self._retry_at = time.monotonic() + pause
         return pause
 
@@ -302,9 +305,6 @@ class Runner:
         now = time.monotonic()
         if now >= self._beat_at:
             if not self._is_known(connection):
-                logger.warning("given up by others", extra={"runner": self.id})
-                self.id = 0
-                connection.close()
                 raise ConnectionLostError("this runner had been silent for too long")
             self._abandon(connection)
             self._beat_at = now + self.silence / 4

@@ -81,7 +81,7 @@ def jobs(run: config.Run, *, disabled: bool = False) -> dict[str, Job]:
     """
     try:
         ZoneInfo(run.zone)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise UsageError(
             f"run.zone: '{run.zone}' is no time zone here; write Europe/Berlin or UTC (the system's package "
             "is tzdata)"
