@@ -289,7 +289,7 @@ class Runner:
     def _disconnected(self, error: TrueupError) -> float:
         """Give the connection up; return the seconds until the next try."""
         level = logging.WARNING if self._session is not None else logging.INFO
-        logger.log(level, "connection lost", extra={"runner": self.id, "error": str(error)})
+        logger.log(level, "connection lost", extra={"runner": self.id, "error": _line(error)})
         if self._session is not None:
             with suppress(ServerSaid):
                 self._session.close()
@@ -392,8 +392,7 @@ class Runner:
                 logger.error("a fault of trueup's own", extra=self._about(run), exc_info=error)
             # a job whose connection was lost did nothing wrong, and is tried once more
             kind = "abandoned" if isinstance(error, ConnectionLostError) else "failed"
-            text = str(error) or type(error).__name__
-            outcome = Outcome(run.job.name, run.slot, kind, error=text)
+            outcome = Outcome(run.job.name, run.slot, kind, error=_line(error))
         self._unwritten.append((run, outcome))
 
     def _write(self, connection: Session) -> None:
@@ -529,7 +528,7 @@ class Watch:
                     pause = SHORTEST_PAUSE
                     self._look(connection, loaded)
             except Exception as error:  # whatever it is, the watch goes on, and the job changed is the net
-                logger.warning("watch interrupted", extra={"error": str(error) or type(error).__name__})
+                logger.warning("watch interrupted", extra={"error": _line(error)})
                 if self._stopped.wait(pause * random.uniform(0.5, 1.5)):
                     return
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -568,6 +567,11 @@ class Watch:
         )
         if opened or resolved:
             work.tell(self.configuration, self.database(), self.pack)
+
+
+def _line(error: BaseException) -> str:
+    """Return what an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager
