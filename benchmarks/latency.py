@@ -36,7 +36,8 @@ select factory.call(1000000 + {id} * 10 + i) from generate_series(1, 5) as i
 DELAYS = """
 select extract(epoch from al.detected_at - f.committed_at)::float
 from public.faults as f
-inner join trueup.data_consistency_alerts as al on al.alert_type = 'call_id_malformed' and al.entity_id = f.id::text
+inner join trueup.data_consistency_alerts as al on al.entity_id = f.id::text
+where al.alert_type = 'call_id_malformed'
 """
 
 

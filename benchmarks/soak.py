@@ -233,8 +233,9 @@ class Soak:
             time.sleep(0.05)
 
     def _after(self, per_hour: float) -> float:
-        hours: float = self.random.expovariate(per_hour) if per_hour else float("inf")
-        return time.monotonic() + hours * 3600 / self.options.speed
+        """Return when the next one is due, by chance."""
+        hours = self.random.expovariate(per_hour) if per_hour else float("inf")
+        return time.monotonic() + hours * 3600 / int(self.options.speed)
 
     def tend(self) -> None:
         """Weigh the runners, and start new ones for those that are gone, as a supervisor does."""

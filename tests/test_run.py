@@ -222,6 +222,20 @@ def test_a_missed_slot_runs_once_and_late_and_older_ones_never(made: Made) -> No
 # -- runners that die, hang, or are told to stop -------------------------------------------------
 
 
+def until_attempt(schedule: Schedule, attempt: int) -> None:
+    eventually(lambda: schedule.count("trueup.job_runs", f"attempt = {attempt}") == 1)
+
+
+def until_open(url: str, count: int) -> None:
+    """Wait, not for long, until so many alerts are open."""
+    eventually(
+        lambda: (
+            value(url, "select count(*) from trueup.data_consistency_alerts where status = 'open'") == count
+        ),
+        10,
+    )
+
+
 def lost_alerts(url: str) -> int:
     return int(
         value(url, "select count(*) from trueup.data_consistency_alerts where alert_type = 'runner_lost'")
@@ -252,7 +266,7 @@ def test_what_a_killed_runner_had_begun_is_taken_over_once(held: Schedule) -> No
 def test_a_slot_that_killed_two_runners_is_left_alone(held: Schedule) -> None:
     for attempt in (1, 2):
         runner = held.start()
-        eventually(lambda n=attempt: held.count("trueup.job_runs", f"attempt = {n}") == 1)  # type: ignore[misc]
+        until_attempt(held, attempt)
         runner.kill()
         runner.wait()
         sql(
@@ -366,10 +380,7 @@ def test_the_watch_judges_a_change_within_seconds_and_two_make_no_alert_twice(ma
         schedule.start()
     for number in range(1, 4):
         sql(schedule.url, BAD_CALL, number, number)
-        eventually(
-            lambda n=number: schedule.count("trueup.data_consistency_alerts", "status = 'open'") == n,
-            10,  # type: ignore[misc]
-        )
+        until_open(schedule.url, number)
     assert schedule.count("trueup.data_consistency_alerts", "occurrences > 1") == 0
     before = schedule.count("trueup.check_runs")
     time.sleep(2.5)
