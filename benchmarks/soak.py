@@ -43,6 +43,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BEGIN = datetime(2026, 3, 15, 12, tzinfo=UTC)
 # seconds of real time that the end of all faults may take
 PATIENCE = 120.0
+# seconds of real time that a runner must have lived to be asked whether it grows
+LONG_LIFE = 300.0
 CONFIGURATION = """
 [run]
 zone = "Europe/Berlin"
@@ -105,6 +107,7 @@ class Life:
     process: subprocess.Popen[bytes]
     began: float
     weights: list[float] = field(default_factory=list)
+    ended: float = 0.0
     is_stopped: bool = False
 
     def weigh(self) -> None:
@@ -112,6 +115,7 @@ class Life:
             lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
             line = next(line for line in lines if line.startswith("VmRSS"))
             self.weights.append(int(line.split()[1]) / 1024)
+            self.ended = time.monotonic()
 
     @property
     def growth(self) -> float | None:
@@ -120,7 +124,7 @@ class Life:
         In the first half it does everything for the first time, and imports what that needs.
         """
         quarter = len(self.weights) // 4
-        if quarter < 5:
+        if self.ended - self.began < LONG_LIFE:
             return None
         early, late = self.weights[2 * quarter : 3 * quarter], self.weights[-quarter:]
         return sum(late) / len(late) - sum(early) / len(early)
@@ -388,9 +392,7 @@ class Soak:
             "runners": len(self.lives),
             "megabytes": {
                 "heaviest": round(max((max(life.weights, default=0) for life in self.lives), default=0), 1),
-                "longest life, from its third quarter to its last": round(
-                    next(iter(sorted(self.lives, key=lambda life: -len(life.weights)))).growth or 0, 1
-                ),
+                "growth of long lives": [round(growth, 1) for growth in growths],
             },
             "wrong": {name: found for name, found in wrong.items() if found},
         }

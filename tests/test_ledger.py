@@ -10,7 +10,7 @@ from conftest import ROOT, Databases
 from helpers import add_revision, copy_pack, eventually, launch, plant, run, sql, value
 
 import trueup
-from trueup import migration
+from trueup import migration, packs
 from trueup.errors import CatalogError, DatabaseError, MigrationError
 
 FACTS = """
@@ -122,11 +122,16 @@ def test_other_line_ends_are_no_edit(database: str, pack: Path) -> None:
     assert trueup.migrate(database=database, pack=pack).revisions == ()
 
 
+def newest_of_core() -> str:
+    newest = max((packs.CORE / "migrations" / "versions").glob("[0-9]*.py"))
+    return f"core_{newest.stem[:4]}"
+
+
 def test_a_database_from_before_the_ledger(database: str) -> None:
     """What it holds is found, and from then on an edit is noticed."""
     migration.rollback("core@core_0005", database=database)
     done = trueup.migrate(database=database)
-    assert done.revisions == ("core_0006",)
+    assert done.revisions[0] == "core_0006"
     rows = sql(database, FACTS)
     assert ("found", "bookings_0005") in [row[:2] for row in rows]
     assert ("revision", "core_0006") in [row[:2] for row in rows]
@@ -259,7 +264,7 @@ def test_the_last_revision_is_taken_back_when_violations_grow(database: str, pac
     assert sql(database, views) == before
     assert value(database, "select count(*) from public.calls where direction is null") == 0
     assert sql(database, "select version_num from trueup.alembic_version order by 1") == [
-        ("core_0006",),
+        (newest_of_core(),),
         ("harmless",),
     ]
     rows = [(row.kind, row.name, row.outcome) for row in trueup.history(database=database)]
