@@ -54,29 +54,29 @@ grace = "1h"
 
 [run.jobs.changed]
 every = "1h"
-timeout = "12h"
+timeout = "{timeout}"
 
 [run.jobs.notify]
 every = "30m"
-timeout = "12h"
+timeout = "{timeout}"
 
 [run.jobs.queue]
-timeout = "12h"
+timeout = "{timeout}"
 
 [run.jobs.full]
 at = "0 */6 * * *"
-timeout = "12h"
+timeout = "{timeout}"
 
 [run.jobs.repair]
 at = "30 */6 * * *"
 enabled = true
-timeout = "12h"
+timeout = "{timeout}"
 
 [run.jobs.retention]
-timeout = "12h"
+timeout = "{timeout}"
 
 [run.jobs.verify]
-timeout = "12h"
+timeout = "{timeout}"
 """
 PREPARED = """
 create table public.soak_faults (id bigint primary key, kind text not null, made_at timestamptz not null default clock_timestamp());
@@ -192,7 +192,9 @@ class Soak:
         self.clock = Clock(options.speed)
         self.cluster = Cluster(directory, self.clock, options.library)
         self.configuration = directory / "trueup.toml"
-        self.configuration.write_text(CONFIGURATION.format(silent_after=options.silent_after))
+        self.configuration.write_text(
+            CONFIGURATION.format(silent_after=options.silent_after, timeout=options.timeout)
+        )
         self.log = (directory / "runners.log").open("ab")
         self.lives: list[Life] = []
         self.events: Counter[str] = Counter()
@@ -493,6 +495,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--faults", type=float, default=24, help="a day, on average")
     made.add_argument("--kills", type=float, default=4, help="of runners a day; of the server half of it")
     made.add_argument("--silent-after", default="2h")
+    made.add_argument("--timeout", default="12h", help="of every job")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--library", type=Path)
     made.add_argument("--log", type=Path, help="keep what the runners said there")

@@ -1,4 +1,4 @@
-"""A simulated day of the schedule with two runners, faults and deaths; weeks of it are benchmarks/soak.py."""
+"""A simulated day, or most of one, of the schedule with two runners, faults and deaths; weeks of it are benchmarks/soak.py."""
 
 from __future__ import annotations
 
@@ -15,10 +15,24 @@ import soak
 pytestmark = pytest.mark.one_server
 
 
-def test_a_day_in_which_runners_and_the_server_die_leaves_nothing_wrong() -> None:
+def test_hours_in_which_runners_and_the_server_die_leaves_nothing_wrong() -> None:
     library = next(unpacked("libfaketime").rglob("libfaketimeMT.so.1"))
+    # so slow that a machine with other things to do keeps up with it
     options = soak.parser().parse_args(
-        ["--days", "1", "--speed", "8000", "--faults", "20", "--kills", "6", "--silent-after", "6h"]
+        [
+            "--days",
+            "0.4",
+            "--speed",
+            "2400",
+            "--faults",
+            "40",
+            "--kills",
+            "16",
+            "--silent-after",
+            "3h",
+            "--timeout",
+            "10d",
+        ]
     )
     options.library = library
     found = soak.soak(options)
