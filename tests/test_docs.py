@@ -307,6 +307,7 @@ EXAMPLES = [
 ]
 # run elsewhere: the README's test, the acceptance test, the test of db/README.md
 ELSEWHERE = (
+    "trueup run --config /etc/trueup.toml --metrics-port 9187",
     "trueup demo",
     "trueup demo --format json",
     "trueup uninstall --database service=bookings --database-name bookings --dump alerts.jsonl --apply",
@@ -347,6 +348,8 @@ def test_examples_of_help_run(
         pytest.skip("run by another test")
     url, shell = adopted
     line = prepared(line, url)
+    line = line.replace("/etc/trueup.toml", "configured.toml")
+    (shell.directory / "configured.toml").touch()
     (shell.directory / "webhooks.jsonl").write_text('{"triggerEvent": "PING", "payload": {}}\n')
     if re.search(r"[|&>]", line):
         shell.run([Block("sh", line, None)], TRUEUP_DATABASE_URL=url)

@@ -261,8 +261,8 @@ class Runner:
                 now = connection.value("clock")
                 for job in self.jobs.values():
                     self._register(connection, job, now)
-                if self.jobs:
-                    connection.run("retire_jobs", names=list(self.jobs))
+                if self.jobs and (count := connection.run("retire_jobs", names=list(self.jobs))):
+                    logger.warning("jobs taken off the schedule", extra={"runner": self.id, "count": count})
         except BaseException:
             connection.close()
             raise
@@ -388,7 +388,7 @@ class Runner:
         elif run.ended:
             outcome = Outcome(run.job.name, run.slot, "failed", error=run.ended)
         else:
-            if not isinstance(error, TrueupError):
+            if not isinstance(error, (TrueupError, OSError)):
                 logger.error("a fault of trueup's own", extra=self._about(run), exc_info=error)
             # a job whose connection was lost did nothing wrong, and is tried once more
             kind = "abandoned" if isinstance(error, ConnectionLostError) else "failed"
@@ -404,7 +404,7 @@ class Runner:
                 run_id=run.id,
                 outcome=outcome.outcome,
                 error=outcome.error,
-                detail=None if outcome.detail is None else json.dumps(outcome.detail),
+                detail=None if outcome.detail is None else json.dumps(outcome.detail, default=str),
                 is_released=run.is_released,
                 due_at=run.job.due(run.slot),
             )
@@ -566,7 +566,10 @@ class Watch:
             },
         )
         if opened or resolved:
-            work.tell(self.configuration, self.database(), self.pack)
+            try:
+                work.tell(self.configuration, self.database(), self.pack)
+            except Exception as error:  # the job notify tries again, and is missed when it cannot
+                logger.warning("notifications failed", extra={"error": _line(error)})
 
 
 def _line(error: BaseException) -> str:

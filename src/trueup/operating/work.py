@@ -17,6 +17,7 @@ from trueup.inspection import verify
 from trueup.model import Run
 from trueup.operating.config import Configuration
 from trueup.operating.schedule import Job
+from trueup.rendering import plain
 from trueup.repairing import repair
 from trueup.retention import prune
 from trueup.store import session
@@ -62,7 +63,7 @@ def tell(configuration: Configuration, database: str | None, pack: Path | None) 
     if notify is None:
         return {}
     delivery = notify.deliver(database=database, configuration=configuration, pack=pack)
-    return {"delivery": str(delivery)}
+    return {"delivery": plain(delivery)}
 
 
 def _changed(task: Task) -> dict[str, Any]:

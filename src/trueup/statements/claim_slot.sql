@@ -18,7 +18,7 @@ cross join lateral (
 ) as tried
 where
     j.name = %(job)s
-    and (%(is_asked)s or %(slot)s > j.since)
+    and (%(is_asked)s or j.is_enabled and %(slot)s > j.since)
     and tried.failures < 2
     and not exists (
         select 1
