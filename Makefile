@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types schema readme bench bench-full clean
+.PHONY: help install demo test lint format types schema readme bench bench-full soak clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench: $(VENV)/.demo    ## compare with dbt, Soda Core and Great Expectations at
 
 bench-full: $(VENV)/.demo  ## the same at 1 and 10 million calls; 12 GB of disk. Interrupted, it goes on where it was
 	@$(BIN)/python benchmarks/bench.py --calls 1000000 10000000 --repetitions 3 $(ARGS)
+
+soak: $(VENV)/.dev      ## three simulated weeks of `trueup run`, with faults and deaths at random; half an hour
+	@$(BIN)/python benchmarks/soak.py $(ARGS)
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,6 +14,83 @@ CREATE TYPE trueup.repair_outcome AS (
 	evidence jsonb
 );
 
+CREATE FUNCTION trueup.abandon_job_runs(p_runner_id bigint, p_is_patient boolean) RETURNS TABLE(run_id bigint, job text, slot timestamp with time zone, runner_id bigint, error text)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    r record;
+    v_now timestamptz := clock_timestamp();
+    v_here_since timestamptz := case
+        when p_is_patient
+            then (select a.backend_start from pg_catalog.pg_stat_activity as a where a.pid = pg_backend_pid())
+        else pg_postmaster_start_time()
+    end;
+begin
+    for r in
+        select
+            ru.id,
+            ru.host,
+            ru.pid,
+            ru.heartbeat_at
+        from trueup.runners as ru
+        where
+            ru.stopped_at is null
+            and ru.lost_at is null
+            and ru.id <> p_runner_id
+            and greatest(ru.heartbeat_at, v_here_since) < v_now - ru.silent_after
+        order by ru.id
+        for update skip locked
+    loop
+        update trueup.runners as ru set lost_at = v_now where ru.id = r.id;
+        perform trueup.end_runner_sessions(r.id, null);
+        perform trueup.file_alert(
+            'runner_lost', null, 'runner', r.id::text, 'a runner of the schedule ended without a word',
+            jsonb_build_object('host', r.host, 'pid', r.pid, 'heartbeat_at', r.heartbeat_at)
+        );
+    end loop;
+
+    for r in
+        select
+            jr.id,
+            jr.job,
+            jr.slot,
+            jr.runner_id,
+            ru.host,
+            ru.pid,
+            ru.lost_at is not null as is_lost
+        from trueup.job_runs as jr
+        inner join trueup.runners as ru on jr.runner_id = ru.id
+        where
+            jr.outcome = 'running'
+            and (ru.lost_at is not null or ru.stopped_at is not null or jr.deadline_at < v_now)
+        order by jr.id
+        for update of jr skip locked
+    loop
+        run_id := r.id;
+        job := r.job;
+        slot := r.slot;
+        runner_id := r.runner_id;
+        error := case
+            when r.is_lost then format('runner %s on %s was lost', r.runner_id, r.host)
+            else format('not ended by runner %s on %s within its timeout', r.runner_id, r.host)
+        end;
+        perform trueup.end_runner_sessions(r.runner_id, r.job);
+        update trueup.job_runs as jr
+        set outcome = 'abandoned', finished_at = v_now, error = abandon_job_runs.error
+        where jr.id = r.id;
+        if not r.is_lost then
+            perform trueup.file_alert(
+                'runner_lost', null, 'runner', r.runner_id::text, 'a runner of the schedule hangs in a job',
+                jsonb_build_object('host', r.host, 'pid', r.pid, 'job', r.job, 'slot', r.slot)
+            );
+        end if;
+        return next;
+    end loop;
+end;
+$$;
+
 CREATE TABLE trueup.data_consistency_alerts (
     id bigint NOT NULL,
     company_id text,
@@ -3385,6 +3462,26 @@ CREATE FUNCTION trueup.double_encoded(p_value jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((jsonb_typeof(p_value) = 'string'::text) AND ((p_value #>> '{}'::text[]) ~ '^[\s"\\]*[[{]'::text));
 
+CREATE FUNCTION trueup.end_runner_sessions(p_runner_id bigint, p_job text) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    select count(*) filter (where pg_terminate_backend(a.pid))
+    from pg_catalog.pg_stat_activity as a
+    where
+        a.datname = current_database()
+        and a.usename = current_user
+        and a.pid <> pg_backend_pid()
+        and case
+            when p_job is null
+                then
+                    a.application_name = format('trueup run %s', p_runner_id)
+                    or starts_with(a.application_name, format('trueup run %s ', p_runner_id))
+            -- the server keeps 63 bytes of a name
+            else a.application_name = left(format('trueup run %s %s', p_runner_id, p_job), 63)
+        end;
+$$;
+
 CREATE FUNCTION trueup.escalate_reviews(p_actor text DEFAULT SESSION_USER) RETURNS SETOF trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -4450,6 +4547,24 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.hand_over_sync_failures() RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+    select count(trueup.hand_over_sync_failure(f.id, 'all tries are used up'))
+    from (
+        select exhausted.id
+        from trueup.sync_failures as exhausted
+        where
+            exhausted.status = 'pending'
+            and exhausted.attempt_count >= exhausted.max_attempts
+            and (exhausted.next_attempt_at is null or exhausted.next_attempt_at <= clock_timestamp())
+            and (exhausted.lease_expires_at is null or exhausted.lease_expires_at <= clock_timestamp())
+        order by exhausted.id
+        for update skip locked
+    ) as f;
+$$;
+
 CREATE FUNCTION trueup.held_review(p_item_id bigint, p_token uuid, p_decision text DEFAULT NULL::text, p_free boolean DEFAULT false) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4945,6 +5060,26 @@ begin
         );
     end if;
 end;
+$$;
+
+CREATE FUNCTION trueup.lost_runners() RETURNS TABLE(runner_id bigint, host text, pid integer, heartbeat_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select
+        ru.id,
+        ru.host,
+        ru.pid,
+        ru.heartbeat_at
+    from trueup.runners as ru
+    where
+        ru.stopped_at is null
+        and ru.heartbeat_at < now() - ru.silent_after
+        and not exists (
+            select 1
+            from trueup.runners as newer
+            where newer.started_at > ru.heartbeat_at and newer.application = ru.application
+        );
 $$;
 
 CREATE FUNCTION trueup.masked(p_value text) RETURNS text
@@ -5559,6 +5694,55 @@ begin
         );
     end if;
 end;
+$$;
+
+CREATE FUNCTION trueup.overdue_jobs() RETURNS TABLE(job_id bigint, description text, evidence jsonb)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select
+        j.id,
+        'job ' || j.name
+        || case
+            when j.due_at < now() - may.be_missing and j.done_at is null then ' has never been done'
+            when j.due_at < now() - may.be_missing then ' has not been done since ' || j.done_at
+            else ' failed ' || latest.failures || ' times in a row'
+        end
+        || coalesce('; last error: ' || latest.error, ''),
+        jsonb_build_object(
+            'job', j.name,
+            'schedule', j.schedule,
+            'done_at', j.done_at,
+            'due_at', j.due_at,
+            'error', latest.error
+        )
+    from trueup.jobs as j
+    cross join lateral (
+        select
+            trueup.setting('job_patience')::interval as be_missing,
+            trueup.setting('job_failures_tolerated')::integer + 1 as enough
+    ) as may
+    cross join lateral (
+        select
+            count(*) filter (where r.outcome <> 'done') as failures,
+            (array_agg(r.error order by r.id desc) filter (where r.outcome <> 'done'))[1] as error
+        from (
+            select
+                jr.id,
+                jr.outcome,
+                jr.error
+            from trueup.job_runs as jr
+            where
+                jr.job = j.name
+                and jr.outcome <> 'running'
+                and not jr.is_released
+            order by jr.id desc
+            limit may.enough
+        ) as r
+    ) as latest
+    where
+        j.is_enabled
+        and (j.due_at < now() - may.be_missing or latest.failures >= may.enough);
 $$;
 
 CREATE FUNCTION trueup.parameters_hash(p_parameters jsonb) RETURNS text
@@ -11407,6 +11591,68 @@ ALTER TABLE trueup.idempotency_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     CACHE 1
 );
 
+CREATE VIEW trueup.job_overdue AS
+ SELECT NULL::text AS company_id,
+    'job'::text AS entity_type,
+    job_id AS entity_id,
+    description,
+    evidence
+   FROM trueup.overdue_jobs() oj(job_id, description, evidence);
+
+CREATE TABLE trueup.job_runs (
+    id bigint NOT NULL,
+    job text NOT NULL,
+    slot timestamp with time zone NOT NULL,
+    attempt integer DEFAULT 1 NOT NULL,
+    runner_id bigint NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    deadline_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    outcome text DEFAULT 'running'::text NOT NULL,
+    is_late boolean DEFAULT false NOT NULL,
+    is_released boolean DEFAULT false NOT NULL,
+    error text,
+    detail jsonb,
+    CONSTRAINT job_runs_finished CHECK (((outcome = 'running'::text) OR (finished_at IS NOT NULL))),
+    CONSTRAINT job_runs_outcome_known CHECK ((outcome = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'abandoned'::text])))
+);
+
+COMMENT ON TABLE trueup.job_runs IS 'each slot of each job: who ran it, when, and how it ended';
+
+ALTER TABLE trueup.job_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.job_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.jobs (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    does text NOT NULL,
+    schedule text NOT NULL,
+    timeout interval NOT NULL,
+    is_enabled boolean DEFAULT true NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE trueup.jobs IS 'the schedule that runners go by, and until when each job is to be done (trueup run --list)';
+
+ALTER TABLE trueup.jobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.jobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE trueup.manual_review_events (
     id bigint NOT NULL,
     item_id bigint NOT NULL,
@@ -12385,6 +12631,18 @@ ALTER TABLE ONLY trueup.idempotency_keys
 ALTER TABLE ONLY trueup.idempotency_keys
     ADD CONSTRAINT idempotency_keys_request_key UNIQUE NULLS NOT DISTINCT (key, scope, company_id);
 
+ALTER TABLE ONLY trueup.job_runs
+    ADD CONSTRAINT job_runs_attempt_key UNIQUE (job, slot, attempt);
+
+ALTER TABLE ONLY trueup.job_runs
+    ADD CONSTRAINT job_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.jobs
+    ADD CONSTRAINT jobs_name_key UNIQUE (name);
+
+ALTER TABLE ONLY trueup.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY trueup.manual_review_events
     ADD CONSTRAINT manual_review_events_pkey PRIMARY KEY (id);
 
@@ -12432,6 +12690,9 @@ ALTER TABLE ONLY trueup.retention
 
 ALTER TABLE ONLY trueup.review_priorities
     ADD CONSTRAINT review_priorities_pkey PRIMARY KEY (reason);
+
+ALTER TABLE ONLY trueup.runners
+    ADD CONSTRAINT runners_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY trueup.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (name);
@@ -12627,6 +12888,14 @@ CREATE INDEX idempotency_keys_finished_idx ON trueup.idempotency_keys USING btre
 
 CREATE INDEX idempotency_keys_unfinished_idx ON trueup.idempotency_keys USING btree (lease_expires_at) WHERE (status <> 'finished'::text);
 
+CREATE INDEX job_runs_job_idx ON trueup.job_runs USING btree (job, id);
+
+CREATE INDEX job_runs_runner_id_idx ON trueup.job_runs USING btree (runner_id);
+
+CREATE UNIQUE INDEX job_runs_running_key ON trueup.job_runs USING btree (job) WHERE (outcome = 'running'::text);
+
+CREATE UNIQUE INDEX job_runs_slot_key ON trueup.job_runs USING btree (job, slot) WHERE (outcome <> 'abandoned'::text);
+
 CREATE INDEX manual_review_events_item_id_idx ON trueup.manual_review_events USING btree (item_id, id);
 
 CREATE INDEX manual_review_queue_customer_creation_idx ON trueup.manual_review_queue USING btree (created_at) WHERE (reason = 'customer_creation_failed'::text);
@@ -12656,6 +12925,8 @@ CREATE INDEX repairs_entity_idx ON trueup.repairs USING btree (entity_type, enti
 CREATE INDEX repairs_repaired_at_idx ON trueup.repairs USING btree (repaired_at);
 
 CREATE INDEX repairs_run_id_idx ON trueup.repairs USING btree (run_id) WHERE (run_id IS NOT NULL);
+
+CREATE INDEX runners_alive_idx ON trueup.runners USING btree (heartbeat_at) WHERE ((stopped_at IS NULL) AND (lost_at IS NULL));
 
 CREATE INDEX sync_failures_exhausted_idx ON trueup.sync_failures USING btree (id) WHERE ((status = 'pending'::text) AND (attempt_count >= max_attempts));
 

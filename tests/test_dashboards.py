@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from conftest import ROOT
 from helpers import connected, plant, sql, value
 

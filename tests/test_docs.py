@@ -304,6 +304,7 @@ EXAMPLES = [
 # run elsewhere: the README's test, the acceptance test, the test of db/README.md
 ELSEWHERE = (
     "trueup metrics --port 9188",  # serves until it is told to end: test_metrics
+    "trueup run --config /etc/trueup.toml --metrics-port 9187",
     "trueup demo",
     "trueup demo --format json",
     "trueup uninstall --database service=bookings --database-name bookings --dump alerts.jsonl --apply",
@@ -354,10 +355,11 @@ def test_examples_of_help_run(
         pytest.skip("run by another test")
     url, shell = adopted
     line = prepared(line, url)
+    line = line.replace("/etc/trueup.toml", "configured.toml")
     if line.startswith("trueup server"):  # not the demo's, which may be made later or by another process
         line = line.replace("./demo-data", "./server-data")
         server.start(shell.directory / "server-data")
-    (shell.directory / "trueup.toml").touch()
+    (shell.directory / "configured.toml").touch()
     (shell.directory / "webhooks.jsonl").write_text('{"triggerEvent": "PING", "payload": {}}\n')
     if re.search(r"[|&>]", line):
         shell.run([Block("sh", line, None)], TRUEUP_DATABASE_URL=url)

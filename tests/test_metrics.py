@@ -24,7 +24,7 @@ from typing import Any
 
 import psycopg
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from conftest import ROOT
 from helpers import eventually, launch, plant, run, sql, value
 from packages import unpacked

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trueup import packs
-from trueup.errors import DatabaseError
+from trueup.errors import BusyError
 from trueup.evaluation import (
     EXAMPLES,
     MAX_ALERTS,
@@ -83,8 +83,8 @@ def check_changed(
     full when its changes are not known one by one (trueup.checks.owes_full says why); one
     whose verdict follows from no table is left to full runs.
 
-    One pass at a time: another one waits up to `wait` seconds. Raises DatabaseError when it
-    waits in vain, or the database cannot be reached, is read only, or has no trueup.
+    One pass at a time: another one waits up to `wait` seconds. Raises BusyError when it waits
+    in vain, DatabaseError when the database cannot be reached, is read only, or has no trueup.
     """
     loaded = packs.load(pack)
     with session(database, "check --changed") as connection:
@@ -137,7 +137,7 @@ def judge(
 @contextmanager
 def _alone(connection: Session, wait: float) -> Iterator[None]:
     if holder := acquire(connection, PASS_LOCK, wait):
-        raise DatabaseError(
+        raise BusyError(
             f"another pass over the changes is running ({holder}); waited {wait:g} s, nothing was judged"
         )
     try:

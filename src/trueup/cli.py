@@ -39,6 +39,7 @@ from trueup.cli_options import (
 from trueup.cli_reconcile import reconcile
 from trueup.cli_report import report
 from trueup.cli_review import alerts, contract, guard, review
+from trueup.cli_run import run as run_command
 from trueup.cli_top import top
 from trueup.cli_uninstall import uninstall
 from trueup.durations import elapsed_ms
@@ -109,6 +110,7 @@ for command in (
     reconcile,
     report,
     lint,
+    run_command,
     top,
     uninstall,
     metrics,

@@ -88,6 +88,14 @@ class DatabaseError(TrueupError):
     exit_code = 4
 
 
+class ConnectionLostError(DatabaseError):
+    """The server cannot be reached, or a connection to it was lost: it may be there again soon."""
+
+
+class BusyError(DatabaseError):
+    """Another session is doing what one session at a time may do, and was waited for in vain."""
+
+
 class ServerError(TrueupError):
     """The embedded server cannot be found, started or stopped."""
 

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -20,7 +21,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row, dict_row, scalar_row
 
-from trueup.errors import DatabaseError, RefusedError, TrueupError
+from trueup.errors import ConnectionLostError, DatabaseError, RefusedError, TrueupError
 from trueup.scripts import lock_of
 from trueup.tokens import texts
 
@@ -304,6 +305,25 @@ def conninfo(database: str | None) -> str:
     return database or os.environ.get("TRUEUP_DATABASE_URL") or ""
 
 
+def labelled(database: str | None, name: str, silence: timedelta) -> str:
+    """Return the connection string meant by `database`, with a name for pg_stat_activity.
+
+    A server that does not answer for `silence` is lost, unless the string says otherwise.
+    """
+    text = conninfo(database)
+    limits = {
+        "keepalives_idle": max(round(silence.total_seconds() / 2), 1),
+        "keepalives_interval": max(round(silence.total_seconds() / 6), 1),
+        "keepalives_count": 3,
+        "tcp_user_timeout": round(silence.total_seconds() * 1000),
+    }
+    with translated():
+        given = conninfo_to_dict(text)
+        return make_conninfo(
+            text, application_name=name, **{key: item for key, item in limits.items() if key not in given}
+        )
+
+
 def connect(database: str | None, purpose: str) -> psycopg.Connection[Any]:
     """Return an autocommit connection whose application_name says `trueup <purpose>`."""
     text = _named(database, purpose)
@@ -350,8 +370,8 @@ def _named(database: str | None, purpose: str) -> str:
     return make_conninfo("", **parameters)
 
 
-def _unreachable(error: psycopg.OperationalError) -> DatabaseError:
-    return DatabaseError(
+def _unreachable(error: psycopg.OperationalError) -> ConnectionLostError:
+    return ConnectionLostError(
         f"cannot reach the database: {_brief(str(error))}\n"
         "name it with --database URL, TRUEUP_DATABASE_URL, or libpq's PGHOST, PGDATABASE, PGSERVICE ..."
     )
@@ -422,9 +442,9 @@ def explained(error: psycopg.Error) -> TrueupError:
     if state == "55P03":
         return DatabaseError(f"a lock was not granted in time ({message}); nothing was changed, try again")
     if isinstance(error, psycopg.OperationalError) and not state:
-        return DatabaseError(f"the connection was lost: {_brief(str(error))}")
+        return ConnectionLostError(f"the connection was lost: {_brief(str(error))}")
     if state.startswith(("57P", "08")):
-        return DatabaseError(f"the connection was lost: {message}")
+        return ConnectionLostError(f"the connection was lost: {message}")
     more = "; ".join(part for part in (diagnostic.message_detail, hint) if part)
     return TrueupError(f"{message} (SQLSTATE {state})" + (f"\n{more}" if more else ""))
 

@@ -31,12 +31,13 @@ TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
 
 
-def option(help: str, default: Any = None, *, secret: bool = False) -> Any:
+def option(help: str, default: Any = None, *, secret: bool = False, instead_of: str | None = None) -> Any:
     """Return a field of a section: what it means, its default, and whether its value is never shown.
 
-    A dictionary as default makes a table of named entries, [section.field.name] in the file.
+    A dictionary as default makes a table of named entries, [section.field.name] in the file. Who
+    gives an option of such an entry does without the default of the one it is `instead_of`.
     """
-    metadata = {"help": help, "secret": secret}
+    metadata = {"help": help, "secret": secret, "instead_of": instead_of}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -103,6 +104,45 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Job:
+    """[run.jobs.NAME]"""
+
+    does: str | None = option("what it does: changed, full, queue, notify, report, retention, verify, repair")
+    at: str | None = option("when, as a cron expression in the zone, such as '0 2 * * *'", instead_of="every")
+    every: timedelta | None = option("how often, instead of `at`", instead_of="at")
+    timeout: timedelta = option("a run that takes longer is ended, and has failed", timedelta(minutes=10))
+    enabled: bool = option("false takes it off the schedule", True)
+    checks: tuple[str, ...] = option("full, repair: only these checks", ())
+    connections: int = option("full: connections that evaluate side by side", 1)
+    max_changes: int | None = option("repair: entities that may be repaired at most")
+
+
+JOBS = {
+    "changed": Job("changed", every=timedelta(minutes=5)),
+    "notify": Job("notify", every=timedelta(minutes=1), timeout=timedelta(minutes=5)),
+    "queue": Job("queue", at="7 * * * *"),
+    "full": Job("full", at="0 2 * * *", timeout=timedelta(hours=6)),
+    "retention": Job("retention", at="30 3 * * *", timeout=timedelta(hours=2)),
+    "verify": Job("verify", at="45 3 * * *"),
+    "repair": Job("repair", at="20 * * * *", timeout=timedelta(hours=1), enabled=False),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """[run]"""
+
+    zone: str = option("time zone of `at`, such as Europe/Berlin", "UTC")
+    watch: bool = option("whether changes are judged as they come, and not only by the job changed", True)
+    watch_every: timedelta = option("how often the watch looks for changes", timedelta(seconds=1))
+    silent_after: timedelta = option(
+        "a runner without a sign of life for so long is lost to the others", timedelta(minutes=1)
+    )
+    grace: timedelta = option("how long a runner told to stop waits for its jobs", timedelta(seconds=30))
+    jobs: dict[str, Job] = option("the schedule", JOBS)
+
+
+@dataclass(frozen=True)
 class Configuration:
     """All sections; `database_url` and `pack` stand before the first of them."""
 
@@ -112,6 +152,7 @@ class Configuration:
     report: Report = field(default_factory=Report)
     notify: Notify = field(default_factory=Notify)
     metrics: Metrics = field(default_factory=Metrics)
+    run: Run = field(default_factory=Run)
 
 
 @dataclass(frozen=True)
@@ -255,6 +296,8 @@ class _Reader:
             for index, value in enumerate(self.values[before:], before)
             if value.source == DEFAULT
         }
+        replaced = {f.metadata["instead_of"] for f in dataclasses.fields(kind) if f.name not in changed}
+        changed = {key: index for key, index in changed.items() if key not in replaced}
         for key, index in changed.items():
             if key in default:
                 self.values[index] = dataclasses.replace(self.values[index], value=default[key])

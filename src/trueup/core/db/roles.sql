@@ -101,6 +101,9 @@ begin
         trueup.notifications,
         trueup.notification_channels,
         trueup.notification_mutes,
+        trueup.jobs,
+        trueup.job_runs,
+        trueup.runners,
         trueup.session_company,
         trueup.dashboard_logins
         to trueup_dashboard;

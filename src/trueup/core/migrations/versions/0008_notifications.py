@@ -3,7 +3,7 @@
 from trueup.migration import run_sql
 
 revision = "core_0008"
-down_revision = "core_0006"
+down_revision = "core_0007"
 branch_labels = None
 depends_on = None
 

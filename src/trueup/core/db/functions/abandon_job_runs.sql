@@ -1,0 +1,89 @@
+-- abandon_job_runs(runner, patient): end what no runner ends any more, so that another one takes it over
+--
+-- A runner without a heartbeat for its silent_after is lost, with all it was running; a run
+-- past its deadline hangs, whatever the heartbeat says. Both file an alert runner_lost, which
+-- the next evaluation of that check resolves. What such a runner left at work is ended: a
+-- process that was only stopped must not go on beside the one that takes over. Only sessions
+-- of the caller's own role can be ended, others end by themselves.
+--
+-- Silence counts from the server's start, because while it was down nobody could give a sign
+-- of life; for a patient caller, who will ask again, from when the caller connected, because
+-- the server may have been a standby until then.
+
+create or replace function trueup.abandon_job_runs(p_runner_id bigint, p_is_patient boolean)
+    returns table (run_id bigint, job text, slot timestamptz, runner_id bigint, error text)
+    language plpgsql
+    set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    r record;
+    v_now timestamptz := clock_timestamp();
+    v_here_since timestamptz := case
+        when p_is_patient
+            then (select a.backend_start from pg_catalog.pg_stat_activity as a where a.pid = pg_backend_pid())
+        else pg_postmaster_start_time()
+    end;
+begin
+    for r in
+        select
+            ru.id,
+            ru.host,
+            ru.pid,
+            ru.heartbeat_at
+        from trueup.runners as ru
+        where
+            ru.stopped_at is null
+            and ru.lost_at is null
+            and ru.id <> p_runner_id
+            and greatest(ru.heartbeat_at, v_here_since) < v_now - ru.silent_after
+        order by ru.id
+        for update skip locked
+    loop
+        update trueup.runners as ru set lost_at = v_now where ru.id = r.id;
+        perform trueup.end_runner_sessions(r.id, null);
+        perform trueup.file_alert(
+            'runner_lost', null, 'runner', r.id::text, 'a runner of the schedule ended without a word',
+            jsonb_build_object('host', r.host, 'pid', r.pid, 'heartbeat_at', r.heartbeat_at)
+        );
+    end loop;
+
+    for r in
+        select
+            jr.id,
+            jr.job,
+            jr.slot,
+            jr.runner_id,
+            ru.host,
+            ru.pid,
+            ru.lost_at is not null as is_lost
+        from trueup.job_runs as jr
+        inner join trueup.runners as ru on jr.runner_id = ru.id
+        where
+            jr.outcome = 'running'
+            and (ru.lost_at is not null or ru.stopped_at is not null or jr.deadline_at < v_now)
+        order by jr.id
+        for update of jr skip locked
+    loop
+        run_id := r.id;
+        job := r.job;
+        slot := r.slot;
+        runner_id := r.runner_id;
+        error := case
+            when r.is_lost then format('runner %s on %s was lost', r.runner_id, r.host)
+            else format('not ended by runner %s on %s within its timeout', r.runner_id, r.host)
+        end;
+        perform trueup.end_runner_sessions(r.runner_id, r.job);
+        update trueup.job_runs as jr
+        set outcome = 'abandoned', finished_at = v_now, error = abandon_job_runs.error
+        where jr.id = r.id;
+        if not r.is_lost then
+            perform trueup.file_alert(
+                'runner_lost', null, 'runner', r.runner_id::text, 'a runner of the schedule hangs in a job',
+                jsonb_build_object('host', r.host, 'pid', r.pid, 'job', r.job, 'slot', r.slot)
+            );
+        end if;
+        return next;
+    end loop;
+end;
+$$;

@@ -1,0 +1,25 @@
+-- lost_runners(): runners that ended without a word, and that no other has replaced since
+--
+-- The body is a string on purpose, as that of overdue_jobs.
+
+create or replace function trueup.lost_runners()
+    returns table (runner_id bigint, host text, pid integer, heartbeat_at timestamptz)
+    language sql
+    stable
+    set search_path = ''
+as $$
+    select
+        ru.id,
+        ru.host,
+        ru.pid,
+        ru.heartbeat_at
+    from trueup.runners as ru
+    where
+        ru.stopped_at is null
+        and ru.heartbeat_at < now() - ru.silent_after
+        and not exists (
+            select 1
+            from trueup.runners as newer
+            where newer.started_at > ru.heartbeat_at and newer.application = ru.application
+        );
+$$;

@@ -1,0 +1,1 @@
+select trueup.end_runner_sessions(%(runner_id)s, %(job)s);

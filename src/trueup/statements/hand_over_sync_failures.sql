@@ -1,0 +1,1 @@
+select trueup.hand_over_sync_failures();
