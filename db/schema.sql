@@ -12137,6 +12137,38 @@ COMMENT ON COLUMN trueup.review_queue_overview.oldest_at IS 'when the oldest was
 
 COMMENT ON COLUMN trueup.review_queue_overview.earliest_due_at IS 'when the first is, or was, due';
 
+CREATE VIEW trueup.runner_lost AS
+ SELECT NULL::text AS company_id,
+    'runner'::text AS entity_type,
+    runner_id AS entity_id,
+    'a runner of the schedule ended without a word'::text AS description,
+    jsonb_build_object('host', host, 'pid', pid, 'heartbeat_at', heartbeat_at) AS evidence
+   FROM trueup.lost_runners() lr(runner_id, host, pid, heartbeat_at);
+
+CREATE TABLE trueup.runners (
+    id bigint NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    version text NOT NULL,
+    application text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    silent_after interval NOT NULL,
+    stopped_at timestamp with time zone,
+    lost_at timestamp with time zone
+);
+
+COMMENT ON TABLE trueup.runners IS 'processes of trueup run, with their heartbeats';
+
+ALTER TABLE trueup.runners ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.runners_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE VIEW trueup.runs_recent WITH (security_invoker='true') AS
  SELECT cr.id AS run_id,
     cr.kind,
@@ -13292,6 +13324,9 @@ ALTER TABLE ONLY trueup.deployment_checks
 
 ALTER TABLE ONLY trueup.guard_companies
     ADD CONSTRAINT guard_companies_guard_fkey FOREIGN KEY (guard) REFERENCES trueup.guards(name) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.job_runs
+    ADD CONSTRAINT job_runs_runner_id_fkey FOREIGN KEY (runner_id) REFERENCES trueup.runners(id);
 
 ALTER TABLE ONLY trueup.manual_review_events
     ADD CONSTRAINT manual_review_events_item_id_fkey FOREIGN KEY (item_id) REFERENCES trueup.manual_review_queue(id) ON DELETE CASCADE;
