@@ -28,7 +28,8 @@ from typing import Any
 
 from trueup import __version__, packs
 from trueup.changes import judge
-from trueup.errors import BusyError, ConnectionLostError, NotFoundError, TrueupError
+from trueup.durations import elapsed_ms
+from trueup.errors import BusyError, ConnectionLostError, NotFoundError, TrueupError, logged
 from trueup.evaluation import require
 from trueup.operating import schedule, work
 from trueup.operating.config import Configuration
@@ -105,6 +106,7 @@ class _Running:
     # why its sessions were ended by us
     ended: str | None = None
     is_released: bool = False
+    failure: BaseException | None = None
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,7 @@ class Runner:
     def _disconnected(self, error: TrueupError) -> float:
         """Give the connection up; return the seconds until the next try."""
         level = logging.WARNING if self._session is not None else logging.INFO
-        logger.log(level, "connection lost", extra={"runner": self.id, "error": _line(error)})
+        logger.log(level, "connection lost", extra={"runner": self.id, **logged(error)})
         if self._session is not None:
             with suppress(ServerSaid):
                 self._session.close()
@@ -322,7 +324,7 @@ class Runner:
                     "slot": lost.slot.isoformat(),
                     "run_id": lost.id,
                     "runner": lost.runner_id,
-                    "error": lost.error,
+                    "reason": lost.error,
                 },
             )
 
@@ -359,7 +361,14 @@ class Runner:
         self._running[run.id] = run
         logger.info(
             "job started",
-            extra={**self._about(run), "attempt": claimed.attempt, "late": claimed.is_late},
+            extra={
+                "job": run.job.name,
+                "slot": run.slot.isoformat(),
+                "run_id": run.id,
+                "runner": self.id,
+                "attempt": claimed.attempt,
+                "late": claimed.is_late,
+            },
         )
         task = work.Task(job, slot, self.configuration, self._labelled(job.name), self.pack)
         Thread(target=self._work, args=(run.id, task), name=job.name, daemon=True).start()
@@ -388,11 +397,11 @@ class Runner:
         elif run.ended:
             outcome = Outcome(run.job.name, run.slot, "failed", error=run.ended)
         else:
-            if not isinstance(error, (TrueupError, OSError)):
-                logger.error("a fault of trueup's own", extra=self._about(run), exc_info=error)
             # a job whose connection was lost did nothing wrong, and is tried once more
             kind = "abandoned" if isinstance(error, ConnectionLostError) else "failed"
             outcome = Outcome(run.job.name, run.slot, kind, error=_line(error))
+        if outcome.error is not None:
+            run.failure = TrueupError(run.ended) if run.ended else error
         self._unwritten.append((run, outcome))
 
     def _write(self, connection: Session) -> None:
@@ -412,14 +421,30 @@ class Runner:
             if outcome.outcome == "abandoned":
                 self._settled.pop(run.job.name, None)
             self.outcomes = [*self.outcomes[-99:], outcome]
-            logger.log(
-                logging.INFO if outcome.outcome == "done" else logging.ERROR,
-                "job finished" if written else "job finished, but others had given it up",
+            if error := run.failure:
+                logger.error(
+                    "job failed",
+                    extra={
+                        "job": run.job.name,
+                        "slot": run.slot.isoformat(),
+                        "run_id": run.id,
+                        "runner": self.id,
+                        "outcome": outcome.outcome,
+                        "recorded": written,
+                        **logged(error),
+                    },
+                )
+                continue
+            logger.info(
+                "job finished",
                 extra={
-                    **self._about(run),
-                    "outcome": outcome.outcome,
-                    "duration_ms": round((time.monotonic() - run.began) * 1000),
-                    "error": outcome.error,
+                    "job": run.job.name,
+                    "slot": run.slot.isoformat(),
+                    "run_id": run.id,
+                    "runner": self.id,
+                    # false: others had given it up
+                    "recorded": written,
+                    "duration_ms": elapsed_ms(run.began),
                 },
             )
 
@@ -435,7 +460,15 @@ class Runner:
                 connection.value("end_runner_sessions", runner_id=run.runner_id, job=run.job.name)
             elif now > run.deadline + self.silence / 2 and not run.is_released:
                 # a thread cannot be ended: the process is, and others take over
-                logger.critical("job is stuck, so the runner ends", extra=self._about(run))
+                logger.error(
+                    "job is stuck",
+                    extra={
+                        "job": run.job.name,
+                        "slot": run.slot.isoformat(),
+                        "run_id": run.id,
+                        "runner": self.id,
+                    },
+                )
                 logging.shutdown()
                 os._exit(STUCK)
         return min(left)
@@ -494,9 +527,6 @@ class Runner:
     def _labelled(self, name: str) -> str:
         return labelled(self.database, f"trueup run {self.id} {name}", self.options.silent_after)
 
-    def _about(self, run: _Running) -> dict[str, Any]:
-        return {"job": run.job.name, "slot": run.slot.isoformat(), "run_id": run.id, "runner": self.id}
-
 
 class Watch:
     """Judges changes as they come, in a thread and a session of its own."""
@@ -528,7 +558,7 @@ class Watch:
                     pause = SHORTEST_PAUSE
                     self._look(connection, loaded)
             except Exception as error:  # whatever it is, the watch goes on, and the job changed is the net
-                logger.warning("watch interrupted", extra={"error": _line(error)})
+                logger.warning("watch interrupted", extra={**logged(error)})
                 if self._stopped.wait(pause * random.uniform(0.5, 1.5)):
                     return
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -562,14 +592,14 @@ class Watch:
                 "run_id": run.id,
                 "opened": opened,
                 "resolved": resolved,
-                "duration_ms": round((time.monotonic() - began) * 1000),
+                "duration_ms": elapsed_ms(began),
             },
         )
         if opened or resolved:
             try:
                 work.tell(self.configuration, self.database(), self.pack)
             except Exception as error:  # the job notify tries again, and is missed when it cannot
-                logger.warning("notifications failed", extra={"error": _line(error)})
+                logger.warning("notifications failed", extra={**logged(error)})
 
 
 def _line(error: BaseException) -> str:
