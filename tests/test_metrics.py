@@ -48,34 +48,22 @@ select factory.call(id => 3, company_id => 2, customer_name => 'Hallo');
 """
 # what the scheduler and the notifications keep, as far as metrics read it
 UNATTENDED = """
-create table if not exists trueup.runners (
-    id bigint generated always as identity primary key, host text not null, pid integer not null, version text not null,
-    application text not null, started_at timestamptz not null default clock_timestamp(),
-    heartbeat_at timestamptz not null default clock_timestamp(), stopped_at timestamptz
-);
-create table if not exists trueup.job_runs (
-    id bigint generated always as identity primary key, job text not null, slot timestamptz not null, runner_id bigint,
-    started_at timestamptz not null default clock_timestamp(), heartbeat_at timestamptz, finished_at timestamptz,
-    outcome text not null default 'running', error text, detail jsonb
-);
-create table if not exists trueup.notification_channels (
-    id bigint generated always as identity primary key, name text not null unique, kind text not null,
-    last_seen_at timestamptz not null default clock_timestamp(), last_sent_at timestamptz,
-    failures integer not null default 0
-);
-create table if not exists trueup.notifications (
-    id bigint generated always as identity primary key, channel_id bigint, state text not null default 'pending'
-);
-grant select on trueup.runners, trueup.job_runs, trueup.notification_channels, trueup.notifications to trueup_dashboard;
-insert into trueup.runners (host, pid, version, application, heartbeat_at, stopped_at) values
-('a', 1, '0', 'x', '2099-01-01', null), ('a', 2, '0', 'x', '2099-01-02', null), ('b', 1, '0', 'x', '2099-01-01', now());
-insert into trueup.job_runs (job, slot, started_at, finished_at, outcome) values
-('full', now() - interval '3 days', now() - interval '3 days', now() - interval '3 days' + interval '90 seconds', 'done'),
-('full', now() - interval '2 days', now() - interval '2 days', now() - interval '2 days' + interval '9 seconds', 'failed'),
-('full', now() - interval '1 day', now() - interval '1 day', now() - interval '1 day' + interval '7 seconds', 'failed'),
-('changed', now(), now(), null, 'running');
-insert into trueup.notification_channels (name, kind, last_sent_at, failures) values ('ops', 'x', '2026-01-01 00:00:00+00', 4), ('night', 'x', null, 0);
-insert into trueup.notifications (channel_id, state) values (1, 'pending'), (1, 'pending'), (1, 'sent');
+insert into trueup.runners (host, pid, version, application, heartbeat_at, silent_after, stopped_at) values
+('a', 1, '0', 'x', '2099-01-01', '1 min', null), ('a', 2, '0', 'x', '2099-01-02', '1 min', null),
+('b', 1, '0', 'x', '2099-01-01', '1 min', now());
+insert into trueup.job_runs (job, slot, runner_id, started_at, finished_at, deadline_at, outcome)
+select r.job, now() - r.ago, 1, now() - r.ago, now() - r.ago + r.took, now(), r.outcome
+from (values
+    ('full', interval '3 days', interval '90 seconds', 'done'),
+    ('full', interval '2 days', interval '9 seconds', 'failed'),
+    ('full', interval '1 day', interval '7 seconds', 'failed'),
+    ('changed', interval '0', null, 'running')
+) as r (job, ago, took, outcome);
+insert into trueup.notification_channels (name, kind, last_sent_at, failures, failing_since) values
+('ops', 'x', '2026-01-01 00:00:00+00', 4, now()), ('night', 'x', null, 0, null);
+insert into trueup.notifications (channel_id, channel, kind, severity, subject, body, content, state, sent_at)
+select 1, 'ops', 'alarm', 'critical', 'x', 'x', '{}', state, case state when 'sent' then now() end
+from unnest(array['pending', 'pending', 'sent']) as state;
 """
 
 
@@ -342,7 +330,7 @@ def test_a_silent_database_is_down_and_holds_nobody_up(caplog: pytest.LogCapture
             assert fetched(served.replace("/metrics", "/healthz")) == "alive\n"
             # one waits, however often one asks
             assert threading.active_count() <= threads + 4
-    said = " ".join(str(getattr(record, "error", "")) for record in caplog.records)
+    said = " ".join(str(getattr(record, "reason", "")) for record in caplog.records)
     assert "did not answer within 0.5 s" in said
     assert "hidden" not in said
 

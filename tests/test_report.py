@@ -346,11 +346,9 @@ def test_jobs_of_the_scheduler_are_told(database: str) -> None:
     sql(
         database,
         """
-        create table if not exists trueup.job_runs (
-            id bigint generated always as identity, job text, slot timestamptz, outcome text, finished_at timestamptz
-        );
-        insert into trueup.job_runs (job, slot, outcome, finished_at)
-        select 'full', now() - make_interval(days => i), case when i = 2 then 'failed' else 'done' end, now()
+        insert into trueup.runners (host, pid, version, application, silent_after) values ('a', 1, '0', 'x', '1 min');
+        insert into trueup.job_runs (job, slot, runner_id, deadline_at, outcome, finished_at)
+        select 'full', now() - make_interval(days => i), 1, now(), case when i = 2 then 'failed' else 'done' end, now()
         from generate_series(1, 4) as i;
         """,
     )

@@ -316,7 +316,8 @@ def test_a_job_over_its_timeout_is_ended_and_has_failed(made: Made) -> None:
 def test_a_job_whose_thread_cannot_be_ended_ends_its_runner(made: Made) -> None:
     schedule = made(QUIET + OFF + HELD_JOB + 'timeout = "1s"\n')
     program = (
-        "import time, sys\nfrom pathlib import Path\nfrom trueup.operating import runner, work, config\n"
+        "import time, sys\nfrom pathlib import Path\nfrom trueup.operating import runner, work, config, logs\n"
+        "logs.configure(config.Log())\n"
         "work.perform = lambda task: time.sleep(600)\n"
         "made = runner.Runner(config.load(Path(sys.argv[1])).configuration, database=sys.argv[2])\n"
         "made.once('held', force=True)"

@@ -143,27 +143,15 @@ def test_who_waits_for_a_lock_is_seen_and_top_waits_for_nobody(database: str) ->
 
 
 def test_jobs_and_runners_where_there_is_a_scheduler(database: str) -> None:
-    sql(
-        database,
-        "create table if not exists trueup.runners (id bigint generated always as identity primary key, host text,"
-        " pid integer, version text, application text, started_at timestamptz default clock_timestamp(),"
-        " heartbeat_at timestamptz default clock_timestamp(), stopped_at timestamptz)",
-    )
-    sql(
-        database,
-        "create table if not exists trueup.job_runs (id bigint generated always as identity primary key, job text,"
-        " slot timestamptz, runner_id bigint, started_at timestamptz default clock_timestamp(), heartbeat_at timestamptz,"
-        " finished_at timestamptz, outcome text, error text, detail jsonb, unique (job, slot))",
-    )
     with closing(Watch(database)) as watch:
         assert watch.look().runners == ()
     sql(
         database,
-        "with r as (insert into trueup.runners (host, pid, version, application, heartbeat_at)"
-        " values ('db1', 7, '1.0', 'x', clock_timestamp() - interval '10 min') returning id)"
-        " insert into trueup.job_runs (job, slot, runner_id, heartbeat_at, outcome)"
-        " select 'changes', timestamptz '2026-01-01', r.id, clock_timestamp(), 'running' from r"
-        " union all select 'changes', timestamptz '2025-12-31', r.id, clock_timestamp(), 'done' from r",
+        "with r as (insert into trueup.runners (host, pid, version, application, silent_after, heartbeat_at)"
+        " values ('db1', 7, '1.0', 'x', '1 min', clock_timestamp() - interval '10 min') returning id)"
+        " insert into trueup.job_runs (job, slot, runner_id, deadline_at, outcome, finished_at)"
+        " select 'changes', timestamptz '2026-01-01', r.id, clock_timestamp(), 'running', null from r"
+        " union all select 'changes', timestamptz '2025-12-31', r.id, clock_timestamp(), 'done', clock_timestamp() from r",
     )
     text = run("top", "--once", url=database).stdout
     assert re.search(r"^  changes +running +slot", text, re.M)

@@ -114,7 +114,6 @@ class Reader:
         else:
             error = self._attempt.error
         if error:
-            logger.warning("metrics not read", extra={**logged(error)})
             return Reading((family("up", [((), 0)]), _build(), took), error)
         return Reading((family("up", [((), 1)]), _build(), took, *self._attempt.families))
 
@@ -258,7 +257,10 @@ def _application(reader: Reader) -> Application:
         """Gives the library what a reading found."""
 
         def collect(self) -> Iterator[Any]:
-            for each in reader.read().families:
+            found = reader.read()
+            if error := found.error:
+                logger.warning("metrics not read", extra={**logged(error)})
+            for each in found.families:
                 metric = each.metric
                 told = core.GaugeMetricFamily(metric.full_name, metric.help, labels=metric.labels)
                 for labels, value in each.samples:

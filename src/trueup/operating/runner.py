@@ -290,8 +290,11 @@ class Runner:
 
     def _disconnected(self, error: TrueupError) -> float:
         """Give the connection up; return the seconds until the next try."""
-        level = logging.WARNING if self._session is not None else logging.INFO
-        logger.log(level, "connection lost", extra={"runner": self.id, **logged(error)})
+        logger.log(
+            logging.WARNING if self._session is not None else logging.INFO,
+            "connection lost",
+            extra={"runner": self.id, **logged(error)},
+        )
         if self._session is not None:
             with suppress(ServerSaid):
                 self._session.close()
