@@ -86,7 +86,7 @@ begin
             using
                 errcode = 'exclusion_violation',
                 constraint = 'appointments_staff_id_excl',
-                schema = 'public',
+                schema = split_part('public.appointments', '.', 1),
                 table = 'appointments',
                 detail = format(
                     'Staff %s is booked for appointment %s at that time.',

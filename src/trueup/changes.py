@@ -27,6 +27,7 @@ from trueup.evaluation import (
     settle,
     time_limits,
 )
+from trueup.fitting import fitted
 from trueup.locks import acquire
 from trueup.model import Progress, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
@@ -87,6 +88,7 @@ def check_changed(
     """
     loaded = packs.load(pack)
     with session(database, "check --changed") as connection:
+        loaded = fitted(connection, loaded)
         require(connection, loaded)
         return judge(
             connection,

@@ -229,7 +229,10 @@ def history(database: str | None, limit: int, form: str) -> None:
 @click.option("--apply", is_flag=True, help="Put the layer in place. Without it, compare only.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
 @format_option()
-def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, form: str) -> None:
+@click.option("--host-schema", help="Where the application keeps its tables, if not in public.")
+def adopt(
+    database: str | None, pack: Path | None, apply: bool, wait: float, form: str, host_schema: str | None
+) -> None:
     """Compare an existing application's tables with the pack, and put the layer beside them.
 
     No row is changed. Constraints arrive NOT VALID: they refuse new and changed rows and
@@ -240,7 +243,7 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     from trueup.adoption import explain
     from trueup.errors import DatabaseError
 
-    done = run(database=database, pack=pack, apply=apply, wait=wait)
+    done = run(database=database, pack=pack, apply=apply, wait=wait, host_schema=host_schema)
     if form == "json":
         print_json(done)
     if done.problems:
@@ -254,6 +257,9 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     )
     for note in done.notes:
         click.echo(f"note         {note}")
+    if not done.migration and not done.adopted_before:
+        for change in (*done.placed, *done.left_out):
+            click.echo(f"{change.action:<12} {change.what}: {change.detail}")
     if done.migration:
         _print_migration(done.migration.revisions, done.migration.changes, done.migration.warnings)
         click.echo("next: trueup check, trueup repair, then trueup enforce")

@@ -10,6 +10,7 @@ from trueup import packs
 from trueup.deploy import add_constraint
 from trueup.errors import MigrationError, NotFoundError
 from trueup.evaluation import require
+from trueup.fitting import fitted
 from trueup.locks import one_at_a_time, patiently
 from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
@@ -57,6 +58,7 @@ def enforce(
     loaded = packs.load(pack)
     wanted = set(names)
     with session(database, "enforce") as connection:
+        loaded = fitted(connection, loaded)
         require(connection, loaded)
         constraints, guards = _now(connection)
         known = {c.name for c in constraints} | {g.name for g in guards} | {c.name for c in loaded.checks}

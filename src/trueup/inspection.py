@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trueup import deploy, ledger, packs
+from trueup.fitting import fitted
 from trueup.ledger import LIMIT, Deployment
 from trueup.migration import current, edited_revisions, pending_revisions, refuse_newer
 from trueup.model import Change, ConstraintState
@@ -154,6 +155,7 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
     """Return revisions, pending files, guard modes, last runs and what is open; changes nothing."""
     loaded = packs.load(pack)
     with session(database, "status") as connection:
+        loaded = fitted(connection, loaded)
         refuse_foreign(connection)
         facts = connection.row("status_facts", _Facts)
         assert facts is not None
@@ -209,6 +211,7 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
     """Compare everything of ours with its file and its registration; changes nothing."""
     loaded = packs.load(pack)
     with session(database, "verify") as connection:
+        loaded = fitted(connection, loaded)
         refuse_foreign(connection)
         refuse_newer(connection, loaded)
         problems = [Change("missing", f"revision {name}") for name in pending_revisions(connection, loaded)]

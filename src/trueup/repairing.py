@@ -26,6 +26,7 @@ from trueup.evaluation import (
     recorded,
     require,
 )
+from trueup.fitting import fitted
 from trueup.model import CheckRepairs, JournalEntry, Outcome, Progress, Repairs, Run, Undone, silent
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session
@@ -65,8 +66,10 @@ def repair(
     applied, and one alert says so), and where rows of an entity are in another database.
     """
     loaded = packs.load(pack)
-    selected = loaded.select(names)
+    loaded.select(names)
     with session(database, "repair") as connection:
+        loaded = fitted(connection, loaded)
+        selected = loaded.select(names)
         require(connection, loaded)
         if distant := connection.rows("distant_entities", DistantTable):
             raise RefusedError(
