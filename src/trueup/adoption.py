@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trueup import packs
 from trueup.errors import DatabaseError, UsageError
-from trueup.fitting import Application, application
+from trueup.fitting import Application, application, note_application
 from trueup.locks import refuse_pooler
 from trueup.migration import (
     WAIT,
@@ -26,6 +26,7 @@ from trueup.migration import (
     other_schemas,
     refuse_branches,
     refuse_newer,
+    rehearse_adoption,
     stamp,
 )
 from trueup.model import Change, Migration
@@ -99,12 +100,14 @@ def adopt(
     apply: bool = False,
     wait: float = WAIT,
     host_schema: str | None = None,
+    dry_run: bool = False,
 ) -> Adoption:
     """Compare the application's tables with the pack and, with `apply`, put the layer beside them.
 
     `host_schema` is where the application keeps its tables, if not in public; it is noted in
     trueup.application, and every other command reads it there. An optional column may be missing:
-    what needs it is left out until it is there and `migrate` has run.
+    what needs it is left out until it is there and `migrate` has run. With `dry_run`, all is
+    carried out in one transaction and rolled back, and `migration.sql` is what psql would need.
 
     The constraints arrive NOT VALID (they refuse new rows and leave old ones alone),
     the guards in mode observe (they refuse nothing). Rows are not changed.
@@ -152,7 +155,7 @@ def adopt(
             "then `trueup migrate`"
             for problem in missing
         ]
-        if apply and problems:
+        if (apply or dry_run) and problems:
             raise DatabaseError(explain(problems))
         refuse_branches(loaded)
         columns = sorted(f"{problem.table}.{problem.column}" for problem in missing)
@@ -163,8 +166,7 @@ def adopt(
             connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
             connection.script(f"create schema if not exists {SCHEMA}")
         if apply and (Application(loaded.schema, columns) != noted):
-            connection.run("note_application")
-            connection.run("fill_application", schema=loaded.schema, missing=columns)
+            note_application(connection, loaded.schema, columns)
         found = Adoption(
             tuple(tables),
             tuple(problems),
@@ -174,6 +176,11 @@ def adopt(
             placed=tuple(_placed(connection, loaded)),
             left_out=tuple(Change("left out", name, reason) for name, reason in loaded.left.items()),
         )
+        if dry_run and not before:
+            script = rehearse_adoption(connection, loaded, revision, columns, database=database, wait=wait)
+            return replace(found, migration=script)
+    if dry_run:
+        return replace(found, migration=migrate(database=database, pack=pack, dry_run=True, wait=wait))
     if not apply:
         return found
     if not before:

@@ -227,11 +227,18 @@ def history(database: str | None, limit: int, form: str) -> None:
 @database_option
 @pack_option
 @click.option("--apply", is_flag=True, help="Put the layer in place. Without it, compare only.")
+@click.option("--dry-run", is_flag=True, help="Print the SQL that --apply would run, ready for psql.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
 @format_option()
 @click.option("--host-schema", help="Where the application keeps its tables, if not in public.")
 def adopt(
-    database: str | None, pack: Path | None, apply: bool, wait: float, form: str, host_schema: str | None
+    database: str | None,
+    pack: Path | None,
+    apply: bool,
+    dry_run: bool,
+    wait: float,
+    form: str,
+    host_schema: str | None,
 ) -> None:
     """Compare an existing application's tables with the pack, and put the layer beside them.
 
@@ -243,7 +250,9 @@ def adopt(
     from trueup.adoption import explain
     from trueup.errors import DatabaseError
 
-    done = run(database=database, pack=pack, apply=apply, wait=wait, host_schema=host_schema)
+    if apply and dry_run:
+        raise click.UsageError("say --apply or --dry-run, not both")
+    done = run(database=database, pack=pack, apply=apply, wait=wait, host_schema=host_schema, dry_run=dry_run)
     if form == "json":
         print_json(done)
     if done.problems:
@@ -251,6 +260,9 @@ def adopt(
             sys.exit(DatabaseError.exit_code)
         raise DatabaseError(explain(list(done.problems)))
     if form == "json":
+        return
+    if dry_run and done.migration:
+        click.echo(done.migration.sql, nl=False)
         return
     click.echo(
         f"{len(done.tables)} tables compared: {', '.join(done.tables)}: everything the pack needs is there"

@@ -26,6 +26,12 @@ def application(connection: Session) -> Application:
     return connection.row("application", Application) or Application()
 
 
+def note_application(connection: Session, schema: str, columns: list[str]) -> None:
+    """Write down the schema of the application's tables, and the optional columns they lack."""
+    connection.run("note_application")
+    connection.run("fill_application", schema=schema, missing=columns)
+
+
 def fitted(connection: Session, pack: Pack) -> Pack:
     """Return the pack for the database of this session."""
     found = application(connection)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trueup import deploy, effects, packs
 from trueup.dependents import run_script, run_statement
 from trueup.errors import CatalogError, DatabaseError, MigrationError
-from trueup.fitting import fitted
+from trueup.fitting import fitted, note_application
 from trueup.ledger import Ledger, Revision, described
 from trueup.locks import limit_waiting, one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration
@@ -654,6 +654,26 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
         text += list(_role_files(pack))
     script = _REHEARSED + "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if work else ""
     return Migration(tuple(missing), tuple(changes), script, tuple(connection.warnings))
+
+
+def rehearse_adoption(
+    connection: Session, pack: Pack, revision: str, columns: list[str], *, database: str | None, wait: float
+) -> Migration:
+    """Return what an adoption would do, carried out and rolled back; its SQL is ready for psql."""
+    version = f"{SCHEMA}.{VERSION_TABLE}"
+    with one_at_a_time(database, wait), connection.transaction(rollback=True):
+        limit_waiting(connection)
+        connection.set_local("lock_timeout", connection.lock_timeout)
+        with connection.recording() as sent:
+            connection.script(f"create schema if not exists {SCHEMA}")
+            note_application(connection, pack.schema, columns)
+            connection.script(
+                f"create table if not exists {version} (version_num varchar(32) not null, "
+                f"constraint {VERSION_TABLE}_pkc primary key (version_num))"
+            )
+            connection.script(f"insert into {version} values ({literal(revision)})")
+        done = _dry_run(connection, pack, False)
+    return replace(done, sql="".join(f"{part.strip().rstrip(';')};\n\n" for part in sent) + done.sql)
 
 
 def _with_lock(statement: str, state: ConstraintState) -> str:

@@ -20,7 +20,7 @@ select
     format('%%I may not create in schema %%I, where indexes go', current_user, n.nspname),
     format('grant usage, create on schema %%I to %%I;', n.nspname, current_user)
 from pg_catalog.pg_namespace as n
-where n.nspname = %(schema)s and not has_schema_privilege(n.oid, 'usage, create')
+where n.nspname = %(schema)s and not (has_schema_privilege(n.oid, 'usage') and has_schema_privilege(n.oid, 'create'))
 union all
 select
     format('%%I may not create schema trueup in database %%I', current_user, current_database()),
