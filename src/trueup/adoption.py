@@ -238,6 +238,7 @@ def compare(
     problems: list[Problem] = []
     missing: list[Problem] = []
     naive: dict[str, list[_Column]] = {}
+    uuids: list[str] = []
     absent = set()
     for column in columns:
         if not column.is_present:
@@ -253,10 +254,23 @@ def compare(
                 )
         elif column.live_type and column.live_type.startswith("timestamp") and _is_naive(column):
             naive.setdefault(column.table_name, []).append(column)
+        elif column.live_type == "uuid" and column.expected_type == "bigint":
+            uuids.append(f"{column.table_name}.{column.column_name}")
         elif problem := _problem(schema, column):
             is_optional = column.live_type is None and f"{column.table_name}.{column.column_name}" in optional
             (missing if is_optional else problems).append(problem)
     problems += [_naive(schema, found) for found in naive.values()]
+    if uuids:
+        problems.append(
+            Problem(
+                uuids[0].partition(".")[0],
+                uuids[0].partition(".")[2],
+                f"keys are uuid in schema {schema} and bigint in this pack, whose functions, repairs, fills and "
+                f"guards name that type: {', '.join(uuids)}",
+                f"trueup init DIRECTORY --table {schema}.{uuids[0].partition('.')[0]}; a pack of your own over "
+                "these tables: alerts, queue, guards, repairs and tracking take keys of either type",
+            )
+        )
     return problems, missing, strict
 
 

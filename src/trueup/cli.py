@@ -270,8 +270,9 @@ def adopt(
     for note in done.notes:
         click.echo(f"note         {note}")
     if not done.migration and not done.adopted_before:
-        for change in (*done.placed, *done.left_out):
+        for change in done.placed:
             click.echo(f"{change.action:<12} {change.what}: {change.detail}")
+        _print_left_out(done.left_out)
     if done.migration:
         _print_migration(done.migration.revisions, done.migration.changes, done.migration.warnings)
         click.echo("next: trueup check, trueup repair, then trueup enforce")
