@@ -265,10 +265,10 @@ def compare(
             Problem(
                 uuids[0].partition(".")[0],
                 uuids[0].partition(".")[2],
-                f"keys are uuid in schema {schema} and bigint in this pack, whose functions, repairs, fills and "
-                f"guards name that type: {', '.join(uuids)}",
-                f"trueup init DIRECTORY --table {schema}.{uuids[0].partition('.')[0]}; a pack of your own over "
-                "these tables: alerts, queue, guards, repairs and tracking take keys of either type",
+                f"keys are uuid in schema {schema} and bigint in this pack, whose functions, repairs, fills "
+                f"and guards name that type: {', '.join(uuids)}",
+                f"trueup init DIRECTORY --table {schema}.{uuids[0].partition('.')[0]}; a pack of your own "
+                "over these tables: alerts, queue, guards, repairs and tracking take keys of either type",
             )
         )
     return problems, missing, strict

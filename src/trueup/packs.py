@@ -248,7 +248,7 @@ class Pack:
             self,
             checks=tuple(check for check in self.checks if check.file not in left or check.is_core),
             files=tuple(file for file in self.files if file.name not in left or file.is_core),
-            left=left,
+            left=dict(sorted(left.items(), key=lambda item: (not item[0].startswith("checks/"), item[0]))),
         )
 
     @cached_property

@@ -15,3 +15,5 @@ $$;
 
 drop table trueup.application;
 delete from trueup.tables as t where t.name = 'application';
+
+alter table trueup.changes replica identity default;

@@ -16,3 +16,7 @@ insert into trueup.application default values
 on conflict do nothing;
 
 comment on table trueup.application is 'where the application keeps its tables, and which optional columns it has not';
+
+-- it has no key, and a publication of all tables would refuse the runs that delete from it; in WAL only
+-- at wal_level = logical
+alter table trueup.changes replica identity full;
