@@ -127,6 +127,12 @@ class _Facts:
 
 
 @dataclass(frozen=True)
+class _Role:
+    name: str
+    is_there: bool
+
+
+@dataclass(frozen=True)
 class _Stray:
     kind: str
     identity: str
@@ -249,6 +255,17 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
                 "stray_objects", _Stray, known=[f"{o.kind} {o.identity}" for o in ours]
             )
         ]
+        for role in connection.rows("missing_roles", _Role):
+            if role.is_there:
+                problems.append(
+                    Change("missing", f"grants to role {role.name}", "`trueup migrate` gives them")
+                )
+            else:
+                notes.append(
+                    Change(
+                        "missing", f"role {role.name}", "`trueup migrate` by a superuser makes and grants it"
+                    )
+                )
         notes += [
             Change("off", f"guard {guard.name}")
             for guard in connection.rows("guard_modes", GuardMode)
