@@ -3137,6 +3137,15 @@ begin
     where d.table_id in (to_regclass(p_table), to_regclass(v_referenced))
     order by d.table_id <> to_regclass(p_table)
     limit 1;
+    if v_reason is null then
+        select format('%s.%s is missing', a.schema_name, m.name) into v_reason
+        from trueup.application as a
+        cross join unnest(a.missing_columns) as m (name)
+        where
+            p_table = a.schema_name || '.' || split_part(m.name, '.', 1)
+            and p_definition ~ format('\m%s\M', split_part(m.name, '.', 2))
+        limit 1;
+    end if;
     if v_reason is not null or p_kind not in ('unique index', 'exclude', 'foreign key') then
         return v_reason;
     end if;
@@ -6254,7 +6263,7 @@ begin
             using
                 errcode = 'exclusion_violation',
                 constraint = 'appointments_staff_id_excl',
-                schema = 'public',
+                schema = split_part('public.appointments', '.', 1),
                 table = 'appointments',
                 detail = format(
                     'Staff %s is booked for appointment %s at that time.',
@@ -9203,6 +9212,15 @@ CREATE TABLE trueup.alembic_version (
     version_num character varying(32) NOT NULL
 );
 
+CREATE TABLE trueup.application (
+    schema_name text DEFAULT 'public'::text NOT NULL,
+    missing_columns text[] DEFAULT '{}'::text[] NOT NULL,
+    is_one boolean DEFAULT true NOT NULL,
+    CONSTRAINT application_one CHECK (is_one)
+);
+
+COMMENT ON TABLE trueup.application IS 'where the application keeps its tables, and which optional columns it has not';
+
 CREATE VIEW trueup.appointment_booking_shared AS
  SELECT company_id,
     'appointment'::text AS entity_type,
@@ -10110,6 +10128,8 @@ CREATE TABLE trueup.changes (
     keys text[]
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='50');
+
+ALTER TABLE ONLY trueup.changes REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE trueup.changes IS 'keys of rows changed since the last pass of trueup check --changed';
 
@@ -11350,6 +11370,9 @@ ALTER TABLE ONLY public.staff
 
 ALTER TABLE ONLY trueup.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY trueup.application
+    ADD CONSTRAINT application_pkey PRIMARY KEY (is_one);
 
 ALTER TABLE ONLY trueup.appointment_notice_floor
     ADD CONSTRAINT appointment_notice_floor_pkey PRIMARY KEY (is_only);

@@ -37,13 +37,13 @@ class Source:
     alerts: list[tuple[Any, ...]]
 
     def dump(self, *options: str) -> bytes:
-        command = [self.programs / "pg_dump", *options, "-d", self.url]
+        command = [str(self.programs / "pg_dump"), *options, "-d", self.url]
         return subprocess.run(command, capture_output=True, check=True).stdout
 
     def restore(
         self, url: str, dump: bytes, *options: str, custom: bool = False
     ) -> subprocess.CompletedProcess[bytes]:
-        program = [self.programs / "pg_restore"] if custom else [self.programs / "psql", "-qX"]
+        program = [str(self.programs / "pg_restore")] if custom else [str(self.programs / "psql"), "-qX"]
         return subprocess.run([*program, *options, "-d", url], input=dump, capture_output=True, check=False)
 
 

@@ -14,7 +14,7 @@ LAYERS = (
     {"model", "durations", "names", "scripts", "tokens"},
     {"operating", "operating.config"},
     {"packs", "sqlrules", "store", "server", "incident"},
-    {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
+    {"calling", "fitting", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
     {"deploy"},
     {"migration"},

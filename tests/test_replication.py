@@ -144,14 +144,14 @@ def test_a_database_moves_to_another_server_while_it_is_used(pair: Pair, databas
     run("guard", "set", GUARD, "enforce", url=pair.publisher)
     programs = server.find_binaries().directory
     dump = subprocess.run(
-        [programs / "pg_dump", "--schema-only", "--no-publications", "-d", pair.publisher],
+        [str(programs / "pg_dump"), "--schema-only", "--no-publications", "-d", pair.publisher],
         capture_output=True,
         check=True,
     ).stdout
     for role in ("app", "dashboard", "owner", "reviewer", "runner"):
         if not value(pair.subscriber, "select to_regrole('trueup_' || %s) is not null", role):
             sql(pair.subscriber, f"create role trueup_{role}")
-    psql = [programs / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", pair.subscriber]
+    psql = [str(programs / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-d", pair.subscriber]
     subprocess.run(psql, input=dump, check=True, stdout=subprocess.DEVNULL)
     pair.subscribe("for all tables")
 
@@ -180,4 +180,4 @@ def identities() -> str:
     """Return the statement of db/README.md that sets identities after the rows have come."""
     text = (ROOT / "db" / "README.md").read_text()
     (found,) = re.findall(r"```text\n(do \$\$\n.*?setval.*?)```", text, re.S)
-    return found
+    return str(found)
