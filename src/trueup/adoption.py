@@ -30,7 +30,7 @@ from trueup.migration import (
     stamp,
 )
 from trueup.model import Change, Migration
-from trueup.packs import PUBLIC, Pack
+from trueup.packs import BIGINT, PUBLIC, Pack, singulars
 from trueup.store import LOCK_TIMEOUT, SCHEMA, Session, session
 
 # what needs no quotes, wherever it stands in a text
@@ -133,7 +133,7 @@ def adopt(
         )
     with session(database, "adopt") as connection:
         noted = application(connection)
-        loaded = loaded.placed(host_schema or noted.schema_name)
+        loaded = loaded.placed(host_schema or noted.schema_name, noted.key_type)
         refuse_newer(connection, loaded)
         if connection.value("is_read_only"):
             raise DatabaseError("the database is read only; connect to the primary")
@@ -144,7 +144,8 @@ def adopt(
                 "`trueup uninstall` first"
             )
         _refuse_elsewhere(connection, loaded, tables)
-        problems, missing, strict = compare(connection, loaded.schema, text, tables)
+        problems, missing, strict, key_type = compare(connection, loaded.schema, text, tables)
+        loaded = loaded.placed(loaded.schema, key_type)
         problems += [
             Problem("", None, right.what, right.mend)
             for right in connection.rows("adoption_rights", _Right, schema=loaded.schema, names=tables)
@@ -165,8 +166,8 @@ def adopt(
         if apply and not before:
             connection.script(f"set lock_timeout = '{LOCK_TIMEOUT}'")
             connection.script(f"create schema if not exists {SCHEMA}")
-        if apply and (Application(loaded.schema, columns) != noted):
-            note_application(connection, loaded.schema, columns)
+        if apply and (Application(loaded.schema, loaded.key_type, columns) != noted):
+            note_application(connection, loaded, columns)
         found = Adoption(
             tuple(tables),
             tuple(problems),
@@ -226,10 +227,11 @@ def explain(problems: list[Problem]) -> str:
 
 def compare(
     connection: Session, schema: str, text: str, tables: list[str]
-) -> tuple[list[Problem], list[Problem], list[str]]:
+) -> tuple[list[Problem], list[Problem], list[str], str]:
     """Return what is missing from the application's tables or has another type.
 
-    And, apart from that, which optional columns are missing, and which columns every insert must give.
+    And, apart from that, which optional columns are missing, and which columns every insert must
+    give, and the type of the keys.
     """
     with expected_tables(connection, text):
         columns = connection.rows("compare_tables", _Column, schema=schema, names=tables)
@@ -238,7 +240,13 @@ def compare(
     problems: list[Problem] = []
     missing: list[Problem] = []
     naive: dict[str, list[_Column]] = {}
+    keys = {"id", *(f"{name}_id" for name in singulars(tables))}
     uuids: list[str] = []
+    bigints = [
+        f"{column.table_name}.{column.column_name}"
+        for column in columns
+        if column.column_name in keys and column.live_type in ("bigint", "integer")
+    ]
     absent = set()
     for column in columns:
         if not column.is_present:
@@ -254,24 +262,24 @@ def compare(
                 )
         elif column.live_type and column.live_type.startswith("timestamp") and _is_naive(column):
             naive.setdefault(column.table_name, []).append(column)
-        elif column.live_type == "uuid" and column.expected_type == "bigint":
+        elif column.live_type == "uuid" and column.column_name in keys:
             uuids.append(f"{column.table_name}.{column.column_name}")
         elif problem := _problem(schema, column):
             is_optional = column.live_type is None and f"{column.table_name}.{column.column_name}" in optional
             (missing if is_optional else problems).append(problem)
     problems += [_naive(schema, found) for found in naive.values()]
-    if uuids:
+    if uuids and bigints:
         problems.append(
             Problem(
                 uuids[0].partition(".")[0],
                 uuids[0].partition(".")[2],
-                f"keys are uuid in schema {schema} and bigint in this pack, whose functions, repairs, fills "
-                f"and guards name that type: {', '.join(uuids)}",
-                f"trueup init DIRECTORY --table {schema}.{uuids[0].partition('.')[0]}; a pack of your own "
-                "over these tables: alerts, queue, guards, repairs and tracking take keys of either type",
+                "keys are of two types, and this pack wants one for all: uuid are "
+                f"{', '.join(uuids)}; not so are {', '.join(bigints)}",
+                "make them one type; or check these tables with a pack of your own, which may mix them: "
+                f"trueup init DIRECTORY --table {schema}.{uuids[0].partition('.')[0]}",
             )
         )
-    return problems, missing, strict
+    return problems, missing, strict, "uuid" if uuids and not bigints else BIGINT
 
 
 def optional_columns(text: str) -> set[str]:

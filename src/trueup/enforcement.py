@@ -66,7 +66,8 @@ def enforce(
             raise NotFoundError(
                 f"no constraint, guard or check is called {sorted(unknown)[0]}; see `trueup verify`"
             )
-        counts: dict[str, int] = {}
+        # where the check is left out, only VALIDATE can say
+        counts = {Path(file).stem: 0 for file in loaded.left}
         changes = []
         with one_at_a_time(database, wait):
             # what another migration did while this one waited

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trueup.packs import PUBLIC, Pack
+from trueup.packs import BIGINT, PUBLIC, Pack
 from trueup.store import Session
 
 
 @dataclass(frozen=True)
 class Application:
-    """The schema of the application's tables, and the optional columns they lack, as table.column."""
+    """Of the application's tables: their schema, the type of their keys, and which optional columns
+    they lack, as table.column.
+    """
 
     schema_name: str = PUBLIC
+    key_type: str = BIGINT
     missing_columns: list[str] = field(default_factory=list)
 
 
@@ -26,13 +29,13 @@ def application(connection: Session) -> Application:
     return connection.row("application", Application) or Application()
 
 
-def note_application(connection: Session, schema: str, columns: list[str]) -> None:
-    """Write down the schema of the application's tables, and the optional columns they lack."""
+def note_application(connection: Session, pack: Pack, columns: list[str]) -> None:
+    """Write down the schema and the keys of the application's tables, and the optional columns they lack."""
     connection.run("note_application")
-    connection.run("fill_application", schema=schema, missing=columns)
+    connection.run("fill_application", schema=pack.schema, key_type=pack.key_type, missing=columns)
 
 
 def fitted(connection: Session, pack: Pack) -> Pack:
     """Return the pack for the database of this session."""
     found = application(connection)
-    return pack.placed(found.schema_name).without(found.missing_columns)
+    return pack.placed(found.schema_name, found.key_type).without(found.missing_columns)

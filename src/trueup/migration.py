@@ -136,7 +136,7 @@ def _count(connection: Session, pack: Pack) -> list[str]:
     """Count the violations that the migration to come may change; return the checks that were counted."""
     missing = set(pending_revisions(connection, pack))
     scripts = [
-        packs.placed(packs.readable(path), pack.schema)
+        pack.written(packs.readable(path))
         for script in _scripts(pack).walk_revisions()
         if script.revision in missing
         for path in [Path(script.path).with_suffix(".up.sql")]
@@ -446,10 +446,10 @@ def run_sql(script: str, direction: str, search_path: str | None = None) -> None
     from alembic import context, op
 
     attributes = context.config.attributes
-    schema = attributes["schema"]
-    text = packs.placed(Path(script).with_suffix(f".{direction}.sql").read_text(encoding="utf-8"), schema)
+    pack: Pack = attributes["pack"]
+    text = pack.written(Path(script).with_suffix(f".{direction}.sql").read_text(encoding="utf-8"))
     if search_path:
-        search_path = schema if search_path == packs.PUBLIC else search_path
+        search_path = pack.schema if search_path == packs.PUBLIC else search_path
         text = f"set local search_path = {search_path};\n{text}\nset local search_path = pg_catalog;\n"
     if context.is_offline_mode():
         # as it is: op.execute would take a colon for a parameter, and double each per cent sign
@@ -508,7 +508,7 @@ def _config(pack: Pack, output: StringIO | None = None) -> Config:
     from alembic.config import Config
 
     config = Config(output_buffer=output) if output else Config()
-    config.attributes["schema"] = pack.schema
+    config.attributes["pack"] = pack
     locations = [CORE / "migrations" / "versions"]
     own = pack.root / "migrations"
     if (own / "versions").is_dir():
@@ -666,7 +666,7 @@ def rehearse_adoption(
         connection.set_local("lock_timeout", connection.lock_timeout)
         with connection.recording() as sent:
             connection.script(f"create schema if not exists {SCHEMA}")
-            note_application(connection, pack.schema, columns)
+            note_application(connection, pack, columns)
             connection.script(
                 f"create table if not exists {version} (version_num varchar(32) not null, "
                 f"constraint {VERSION_TABLE}_pkc primary key (version_num))"
@@ -723,7 +723,7 @@ def _role_files(pack: Pack) -> Iterator[str]:
     for root in (CORE, pack.root):
         path = root / "db" / "roles.sql"
         if path.is_file():
-            yield packs.placed(packs.readable(path), pack.schema)
+            yield pack.written(packs.readable(path))
 
 
 def _refuse_read_only(connection: Session) -> None:

@@ -42,6 +42,9 @@ _CREATE = re.compile(
 _TRIGGER = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?trigger\b[^;]*;", re.I)
 _TRIGGER_TABLE = re.compile(r'\bon\s+(?P<table>(?:\w+|"[^"]+")\.(?:\w+|"[^"]+"))', re.I)
 _REFERENCE = re.compile(r"\btrueup\.(\w+)")
+# what a key of the application's tables is, as the files of a pack spell it
+BIGINT = "bigint"
+_HOST_TABLE = re.compile(r"^create table (\w+)", re.M)
 # before a dot, so never the role; also where a text or a pattern holds a name
 _HOST = re.compile(r"""(?<![\w."$])(?:public|"public")(?=\\?\.[\w%"(\[])""")
 _SOURCE = re.compile(
@@ -214,20 +217,32 @@ class Pack:
     checks: tuple[Check, ...]
     files: tuple[SqlFile, ...]
     schema: str = PUBLIC
+    key_type: str = BIGINT
     # what is not in this database, by file, with the reason
     left: Mapping[str, str] = field(default_factory=dict)
 
-    def placed(self, schema: str) -> Pack:
-        """Return the pack for a database whose application keeps its tables in another schema."""
-        return self if schema == self.schema else load(self.root, schema)
+    def placed(self, schema: str, key_type: str = BIGINT) -> Pack:
+        """Return the pack for a database whose application has another schema, or keys of another type."""
+        same = (schema, key_type) == (self.schema, self.key_type)
+        return self if same else load(self.root, schema, key_type)
+
+    def written(self, text: str) -> str:
+        """Return SQL of the pack, a revision for instance, as this database needs it."""
+        return _Hand(self.root, self.schema, self.key_type).written(text)
 
     def without(self, columns: Iterable[str]) -> Pack:
         """Return the pack without the files that name one of these columns, or need a file that does.
 
         Columns are given as table.column. Any column of that name is taken for it, so that rather
-        too much is left out than what could not run.
+        too much is left out than what could not run. Left out, too, is a check over keys of two
+        types.
         """
-        left: dict[str, str] = {}
+        left = {
+            check.file: f"judges rows of trueup too, whose keys are bigint and not {self.key_type}"
+            for check in self.checks
+            if self.key_type != BIGINT
+            and len({p.table.startswith("trueup.") for p in check.populations}) == 2
+        }
         gone: set[str] = set()
         for column in columns:
             name = column.partition(".")[2]
@@ -290,10 +305,11 @@ def default_pack() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[2]
 
 
-def load(root: Path | None = None, schema: str = PUBLIC) -> Pack:
+def load(root: Path | None = None, schema: str = PUBLIC, key_type: str = BIGINT) -> Pack:
     """Return the pack in directory `root` (default: the shipped one) together with the core.
 
-    Where its files say `public.`, they mean `schema`, and so do texts and checksums.
+    Where its files say `public.`, they mean `schema`; where they give a name like `p_call_id`
+    the type bigint, `key_type`. So do texts and checksums.
 
     Raises CatalogError, naming file, line and key, for a header that is not exactly
     the contract: one that is almost right would be an alert that never fires.
@@ -303,13 +319,16 @@ def load(root: Path | None = None, schema: str = PUBLIC) -> Pack:
         raise CatalogError(
             f"{root} is not a directory; name a pack with --pack, or make one with `trueup init`"
         )
-    own = _checks(root, schema)
+    hand = _Hand(root, schema, key_type)
+    own = _checks(root, hand)
     if not own:
         raise CatalogError(f"{root} has no checks: a pack needs at least one file checks/<check>.sql")
-    checks = own + _checks(CORE, PUBLIC)
+    checks = own + _checks(CORE, _Hand(CORE))
     _refuse_twins(checks)
-    files = _files(CORE, PUBLIC) + _files(root, schema)
-    pack = Pack(root, tuple(sorted(checks, key=lambda check: check.name)), tuple(_in_order(files)), schema)
+    files = _files(CORE, _Hand(CORE)) + _files(root, hand)
+    pack = Pack(
+        root, tuple(sorted(checks, key=lambda check: check.name)), tuple(_in_order(files)), schema, key_type
+    )
     _refuse_missing_repairs(pack)
     return pack
 
@@ -393,37 +412,73 @@ def readable(path: Path) -> str:
     return text
 
 
-def placed(text: str, schema: str) -> str:
-    """Return SQL of a pack for a database whose application keeps its tables in `schema`.
+def singulars(tables: Iterable[str]) -> list[str]:
+    """Return what names of columns call a row of each table: company, phone_number, staff."""
+    found = []
+    for table in tables:
+        if table.endswith("ies"):
+            found.append(table[:-3] + "y")
+        else:
+            found.append(re.sub(r"(?<=ch|sh|ss)es$|(?<=x)es$|(?<![s])s$", "", table))
+    # a modification of an appointment; and what may be a key of any of them
+    return [*found, *(name.rpartition("_")[2] for name in found if "_" in name), "reference"]
 
-    A name that needs no quotes takes the place of `public`, in bodies, texts and comments too.
+
+@dataclass(frozen=True)
+class _Hand:
+    """How the SQL of a pack is written for one database.
+
+    A schema, whose name needs no quotes, takes the place of `public`, in bodies, texts and
+    comments too. The type of keys takes the place of bigint after a name that ends like
+    call_id or call_ids: of a parameter, a variable, a column of ours.
     """
-    return text if schema == PUBLIC else _HOST.sub(schema, text)
+
+    root: Path
+    schema: str = PUBLIC
+    key_type: str = BIGINT
+
+    @cached_property
+    def keys(self) -> re.Pattern[str]:
+        """Find declarations of keys."""
+        tables = [
+            table
+            for path in sorted((self.root / "migrations" / "versions").glob("0001_*.up.sql"))
+            for table in _HOST_TABLE.findall(readable(path))
+        ]
+        return re.compile(rf"\b((?:\w+_)?(?:{'|'.join(singulars(tables))})_ids?\s+)bigint\b")
+
+    def written(self, text: str) -> str:
+        """Return the text for this database."""
+        if self.schema != PUBLIC:
+            text = _HOST.sub(self.schema, text)
+        if self.key_type != BIGINT:
+            text = self.keys.sub(rf"\g<1>{self.key_type}", text)
+        return text
 
 
-def _checks(root: Path, schema: str) -> list[Check]:
+def _checks(root: Path, hand: _Hand) -> list[Check]:
     return [
         parse(
             path.stem,
-            placed(readable(path), schema),
+            hand.written(readable(path)),
             f"checks/{path.name}",
             is_core=root == CORE,
-            schema=schema,
+            schema=hand.schema,
         )
         for path in sorted((root / "checks").glob("*.sql"))
     ]
 
 
-def _files(root: Path, schema: str) -> list[SqlFile]:
+def _files(root: Path, hand: _Hand) -> list[SqlFile]:
     return [
-        _file(root, path, folder, schema)
+        _file(root, path, folder, hand)
         for folder in FOLDERS
         for path in sorted((root / folder).glob("*.sql"))
     ]
 
 
-def _file(root: Path, path: Path, folder: str, schema: str) -> SqlFile:
-    text = placed(readable(path), schema)
+def _file(root: Path, path: Path, folder: str, hand: _Hand) -> SqlFile:
+    text = hand.written(readable(path))
     bare = _BODY.sub("", _COMMENT.sub("", text))
     objects = []
     for match in _CREATE.finditer(bare):

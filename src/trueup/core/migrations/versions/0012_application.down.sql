@@ -5,9 +5,11 @@
 do $$
 begin
     if exists (
-        select 1 from trueup.application as a where a.schema_name <> 'public' or a.missing_columns <> '{}'
+        select 1
+        from trueup.application as a
+        where a.schema_name <> 'public' or a.key_type <> 'bigint' or a.missing_columns <> '{}'
     ) then
-        raise exception 'the application is in another schema or lacks optional columns, which earlier revisions cannot say'
+        raise exception 'the application is in another schema, has other keys or lacks optional columns, which earlier revisions cannot say'
             using hint = 'Remove the layer instead: trueup uninstall.';
     end if;
 end;
