@@ -17,7 +17,7 @@ from test_acceptance import PICTURE
 from test_uninstall import name_of, schema
 
 import trueup
-from trueup import migration, packs, server
+from trueup import bodies, migration, packs, server
 from trueup.errors import UsageError
 
 TABLES = migration.host_tables(migration.host_sql(packs.load()) or "")
@@ -331,6 +331,22 @@ def test_uuid_keys_end_as_numbers_do(uuid_incident: str, incident_database: str,
     for run_of in ("first", "second"):
         del with_numbers[run_of]["event_double_encoded"]
     assert with_uuids == with_numbers
+    assert bodies.tried(None, uuid_incident).faults == ()
+    company = "'00000000-0000-4000-8000-000000000001'"
+    booked = f"""
+        select b.appointment_id
+        from public.customers as k
+        cross join trueup.book_appointment(
+            {company}, '2027-01-04 10:00+00', '2027-01-04 11:00+00', p_customer_id => k.id
+        ) as b
+        where k.company_id = {company}
+        limit 1
+    """
+    appointment = value(uuid_incident, booked)
+    cancelled = f"select replayed from trueup.cancel_appointment({company}, %s)"
+    assert [value(uuid_incident, cancelled, appointment) for _ in range(2)] == [False, True]
+    assert run("check", "--changed", url=uuid_incident).returncode in (0, 1)
+    assert value(uuid_incident, "select count(*) from trueup.changes") == 0
 
     verified = run("verify", url=uuid_incident)
     assert verified.returncode == 0, verified.stdout + verified.stderr
