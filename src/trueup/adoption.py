@@ -275,7 +275,7 @@ def compare(
                 uuids[0].partition(".")[2],
                 "keys are of two types, and this pack wants one for all: uuid are "
                 f"{', '.join(uuids)}; not so are {', '.join(bigints)}",
-                "make them one type; or check these tables with a pack of your own, which may mix them: "
+                "-- make them one type; or check these tables with a pack of your own, which may mix them: "
                 f"trueup init DIRECTORY --table {schema}.{uuids[0].partition('.')[0]}",
             )
         )
@@ -310,11 +310,10 @@ def _naive(schema: str, columns: list[_Column]) -> Problem:
         f"{table} has timestamps without time zone, and only the application knows which instant they mean: "
         f"{', '.join(column.column_name for column in columns)}",
         f"alter table {table} {zoned};\n"
-        "      with the zone that the application writes; ACCESS EXCLUSIVE while the table and its indexes "
-        f"are rewritten ({columns[0].table_size}): readers and writers wait\n"
-        f"    set timezone = 'UTC'; alter table {table} {plain};\n"
-        "      if that zone is UTC; ACCESS EXCLUSIVE for a moment, and while indexes on these columns are "
-        "built again",
+        "    -- with the zone that the application writes; ACCESS EXCLUSIVE while table and indexes are "
+        f"rewritten ({columns[0].table_size}): readers and writers wait\n"
+        "    -- or, in UTC, with ACCESS EXCLUSIVE for a moment, and while indexes on these columns are built "
+        f"again: set timezone = 'UTC'; alter table {table} {plain};",
     )
 
 

@@ -5,7 +5,7 @@ select
         string_agg(format('%%I.%%I', n.nspname, c.relname), ', ' order by c.relname),
         o.rolname
     ) as what,
-    format('grant %%I to %%I; (ownership stays as it is), or connect as %%I', o.rolname, current_user, o.rolname) as mend
+    format('grant %%I to %%I; -- ownership stays as it is; or connect as %%I', o.rolname, current_user, o.rolname) as mend
 from pg_catalog.pg_class as c
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 inner join pg_catalog.pg_roles as o on c.relowner = o.oid
