@@ -114,10 +114,10 @@ def test_another_schema_ends_as_public_does(
     assert schema(moved_incident, binaries) == as_it_was
 
 
-def test_a_name_that_needs_quotes_is_refused(legacy_database: str) -> None:
-    sql(legacy_database, 'create schema "My App"')
+@pytest.mark.parametrize("name", ["My App", "order", "x; drop table calls"])
+def test_a_name_that_needs_quotes_is_refused(legacy_database: str, name: str) -> None:
     with pytest.raises(UsageError, match="without quotes"):
-        trueup.adopt(database=legacy_database, host_schema="My App")
+        trueup.adopt(database=legacy_database, host_schema=name)
 
 
 def test_psql_adopts_as_the_dry_run_says(moved_incident: str, binaries: Path) -> None:
@@ -204,7 +204,8 @@ def test_naive_timestamps_are_refused_with_the_statement_for_each_case(
 ) -> None:
     sql(
         legacy_database,
-        "alter table public.calls alter column started_at type timestamp, alter column ended_at type timestamp;"
+        "alter table public.calls alter column started_at type timestamp(0), alter column ended_at type timestamp,"
+        "alter column created_at type timestamptz(0);"
         "create index calls_started_at_idx on public.calls (started_at);"
         "insert into public.calls (company_id, retell_call_id, started_at) values (1, 'x', '2025-10-20 14:00')",
     )

@@ -33,8 +33,7 @@ from trueup.model import Change, Migration
 from trueup.packs import BIGINT, PUBLIC, Pack, singulars
 from trueup.store import LOCK_TIMEOUT, SCHEMA, Session, session
 
-# what needs no quotes, wherever it stands in a text
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_INSTANT = "timestamp with time zone"
 
 
 @dataclass(frozen=True)
@@ -125,13 +124,12 @@ def adopt(
             f"{loaded.root} has no revision 0001 with the application's tables; run `trueup migrate`"
         )
     tables = host_tables(text)
-    if host_schema is not None and not _PLAIN.fullmatch(host_schema):
-        raise UsageError(
-            f"--host-schema {host_schema}: the name must be of lower-case letters, digits and underscores, "
-            "because it is written into views and functions without quotes; rename the schema "
-            "(alter schema ... rename to ...)"
-        )
     with session(database, "adopt") as connection:
+        if host_schema is not None and connection.value("needs_quotes", name=host_schema):
+            raise UsageError(
+                f"--host-schema {host_schema}: the name is written into views and functions without quotes, "
+                "and this one needs them; rename the schema (alter schema ... rename to ...)"
+            )
         noted = application(connection)
         loaded = loaded.placed(host_schema or noted.schema_name, noted.key_type)
         refuse_newer(connection, loaded)
@@ -145,6 +143,11 @@ def adopt(
             )
         _refuse_elsewhere(connection, loaded, tables)
         problems, missing, strict, key_type = compare(connection, loaded.schema, text, tables)
+        if before and noted.key_type != key_type:
+            raise UsageError(
+                f"this database was adopted with keys of type {noted.key_type}, which tables of ours hold; "
+                "to change them, `trueup uninstall` first"
+            )
         loaded = loaded.placed(loaded.schema, key_type)
         problems += [
             Problem("", None, right.what, right.mend)
@@ -207,7 +210,7 @@ def _refuse_elsewhere(connection: Session, pack: Pack, tables: list[str]) -> Non
 def _placed(connection: Session, pack: Pack) -> Iterator[Change]:
     """Yield what comes on each table of the application, of what stands in files."""
     distant = connection.values("distant_names", schema=pack.schema)
-    guards = {f"{file.name}" for file in pack.files if file.stem in pack.guards}
+    guards = {file.name for file in pack.files if file.stem in pack.guards}
     on: dict[str, list[str]] = {}
     for file in pack.files:
         for item in file.objects:
@@ -245,7 +248,9 @@ def compare(
     bigints = [
         f"{column.table_name}.{column.column_name}"
         for column in columns
-        if column.column_name in keys and column.live_type in ("bigint", "integer")
+        if column.column_name in keys
+        and column.expected_type == BIGINT
+        and column.live_type in (BIGINT, "integer")
     ]
     absent = set()
     for column in columns:
@@ -260,9 +265,9 @@ def compare(
                         _create(schema, text, column.table_name),
                     )
                 )
-        elif column.live_type and column.live_type.startswith("timestamp") and _is_naive(column):
+        elif column.expected_type == _INSTANT and (column.live_type or "").endswith(" without time zone"):
             naive.setdefault(column.table_name, []).append(column)
-        elif column.live_type == "uuid" and column.column_name in keys:
+        elif (column.expected_type, column.live_type) == (BIGINT, "uuid") and column.column_name in keys:
             uuids.append(f"{column.table_name}.{column.column_name}")
         elif problem := _problem(schema, column):
             is_optional = column.live_type is None and f"{column.table_name}.{column.column_name}" in optional
@@ -286,10 +291,6 @@ def optional_columns(text: str) -> set[str]:
     """Return the columns, as table.column, of which the host revision says that they may be missing."""
     found = re.search(r"^-- optional: (.*(?:\n--     .*)*)", text, re.M)
     return set(re.findall(r"\w+\.\w+", found[1])) if found else set()
-
-
-def _is_naive(column: _Column) -> bool:
-    return "without" in (column.live_type or "") and column.expected_type == "timestamp with time zone"
 
 
 def _naive(schema: str, columns: list[_Column]) -> Problem:
@@ -361,6 +362,8 @@ def _compatible(expected: str, live: str) -> bool:
     """Say whether a column of type `live` serves where `expected` is meant: text is text, however bounded."""
     if expected == "text":
         return live.startswith(("character varying", "character(", "citext"))
+    if expected == _INSTANT:
+        return live.startswith("timestamp(") and live.endswith(" with time zone")
     if expected.startswith("numeric"):
         return live.startswith("numeric")
     return expected == "bigint" and live == "integer"
