@@ -134,7 +134,9 @@ def test_head_is_reached_and_nothing_is_lost(old: str, head: Head) -> None:
     # alerts and queue go on where they were
     alerts = "select count(*), coalesce(max(al.id), 0) from trueup.data_consistency_alerts as al where al.status <> 'resolved'"
     open_before = sql(old, alerts)
-    assert trueup.check(database=old).violations == head.violations
+    found = trueup.check(database=old).violations
+    # without rows of ours there is no queue, and nothing in it is overdue
+    assert found == head.violations - (not before)
     if before:
         assert sql(old, alerts) == open_before
         repair = value(old, "select max(r.id) from trueup.repairs as r")
