@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types schema readme bench bench-full soak clean
+.PHONY: help install demo test upgrades lint format types schema readme bench bench-full soak clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -33,6 +33,9 @@ demo: $(VENV)/.demo     ## bring the incident's database back to order, and tell
 
 test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where it is installed; a process for each core
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+upgrades: $(VENV)/.dev  ## upgrade from each revision there is, not only from the few of the suite; minutes
+	@TRUEUP_TEST_UPGRADES=all $(BIN)/pytest -q tests/test_upgrade.py $(ARGS)
 
 lint: $(VENV)/.dev      ## ruff, sqlfluff, squawk, codespell, trueup lint
 	@$(BIN)/ruff check .

@@ -43,10 +43,11 @@ with attempts as (
             and c.created_at > now() - trueup.setting('rate_window')::interval
         union
         select
-            trueup.bigint_or_null(q.company_id) as company_id,
+            co.id as company_id,
             q.entity_type,
             q.entity_id
         from trueup.manual_review_queue as q
+        inner join public.companies as co on q.company_id = co.id::text
         where
             q.reason = 'customer_creation_failed'
             and q.created_at > now() - trueup.setting('rate_window')::interval

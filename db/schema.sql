@@ -225,7 +225,7 @@ declare
     v_origin trueup.booking_events;
     v_appointment public.appointments;
     v_ids bigint[];
-    v_kept_ids bigint[];
+    v_kept_appointment_ids bigint[];
     v_is_deleted boolean;
     v_call_id bigint;
     v_says text;
@@ -345,7 +345,7 @@ begin
     select
         array_agg(f.id order by f.id) filter (where f.deleted_at is null),
         bool_or(f.deleted_at is not null)
-    into v_kept_ids, v_is_deleted
+    into v_kept_appointment_ids, v_is_deleted
     from (
         select
             a.id,
@@ -369,7 +369,7 @@ begin
         where c.company_id = p_company_id and c.retell_call_id = v_named_call_id and c.deleted_at is null;
     end if;
 
-    if v_kept_ids is null and not coalesce(v_is_deleted, false) then
+    if v_kept_appointment_ids is null and not coalesce(v_is_deleted, false) then
         if v_head.id is null then
             update trueup.webhook_events as e
             set
@@ -426,10 +426,10 @@ begin
         if v_made.outcome = 'review' then
             v_reason := v_made.reason;
         else
-            v_kept_ids := array[v_made.appointment_id];
+            v_kept_appointment_ids := array[v_made.appointment_id];
             v_is_created := true;
         end if;
-    elsif v_kept_ids is null then
+    elsif v_kept_appointment_ids is null then
         update trueup.webhook_events as e
         set
             status = 'ignored',
@@ -440,17 +440,17 @@ begin
         return;
     end if;
 
-    if cardinality(v_kept_ids) > 1 then
-        v_reason := format('appointments %s bear bookings of one chain', array_to_string(v_kept_ids, ', '));
+    if cardinality(v_kept_appointment_ids) > 1 then
+        v_reason := format('appointments %s bear bookings of one chain', array_to_string(v_kept_appointment_ids, ', '));
     end if;
-    if v_kept_ids is null or cardinality(v_kept_ids) > 1 then
+    if v_kept_appointment_ids is null or cardinality(v_kept_appointment_ids) > 1 then
         update trueup.webhook_events as e
         set status = 'parked', company_id = p_company_id, error = v_reason
         where e.id = any(v_ids);
         return;
     end if;
 
-    select a.* into v_appointment from public.appointments as a where a.id = v_kept_ids[1];
+    select a.* into v_appointment from public.appointments as a where a.id = v_kept_appointment_ids[1];
     v_is_moved := v_appointment.calcom_booking_uid = any(v_chain)
         and v_appointment.calcom_booking_uid <> v_head_uid
         and v_head.id is not null;
@@ -671,11 +671,11 @@ CREATE FUNCTION trueup.apply_booking_events(p_uids text[], p_event_ids bigint[])
     AS $$
 declare
     v_ids bigint[] := '{}';
-    v_companies bigint[] := '{}';
-    v_found bigint[];
-    v_by_uid bigint[];
-    v_by_chain bigint[];
-    v_not bigint[];
+    v_company_ids bigint[] := '{}';
+    v_found_company_ids bigint[];
+    v_uid_company_ids bigint[];
+    v_chain_company_ids bigint[];
+    v_other_company_ids bigint[];
     v_reason text;
     r record;
 begin
@@ -699,25 +699,25 @@ begin
         -- what has evidence of its own first: the others may borrow it
         order by be.event_type_id is null and be.named_call_id is null, be.id
     loop
-        v_found := case
+        v_found_company_ids := case
             when r.by_service = '{}' then r.by_call
             when r.by_call = '{}' then r.by_service
             else array(select unnest(r.by_service) intersect select unnest(r.by_call))
         end;
         v_reason := case
-            when r.by_service <> '{}' and v_found = '{}' then 'the event type and the call are of different companies'
+            when r.by_service <> '{}' and v_found_company_ids = '{}' then 'the event type and the call are of different companies'
         end;
 
-        if v_found = '{}' and v_reason is null then
+        if v_found_company_ids = '{}' and v_reason is null then
             -- a uid that two companies have is told apart by the number of the booking
             select
                 array_agg(distinct other.company_id) filter (where other.is_same and not other.is_another),
                 array_agg(distinct other.company_id) filter (where not other.is_same),
                 coalesce(array_agg(distinct other.company_id) filter (where other.is_same and other.is_another), '{}')
-            into v_by_uid, v_by_chain, v_not
+            into v_uid_company_ids, v_chain_company_ids, v_other_company_ids
             from (
                 select
-                    coalesce(be.company_id, v_companies[array_position(v_ids, be.id)]) as company_id,
+                    coalesce(be.company_id, v_company_ids[array_position(v_ids, be.id)]) as company_id,
                     be.booking_uid = r.booking_uid as is_same,
                     coalesce(be.booking_number <> r.booking_number, false) as is_another
                 from trueup.booking_events as be
@@ -726,15 +726,15 @@ begin
                     and (be.company_id is not null or be.id = any(v_ids))
                     and be.id <> r.id
             ) as other;
-            v_found := array(
-                select unnest(coalesce(v_by_uid, v_by_chain, '{}')) except select unnest(v_not)
+            v_found_company_ids := array(
+                select unnest(coalesce(v_uid_company_ids, v_chain_company_ids, '{}')) except select unnest(v_other_company_ids)
             );
-            if v_found = '{}' then
-                v_found := array(
+            if v_found_company_ids = '{}' then
+                v_found_company_ids := array(
                     select co.id
                     from public.companies as co
                     where
-                        co.id <> all(v_not)
+                        co.id <> all(v_other_company_ids)
                         and exists (
                             select 1
                             from public.appointments as a
@@ -750,15 +750,15 @@ begin
             end if;
         end if;
 
-        if cardinality(v_found) = 1 and v_reason is null then
+        if cardinality(v_found_company_ids) = 1 and v_reason is null then
             v_ids := v_ids || r.id;
-            v_companies := v_companies || v_found[1];
+            v_company_ids := v_company_ids || v_found_company_ids[1];
         else
             update trueup.webhook_events as e
             set
                 status = 'parked',
                 error = coalesce(v_reason, case
-                    when v_found = '{}' then 'unknown tenant: nothing says which company the booking is of'
+                    when v_found_company_ids = '{}' then 'unknown tenant: nothing says which company the booking is of'
                     else 'unknown tenant: several companies may have this booking'
                 end)
             where e.id = r.id;
@@ -769,7 +769,7 @@ begin
         select
             whose.company_id,
             array_agg(whose.id) as ids
-        from unnest(v_ids, v_companies) as whose (id, company_id)
+        from unnest(v_ids, v_company_ids) as whose (id, company_id)
         group by whose.company_id
         order by whose.company_id
     loop
@@ -1192,8 +1192,8 @@ declare
     v_uid text := nullif(btrim(p_booking_uid), '');
     v_attendee jsonb := trueup.decoded(p_attendees) -> 0;
     v_metadata jsonb := trueup.decoded(p_metadata);
-    v_kept_ids bigint[];
-    v_deleted_ids bigint[];
+    v_kept_appointment_ids bigint[];
+    v_deleted_appointment_ids bigint[];
     v_service_ids bigint[];
     v_status text;
     v_customer_found text;
@@ -1217,7 +1217,7 @@ begin
     select
         array_agg(f.id order by f.id) filter (where f.deleted_at is null),
         array_agg(f.id order by f.id) filter (where f.deleted_at is not null)
-    into v_kept_ids, v_deleted_ids
+    into v_kept_appointment_ids, v_deleted_appointment_ids
     from (
         select
             a.id,
@@ -1229,7 +1229,7 @@ begin
         order by a.id
         for no key update
     ) as f;
-    appointment_id := v_kept_ids[1];
+    appointment_id := v_kept_appointment_ids[1];
 
     v_service_ids := array(
         select s.id
@@ -1238,11 +1238,11 @@ begin
         order by s.id
     );
 
-    if v_kept_ids is not null then
+    if v_kept_appointment_ids is not null then
         select a.* into v_found from public.appointments as a where a.id = appointment_id;
         reason := case
             when p_call_id is not null and v_call.id is null then 'the call is not one of the company'
-            when cardinality(v_kept_ids) > 1 then 'several appointments bear the booking'
+            when cardinality(v_kept_appointment_ids) > 1 then 'several appointments bear the booking'
             when v_found.call_id <> p_call_id then 'the appointment of this booking belongs to another call'
             when v_found.calcom_booking_uid <> v_uid
                 then 'the appointment with this booking number bears another booking uid'
@@ -1264,8 +1264,8 @@ begin
         if reason is not null then
             outcome := 'review';
             evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
-                'appointment_ids', v_kept_ids,
-                'deleted_appointment_ids', v_deleted_ids,
+                'appointment_ids', v_kept_appointment_ids,
+                'deleted_appointment_ids', v_deleted_appointment_ids,
                 'call_id', v_found.call_id,
                 'customer_id', v_found.customer_id
             ));
@@ -1312,7 +1312,7 @@ begin
         end;
         reason := case
             when p_call_id is not null and v_call.id is null then 'the call is not one of the company'
-            when v_deleted_ids is not null then 'the appointment of this booking was deleted'
+            when v_deleted_appointment_ids is not null then 'the appointment of this booking was deleted'
             when v_uid is null and p_booking_number is null then 'the booking has neither uid nor number'
             when p_starts_at is null or p_ends_at is null then 'the booking has no readable start and end'
             when p_ends_at <= p_starts_at then 'the booking ends before it starts'
@@ -1351,7 +1351,7 @@ begin
         if reason is not null then
             outcome := 'review';
             evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
-                'deleted_appointment_ids', v_deleted_ids,
+                'deleted_appointment_ids', v_deleted_appointment_ids,
                 'event_type_id', p_event_type_id,
                 'service_ids', nullif(v_service_ids, '{}'),
                 'customer_id', v_call.customer_id
@@ -1397,7 +1397,7 @@ begin
     end if;
 
     evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
-        'deleted_appointment_ids', v_deleted_ids,
+        'deleted_appointment_ids', v_deleted_appointment_ids,
         'appointment_id', appointment_id,
         'found_by', case
             when outcome = 'found' then case when v_found.calcom_booking_uid = v_uid then 'uid' else 'number' end
@@ -1562,7 +1562,7 @@ CREATE VIEW trueup.kept_appointments AS
    FROM public.appointments a
   WHERE (deleted_at IS NULL);
 
-CREATE FUNCTION trueup.appointment_of_booking(p_company_id bigint, p_booking_uid text) RETURNS bigint[]
+CREATE FUNCTION trueup.appointment_of_booking(p_company_id bigint, p_booking_uid text, OUT appointment_ids bigint[]) RETURNS bigint[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (SELECT array_agg(ka.id ORDER BY ka.id) AS array_agg FROM trueup.kept_appointments ka WHERE ((ka.company_id = appointment_of_booking.p_company_id) AND (ka.calcom_booking_uid = appointment_of_booking.p_booking_uid) AND (ka.call_id IS NULL)));
 
@@ -2044,7 +2044,7 @@ declare
     v_appointment trueup.live_appointments;
     v_other trueup.kept_appointments;
     v_replayed boolean;
-    v_written_id bigint;
+    v_written_appointment_id bigint;
 begin
     if p_company_id is null then
         raise exception 'an appointment belongs to a company, and none is given'
@@ -2185,7 +2185,7 @@ begin
                 call_id = coalesce(a.call_id, p_call_id),
                 updated_at = now()
             where a.id = v_appointment.id
-            returning a.id into v_written_id;
+            returning a.id into v_written_appointment_id;
         end if;
     end if;
 
@@ -2220,11 +2220,11 @@ begin
                 else v_metadata || jsonb_build_object('booked_for', v_booked_for)
             end
         )
-        returning a.id into v_written_id;
+        returning a.id into v_written_appointment_id;
     end if;
 
-    if v_written_id is not null then
-        select la.* into v_appointment from trueup.live_appointments as la where la.id = v_written_id;
+    if v_written_appointment_id is not null then
+        select la.* into v_appointment from trueup.live_appointments as la where la.id = v_written_appointment_id;
         if not found then -- the fill knows every spelling of the word
             raise exception 'an appointment is not booked as cancelled' using errcode = 'TU205';
         end if;
@@ -2552,9 +2552,11 @@ begin
             p_appointment_id,
             true,
             (
-                select max(m.id)
+                select m.id
                 from public.appointment_modifications as m
                 where m.appointment_id = p_appointment_id and m.kind = 'cancel'
+                order by m.created_at desc, m.id desc
+                limit 1
             ),
             v_appointment.cancelled_at;
         return;
@@ -3188,9 +3190,9 @@ begin
 end;
 $$;
 
-CREATE FUNCTION trueup.company_fault(p_company_id bigint, p_found_id bigint) RETURNS jsonb
+CREATE FUNCTION trueup.company_fault(p_company_id bigint, p_found_company_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN CASE WHEN (p_company_id IS NULL) THEN jsonb_build_object('missing', true) WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_company_id, 'exists', false) ELSE NULL::jsonb END;
+    RETURN CASE WHEN (p_company_id IS NULL) THEN jsonb_build_object('missing', true) WHEN (p_found_company_id IS NULL) THEN jsonb_build_object('id', p_company_id, 'exists', false) ELSE NULL::jsonb END;
 
 CREATE FUNCTION trueup.constraint_definition(p_constraint oid) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -3219,6 +3221,15 @@ begin
     where d.table_id in (to_regclass(p_table), to_regclass(v_referenced))
     order by d.table_id <> to_regclass(p_table)
     limit 1;
+    if v_reason is null then
+        select format('%s.%s is missing', a.schema_name, m.name) into v_reason
+        from trueup.application as a
+        cross join unnest(a.missing_columns) as m (name)
+        where
+            p_table = a.schema_name || '.' || split_part(m.name, '.', 1)
+            and p_definition ~ format('\m%s\M', split_part(m.name, '.', 2))
+        limit 1;
+    end if;
     if v_reason is not null or p_kind not in ('unique index', 'exclude', 'foreign key') then
         return v_reason;
     end if;
@@ -3562,7 +3573,7 @@ CREATE FUNCTION trueup.fail_booking(p_company_id bigint, p_call_id bigint, p_rea
 declare
     v_alert constant text := 'provider_booking_failed';
     v_call public.calls;
-    v_live_ids bigint[];
+    v_live_appointment_ids bigint[];
     v_is_made boolean;
     v_evidence jsonb;
     v_alert_id bigint;
@@ -3579,13 +3590,13 @@ begin
     end if;
 
     select array_agg(ka.id order by ka.id) filter (where ka.status <> 'cancelled'), count(*) > 0
-    into v_live_ids, v_is_made
+    into v_live_appointment_ids, v_is_made
     from trueup.kept_appointments as ka
     where ka.call_id = p_call_id;
 
-    if v_live_ids is not null then
+    if v_live_appointment_ids is not null then
         raise exception 'the booking of call % has not failed: it has appointment %',
-            p_call_id, array_to_string(v_live_ids, ', ')
+            p_call_id, array_to_string(v_live_appointment_ids, ', ')
             using errcode = 'TU204', hint = 'Cancel the appointment first if it is not to take place.';
     end if;
 
@@ -5624,7 +5635,7 @@ begin
         group by d.company_id
     )
 
-    select null::bigint, null::date
+    select null, null::date
     from sizes as s
     having count(*) > p_companies_limit
     union all
@@ -6489,9 +6500,9 @@ begin
 end;
 $$;
 
-CREATE FUNCTION trueup.reference_fault(p_company_id bigint, p_id bigint, p_found_id bigint, p_found_company_id bigint) RETURNS jsonb
+CREATE FUNCTION trueup.reference_fault(p_company_id bigint, p_reference_id bigint, p_found_reference_id bigint, p_found_company_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN CASE WHEN (p_id IS NULL) THEN NULL::jsonb WHEN (p_found_id IS NULL) THEN jsonb_build_object('id', p_id, 'exists', false) WHEN (p_found_company_id <> p_company_id) THEN jsonb_build_object('id', p_id, 'company_id', p_found_company_id) ELSE NULL::jsonb END;
+    RETURN CASE WHEN (p_reference_id IS NULL) THEN NULL::jsonb WHEN (p_found_reference_id IS NULL) THEN jsonb_build_object('id', p_reference_id, 'exists', false) WHEN (p_found_company_id <> p_company_id) THEN jsonb_build_object('id', p_reference_id, 'company_id', p_found_company_id) ELSE NULL::jsonb END;
 
 CREATE FUNCTION trueup.refuse_conflict(p_company_id bigint, p_appointment_id bigint, p_customer_id bigint, p_service_id bigint, p_staff_id bigint, p_booked_for text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -6499,11 +6510,11 @@ CREATE FUNCTION trueup.refuse_conflict(p_company_id bigint, p_appointment_id big
     AS $$
 declare
     v_window interval := trueup.setting('duplicate_appointment_window')::interval;
-    v_duplicate_ids bigint[];
-    v_overlapping_ids bigint[];
+    v_duplicate_appointment_ids bigint[];
+    v_overlapping_appointment_ids bigint[];
 begin
     if p_customer_id is not null then
-        select array_agg(la.id order by la.id) into v_duplicate_ids
+        select array_agg(la.id order by la.id) into v_duplicate_appointment_ids
         from trueup.live_appointments as la
         where
             la.company_id = p_company_id
@@ -6516,7 +6527,7 @@ begin
     end if;
 
     if p_staff_id is not null then
-        select array_agg(o.id order by o.id) into v_overlapping_ids
+        select array_agg(o.id order by o.id) into v_overlapping_appointment_ids
         from (
             select la.id
             from trueup.live_appointments as la
@@ -6538,31 +6549,31 @@ begin
         where o.id is distinct from p_appointment_id;
     end if;
 
-    if v_duplicate_ids is not null then
+    if v_duplicate_appointment_ids is not null then
         raise exception 'customer % has this service at nearly the same time', p_customer_id
             using
                 errcode = 'TU203',
                 constraint = 'appointment_duplicate',
                 schema = 'trueup',
-                detail = format('Near-duplicate of appointment %s.', array_to_string(v_duplicate_ids, ', '))
+                detail = format('Near-duplicate of appointment %s.', array_to_string(v_duplicate_appointment_ids, ', '))
                     || case
-                        when v_overlapping_ids is null then ''
+                        when v_overlapping_appointment_ids is null then ''
                         else format(
                             ' Staff %s is booked for appointment %s.',
-                            p_staff_id, array_to_string(v_overlapping_ids, ', ')
+                            p_staff_id, array_to_string(v_overlapping_appointment_ids, ', ')
                         )
                     end,
                 hint = 'Reschedule that one, or say whom the second one is for (booked_for).';
-    elsif v_overlapping_ids is not null then
+    elsif v_overlapping_appointment_ids is not null then
         raise exception 'conflicting key value violates exclusion constraint "appointments_staff_id_excl"'
             using
                 errcode = 'exclusion_violation',
                 constraint = 'appointments_staff_id_excl',
-                schema = 'public',
+                schema = split_part('public.appointments', '.', 1),
                 table = 'appointments',
                 detail = format(
                     'Staff %s is booked for appointment %s at that time.',
-                    p_staff_id, array_to_string(v_overlapping_ids, ', ')
+                    p_staff_id, array_to_string(v_overlapping_appointment_ids, ', ')
                 ),
                 hint = 'Choose another time, or somebody else.';
     end if;
@@ -6581,13 +6592,13 @@ begin
 end;
 $$;
 
-CREATE FUNCTION trueup.refuse_unknown(p_what text, p_id bigint, p_company_id bigint) RETURNS void
+CREATE FUNCTION trueup.refuse_unknown(p_what text, p_reference_id bigint, p_company_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
     raise exception '% % does not exist in company %',
-        p_what, coalesce(p_id::text, 'NULL'), coalesce(p_company_id::text, 'NULL')
+        p_what, coalesce(p_reference_id::text, 'NULL'), coalesce(p_company_id::text, 'NULL')
         using
             errcode = 'TU200',
             hint = 'Nothing was changed. Ids are looked up in the company given and in no other.';
@@ -6853,10 +6864,11 @@ $$;
 CREATE FUNCTION trueup.repair_appointment_without_call(p_appointment_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
     SET search_path TO ''
-    AS $_$
+    AS $$
 declare
     v_appointment public.appointments;
     v_named text;
+    v_named_call_id bigint;
     v_call_ids bigint[];
     v_found_by text := 'linked by metadata.call_id or booking_id';
 begin
@@ -6866,6 +6878,12 @@ begin
     for no key update;
 
     v_named := nullif(btrim(v_appointment.metadata ->> 'call_id'), '');
+    begin
+        v_named_call_id := v_named;
+    exception
+        when invalid_text_representation or numeric_value_out_of_range then
+            null; -- the provider's id, or no id at all
+    end;
 
     v_call_ids := array(
         select c.id
@@ -6874,7 +6892,7 @@ begin
             c.company_id = v_appointment.company_id
             and c.deleted_at is null
             and (
-                c.id = case when v_named ~ '^[0-9]{1,18}$' then v_named::bigint end
+                c.id = v_named_call_id
                 or c.retell_call_id = v_named
                 or c.booking_id = nullif(btrim(v_appointment.calcom_booking_uid), '')
             )
@@ -6917,7 +6935,7 @@ begin
 
     return ('corrected', v_found_by, jsonb_build_object('call_id', v_call_ids[1]))::trueup.repair_outcome;
 end;
-$_$;
+$$;
 
 CREATE FUNCTION trueup.repair_booking_missing_locally(p_booking_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
@@ -7080,27 +7098,27 @@ CREATE FUNCTION trueup.repair_call_backlink_broken(p_call_id bigint) RETURNS tru
     AS $$
 declare
     v_call public.calls;
-    v_own_ids bigint[];
+    v_own_appointment_ids bigint[];
     v_evidence jsonb;
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
 
-    select array_agg(ka.id order by ka.id) into v_own_ids
+    select array_agg(ka.id order by ka.id) into v_own_appointment_ids
     from trueup.kept_appointments as ka
     where ka.call_id = p_call_id and ka.company_id is not distinct from v_call.company_id;
 
     v_evidence := jsonb_build_object(
-        'appointment_id', v_call.appointment_id, 'own_appointment_ids', v_own_ids
+        'appointment_id', v_call.appointment_id, 'own_appointment_ids', v_own_appointment_ids
     );
 
-    if v_own_ids is null then
+    if v_own_appointment_ids is null then
         return ('review', 'the call has no appointment of its own', v_evidence)::trueup.repair_outcome;
-    elsif cardinality(v_own_ids) > 1 then
+    elsif cardinality(v_own_appointment_ids) > 1 then
         return ('review', 'the call has several appointments of its own', v_evidence)::trueup.repair_outcome;
     end if;
 
     update public.calls as c
-    set appointment_id = v_own_ids[1]
+    set appointment_id = v_own_appointment_ids[1]
     where c.id = p_call_id;
 
     return ('corrected', 'points at its only appointment', v_evidence)::trueup.repair_outcome;
@@ -10661,6 +10679,8 @@ CREATE TABLE trueup.changes (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='50');
 
+ALTER TABLE ONLY trueup.changes REPLICA IDENTITY FULL;
+
 COMMENT ON TABLE trueup.changes IS 'keys of rows changed since the last pass of trueup check --changed';
 
 CREATE TABLE trueup.check_results (
@@ -11901,10 +11921,11 @@ CREATE VIEW trueup.rate_customer_creation AS
                    FROM public.calls c
                   WHERE ((c.customer_link_status = 'failed'::text) AND (c.deleted_at IS NULL) AND (c.created_at > (now() - (trueup.setting('rate_window'::text))::interval)))
                 UNION
-                 SELECT trueup.bigint_or_null(q.company_id) AS company_id,
+                 SELECT co.id AS company_id,
                     q.entity_type,
                     q.entity_id
-                   FROM trueup.manual_review_queue q
+                   FROM (trueup.manual_review_queue q
+                     JOIN public.companies co ON ((q.company_id = (co.id)::text)))
                   WHERE ((q.reason = 'customer_creation_failed'::text) AND (q.created_at > (now() - (trueup.setting('rate_window'::text))::interval)))) f
         )
  SELECT company_id,
@@ -12566,6 +12587,9 @@ ALTER TABLE ONLY public.staff
 
 ALTER TABLE ONLY trueup.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY trueup.application
+    ADD CONSTRAINT application_pkey PRIMARY KEY (is_one);
 
 ALTER TABLE ONLY trueup.appointment_notice_floor
     ADD CONSTRAINT appointment_notice_floor_pkey PRIMARY KEY (is_only);

@@ -109,7 +109,7 @@ def test_adopt_names_the_statement_that_mends(legacy_database: str) -> None:
             4,
             "column public.calls.booking_id is missing",
             "alter table public.calls add column booking_id text;",
-            "public.appointments.starts_at is a timestamp without time zone",
+            "public.appointments has timestamps without time zone",
             "column public.services.duration_minutes is text, not integer",
             "public.calls.booking_confirmed may be NULL",
             "table public.appointment_modifications is missing",

@@ -16,7 +16,7 @@ LAYERS = (
     {"operating.channels"},
     {"packs", "sqlrules", "store", "server", "incident"},
     {"exposition"},
-    {"calling", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
+    {"calling", "fitting", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
     {"deploy"},
     {"backfilling"},

@@ -34,7 +34,7 @@ declare
     v_origin trueup.booking_events;
     v_appointment public.appointments;
     v_ids bigint[];
-    v_kept_ids bigint[];
+    v_kept_appointment_ids bigint[];
     v_is_deleted boolean;
     v_call_id bigint;
     v_says text;
@@ -154,7 +154,7 @@ begin
     select
         array_agg(f.id order by f.id) filter (where f.deleted_at is null),
         bool_or(f.deleted_at is not null)
-    into v_kept_ids, v_is_deleted
+    into v_kept_appointment_ids, v_is_deleted
     from (
         select
             a.id,
@@ -178,7 +178,7 @@ begin
         where c.company_id = p_company_id and c.retell_call_id = v_named_call_id and c.deleted_at is null;
     end if;
 
-    if v_kept_ids is null and not coalesce(v_is_deleted, false) then
+    if v_kept_appointment_ids is null and not coalesce(v_is_deleted, false) then
         if v_head.id is null then
             update trueup.webhook_events as e
             set
@@ -235,10 +235,10 @@ begin
         if v_made.outcome = 'review' then
             v_reason := v_made.reason;
         else
-            v_kept_ids := array[v_made.appointment_id];
+            v_kept_appointment_ids := array[v_made.appointment_id];
             v_is_created := true;
         end if;
-    elsif v_kept_ids is null then
+    elsif v_kept_appointment_ids is null then
         update trueup.webhook_events as e
         set
             status = 'ignored',
@@ -249,17 +249,17 @@ begin
         return;
     end if;
 
-    if cardinality(v_kept_ids) > 1 then
-        v_reason := format('appointments %s bear bookings of one chain', array_to_string(v_kept_ids, ', '));
+    if cardinality(v_kept_appointment_ids) > 1 then
+        v_reason := format('appointments %s bear bookings of one chain', array_to_string(v_kept_appointment_ids, ', '));
     end if;
-    if v_kept_ids is null or cardinality(v_kept_ids) > 1 then
+    if v_kept_appointment_ids is null or cardinality(v_kept_appointment_ids) > 1 then
         update trueup.webhook_events as e
         set status = 'parked', company_id = p_company_id, error = v_reason
         where e.id = any(v_ids);
         return;
     end if;
 
-    select a.* into v_appointment from public.appointments as a where a.id = v_kept_ids[1];
+    select a.* into v_appointment from public.appointments as a where a.id = v_kept_appointment_ids[1];
     v_is_moved := v_appointment.calcom_booking_uid = any(v_chain)
         and v_appointment.calcom_booking_uid <> v_head_uid
         and v_head.id is not null;

@@ -14,11 +14,11 @@ create or replace function trueup.apply_booking_events(p_uids text[], p_event_id
 as $$
 declare
     v_ids bigint[] := '{}';
-    v_companies bigint[] := '{}';
-    v_found bigint[];
-    v_by_uid bigint[];
-    v_by_chain bigint[];
-    v_not bigint[];
+    v_company_ids bigint[] := '{}';
+    v_found_company_ids bigint[];
+    v_uid_company_ids bigint[];
+    v_chain_company_ids bigint[];
+    v_other_company_ids bigint[];
     v_reason text;
     r record;
 begin
@@ -42,25 +42,25 @@ begin
         -- what has evidence of its own first: the others may borrow it
         order by be.event_type_id is null and be.named_call_id is null, be.id
     loop
-        v_found := case
+        v_found_company_ids := case
             when r.by_service = '{}' then r.by_call
             when r.by_call = '{}' then r.by_service
             else array(select unnest(r.by_service) intersect select unnest(r.by_call))
         end;
         v_reason := case
-            when r.by_service <> '{}' and v_found = '{}' then 'the event type and the call are of different companies'
+            when r.by_service <> '{}' and v_found_company_ids = '{}' then 'the event type and the call are of different companies'
         end;
 
-        if v_found = '{}' and v_reason is null then
+        if v_found_company_ids = '{}' and v_reason is null then
             -- a uid that two companies have is told apart by the number of the booking
             select
                 array_agg(distinct other.company_id) filter (where other.is_same and not other.is_another),
                 array_agg(distinct other.company_id) filter (where not other.is_same),
                 coalesce(array_agg(distinct other.company_id) filter (where other.is_same and other.is_another), '{}')
-            into v_by_uid, v_by_chain, v_not
+            into v_uid_company_ids, v_chain_company_ids, v_other_company_ids
             from (
                 select
-                    coalesce(be.company_id, v_companies[array_position(v_ids, be.id)]) as company_id,
+                    coalesce(be.company_id, v_company_ids[array_position(v_ids, be.id)]) as company_id,
                     be.booking_uid = r.booking_uid as is_same,
                     coalesce(be.booking_number <> r.booking_number, false) as is_another
                 from trueup.booking_events as be
@@ -69,15 +69,15 @@ begin
                     and (be.company_id is not null or be.id = any(v_ids))
                     and be.id <> r.id
             ) as other;
-            v_found := array(
-                select unnest(coalesce(v_by_uid, v_by_chain, '{}')) except select unnest(v_not)
+            v_found_company_ids := array(
+                select unnest(coalesce(v_uid_company_ids, v_chain_company_ids, '{}')) except select unnest(v_other_company_ids)
             );
-            if v_found = '{}' then
-                v_found := array(
+            if v_found_company_ids = '{}' then
+                v_found_company_ids := array(
                     select co.id
                     from public.companies as co
                     where
-                        co.id <> all(v_not)
+                        co.id <> all(v_other_company_ids)
                         and exists (
                             select 1
                             from public.appointments as a
@@ -93,15 +93,15 @@ begin
             end if;
         end if;
 
-        if cardinality(v_found) = 1 and v_reason is null then
+        if cardinality(v_found_company_ids) = 1 and v_reason is null then
             v_ids := v_ids || r.id;
-            v_companies := v_companies || v_found[1];
+            v_company_ids := v_company_ids || v_found_company_ids[1];
         else
             update trueup.webhook_events as e
             set
                 status = 'parked',
                 error = coalesce(v_reason, case
-                    when v_found = '{}' then 'unknown tenant: nothing says which company the booking is of'
+                    when v_found_company_ids = '{}' then 'unknown tenant: nothing says which company the booking is of'
                     else 'unknown tenant: several companies may have this booking'
                 end)
             where e.id = r.id;
@@ -112,7 +112,7 @@ begin
         select
             whose.company_id,
             array_agg(whose.id) as ids
-        from unnest(v_ids, v_companies) as whose (id, company_id)
+        from unnest(v_ids, v_company_ids) as whose (id, company_id)
         group by whose.company_id
         order by whose.company_id
     loop

@@ -61,8 +61,8 @@ declare
     v_uid text := nullif(btrim(p_booking_uid), '');
     v_attendee jsonb := trueup.decoded(p_attendees) -> 0;
     v_metadata jsonb := trueup.decoded(p_metadata);
-    v_kept_ids bigint[];
-    v_deleted_ids bigint[];
+    v_kept_appointment_ids bigint[];
+    v_deleted_appointment_ids bigint[];
     v_service_ids bigint[];
     v_status text;
     v_customer_found text;
@@ -86,7 +86,7 @@ begin
     select
         array_agg(f.id order by f.id) filter (where f.deleted_at is null),
         array_agg(f.id order by f.id) filter (where f.deleted_at is not null)
-    into v_kept_ids, v_deleted_ids
+    into v_kept_appointment_ids, v_deleted_appointment_ids
     from (
         select
             a.id,
@@ -98,7 +98,7 @@ begin
         order by a.id
         for no key update
     ) as f;
-    appointment_id := v_kept_ids[1];
+    appointment_id := v_kept_appointment_ids[1];
 
     v_service_ids := array(
         select s.id
@@ -107,11 +107,11 @@ begin
         order by s.id
     );
 
-    if v_kept_ids is not null then
+    if v_kept_appointment_ids is not null then
         select a.* into v_found from public.appointments as a where a.id = appointment_id;
         reason := case
             when p_call_id is not null and v_call.id is null then 'the call is not one of the company'
-            when cardinality(v_kept_ids) > 1 then 'several appointments bear the booking'
+            when cardinality(v_kept_appointment_ids) > 1 then 'several appointments bear the booking'
             when v_found.call_id <> p_call_id then 'the appointment of this booking belongs to another call'
             when v_found.calcom_booking_uid <> v_uid
                 then 'the appointment with this booking number bears another booking uid'
@@ -133,8 +133,8 @@ begin
         if reason is not null then
             outcome := 'review';
             evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
-                'appointment_ids', v_kept_ids,
-                'deleted_appointment_ids', v_deleted_ids,
+                'appointment_ids', v_kept_appointment_ids,
+                'deleted_appointment_ids', v_deleted_appointment_ids,
                 'call_id', v_found.call_id,
                 'customer_id', v_found.customer_id
             ));
@@ -181,7 +181,7 @@ begin
         end;
         reason := case
             when p_call_id is not null and v_call.id is null then 'the call is not one of the company'
-            when v_deleted_ids is not null then 'the appointment of this booking was deleted'
+            when v_deleted_appointment_ids is not null then 'the appointment of this booking was deleted'
             when v_uid is null and p_booking_number is null then 'the booking has neither uid nor number'
             when p_starts_at is null or p_ends_at is null then 'the booking has no readable start and end'
             when p_ends_at <= p_starts_at then 'the booking ends before it starts'
@@ -220,7 +220,7 @@ begin
         if reason is not null then
             outcome := 'review';
             evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
-                'deleted_appointment_ids', v_deleted_ids,
+                'deleted_appointment_ids', v_deleted_appointment_ids,
                 'event_type_id', p_event_type_id,
                 'service_ids', nullif(v_service_ids, '{}'),
                 'customer_id', v_call.customer_id
@@ -266,7 +266,7 @@ begin
     end if;
 
     evidence := evidence || jsonb_strip_nulls(jsonb_build_object(
-        'deleted_appointment_ids', v_deleted_ids,
+        'deleted_appointment_ids', v_deleted_appointment_ids,
         'appointment_id', appointment_id,
         'found_by', case
             when outcome = 'found' then case when v_found.calcom_booking_uid = v_uid then 'uid' else 'number' end

@@ -4,8 +4,9 @@
 -- belong to no call; NULL when there is none. More than one is possible only on a
 -- legacy table, until appointments_booking_uid_key is there.
 
-create or replace function trueup.appointment_of_booking(p_company_id bigint, p_booking_uid text)
-    returns bigint[]
+create or replace function trueup.appointment_of_booking(
+    p_company_id bigint, p_booking_uid text, out appointment_ids bigint[]
+)
     language sql
     stable
     parallel safe

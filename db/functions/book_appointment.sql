@@ -78,7 +78,7 @@ declare
     v_appointment trueup.live_appointments;
     v_other trueup.kept_appointments;
     v_replayed boolean;
-    v_written_id bigint;
+    v_written_appointment_id bigint;
 begin
     if p_company_id is null then
         raise exception 'an appointment belongs to a company, and none is given'
@@ -219,7 +219,7 @@ begin
                 call_id = coalesce(a.call_id, p_call_id),
                 updated_at = now()
             where a.id = v_appointment.id
-            returning a.id into v_written_id;
+            returning a.id into v_written_appointment_id;
         end if;
     end if;
 
@@ -254,11 +254,11 @@ begin
                 else v_metadata || jsonb_build_object('booked_for', v_booked_for)
             end
         )
-        returning a.id into v_written_id;
+        returning a.id into v_written_appointment_id;
     end if;
 
-    if v_written_id is not null then
-        select la.* into v_appointment from trueup.live_appointments as la where la.id = v_written_id;
+    if v_written_appointment_id is not null then
+        select la.* into v_appointment from trueup.live_appointments as la where la.id = v_written_appointment_id;
         if not found then -- the fill knows every spelling of the word
             raise exception 'an appointment is not booked as cancelled' using errcode = 'TU205';
         end if;

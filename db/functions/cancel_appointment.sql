@@ -35,9 +35,11 @@ begin
             p_appointment_id,
             true,
             (
-                select max(m.id)
+                select m.id
                 from public.appointment_modifications as m
                 where m.appointment_id = p_appointment_id and m.kind = 'cancel'
+                order by m.created_at desc, m.id desc
+                limit 1
             ),
             v_appointment.cancelled_at;
         return;

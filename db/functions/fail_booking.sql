@@ -29,7 +29,7 @@ as $$
 declare
     v_alert constant text := 'provider_booking_failed';
     v_call public.calls;
-    v_live_ids bigint[];
+    v_live_appointment_ids bigint[];
     v_is_made boolean;
     v_evidence jsonb;
     v_alert_id bigint;
@@ -46,13 +46,13 @@ begin
     end if;
 
     select array_agg(ka.id order by ka.id) filter (where ka.status <> 'cancelled'), count(*) > 0
-    into v_live_ids, v_is_made
+    into v_live_appointment_ids, v_is_made
     from trueup.kept_appointments as ka
     where ka.call_id = p_call_id;
 
-    if v_live_ids is not null then
+    if v_live_appointment_ids is not null then
         raise exception 'the booking of call % has not failed: it has appointment %',
-            p_call_id, array_to_string(v_live_ids, ', ')
+            p_call_id, array_to_string(v_live_appointment_ids, ', ')
             using errcode = 'TU204', hint = 'Cancel the appointment first if it is not to take place.';
     end if;
 

@@ -99,7 +99,7 @@ begin
         group by d.company_id
     )
 
-    select null::bigint, null::date
+    select null, null::date
     from sizes as s
     having count(*) > p_companies_limit
     union all

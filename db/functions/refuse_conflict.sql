@@ -27,11 +27,11 @@ create or replace function trueup.refuse_conflict(
 as $$
 declare
     v_window interval := trueup.setting('duplicate_appointment_window')::interval;
-    v_duplicate_ids bigint[];
-    v_overlapping_ids bigint[];
+    v_duplicate_appointment_ids bigint[];
+    v_overlapping_appointment_ids bigint[];
 begin
     if p_customer_id is not null then
-        select array_agg(la.id order by la.id) into v_duplicate_ids
+        select array_agg(la.id order by la.id) into v_duplicate_appointment_ids
         from trueup.live_appointments as la
         where
             la.company_id = p_company_id
@@ -44,7 +44,7 @@ begin
     end if;
 
     if p_staff_id is not null then
-        select array_agg(o.id order by o.id) into v_overlapping_ids
+        select array_agg(o.id order by o.id) into v_overlapping_appointment_ids
         from (
             select la.id
             from trueup.live_appointments as la
@@ -66,31 +66,31 @@ begin
         where o.id is distinct from p_appointment_id;
     end if;
 
-    if v_duplicate_ids is not null then
+    if v_duplicate_appointment_ids is not null then
         raise exception 'customer % has this service at nearly the same time', p_customer_id
             using
                 errcode = 'TU203',
                 constraint = 'appointment_duplicate',
                 schema = 'trueup',
-                detail = format('Near-duplicate of appointment %s.', array_to_string(v_duplicate_ids, ', '))
+                detail = format('Near-duplicate of appointment %s.', array_to_string(v_duplicate_appointment_ids, ', '))
                     || case
-                        when v_overlapping_ids is null then ''
+                        when v_overlapping_appointment_ids is null then ''
                         else format(
                             ' Staff %s is booked for appointment %s.',
-                            p_staff_id, array_to_string(v_overlapping_ids, ', ')
+                            p_staff_id, array_to_string(v_overlapping_appointment_ids, ', ')
                         )
                     end,
                 hint = 'Reschedule that one, or say whom the second one is for (booked_for).';
-    elsif v_overlapping_ids is not null then
+    elsif v_overlapping_appointment_ids is not null then
         raise exception 'conflicting key value violates exclusion constraint "appointments_staff_id_excl"'
             using
                 errcode = 'exclusion_violation',
                 constraint = 'appointments_staff_id_excl',
-                schema = 'public',
+                schema = split_part('public.appointments', '.', 1),
                 table = 'appointments',
                 detail = format(
                     'Staff %s is booked for appointment %s at that time.',
-                    p_staff_id, array_to_string(v_overlapping_ids, ', ')
+                    p_staff_id, array_to_string(v_overlapping_appointment_ids, ', ')
                 ),
                 hint = 'Choose another time, or somebody else.';
     end if;

@@ -14,6 +14,7 @@ as $$
 declare
     v_appointment public.appointments;
     v_named text;
+    v_named_call_id bigint;
     v_call_ids bigint[];
     v_found_by text := 'linked by metadata.call_id or booking_id';
 begin
@@ -23,6 +24,12 @@ begin
     for no key update;
 
     v_named := nullif(btrim(v_appointment.metadata ->> 'call_id'), '');
+    begin
+        v_named_call_id := v_named;
+    exception
+        when invalid_text_representation or numeric_value_out_of_range then
+            null; -- the provider's id, or no id at all
+    end;
 
     v_call_ids := array(
         select c.id
@@ -31,7 +38,7 @@ begin
             c.company_id = v_appointment.company_id
             and c.deleted_at is null
             and (
-                c.id = case when v_named ~ '^[0-9]{1,18}$' then v_named::bigint end
+                c.id = v_named_call_id
                 or c.retell_call_id = v_named
                 or c.booking_id = nullif(btrim(v_appointment.calcom_booking_uid), '')
             )

@@ -7,6 +7,12 @@
 --
 -- Names are not qualified: adopt runs this file a second time in pg_temp to learn
 -- what it expects, and rolls back. The revision sets search_path to public.
+--
+-- Columns that an adopted table may lack; what needs them is left out:
+-- optional: appointment_modifications.old_starts_at, appointment_modifications.new_starts_at,
+--     appointments.last_sync_attempted_at, appointments.notes, appointments.previous_starts_at,
+--     appointments.sync_attempt_count, appointments.webhook_id, calls.booking_failure_reason,
+--     calls.disconnection_reason, companies.timezone, customers.notes, services.calcom_event_type_id
 
 create table companies (
     id bigint generated always as identity primary key,

@@ -60,15 +60,15 @@ def load(pack: Pack) -> list[Backfill]:
     or with anything but one statement that names :first and :last.
     """
     return [
-        parse(path)
+        parse(path, pack)
         for root in (CORE, pack.root)
         for path in sorted((root / "migrations" / "versions").glob("*.fill.sql"))
     ]
 
 
-def parse(path: Path) -> Backfill:
-    """Return the backfill in a file."""
-    text = readable(path).replace("\r\n", "\n")
+def parse(path: Path, pack: Pack) -> Backfill:
+    """Return the backfill in a file, as the database of the pack needs it."""
+    text = pack.written(readable(path).replace("\r\n", "\n"))
     head = _HEADER.search(text)
     if not head:
         raise CatalogError(

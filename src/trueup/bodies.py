@@ -16,6 +16,7 @@ from pathlib import Path
 
 from trueup import packs, server
 from trueup.errors import CatalogError, UsageError
+from trueup.fitting import fitted
 from trueup.migration import at_head, host_sql
 from trueup.packs import CORE, Pack, SqlFile
 from trueup.store import ServerSaid, Session, quoted, session, sqlstate
@@ -115,6 +116,7 @@ def tried(root: Path | None, database: str | None) -> Tried:
 
 def _tried(connection: Session, pack: Pack) -> Tried:
     try:
+        pack = fitted(connection, pack)
         with at_head(connection, pack):
             connection.set_local("search_path", "pg_catalog")
             connection.set_local("check_function_bodies", "on")

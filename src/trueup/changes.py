@@ -28,6 +28,7 @@ from trueup.evaluation import (
     tell,
     time_limits,
 )
+from trueup.fitting import fitted
 from trueup.locks import acquire
 from trueup.model import Progress, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
@@ -88,6 +89,7 @@ def check_changed(
     """
     loaded = packs.load(pack)
     with session(database, "check --changed") as connection:
+        loaded = fitted(connection, loaded)
         require(connection, loaded)
         return judge(
             connection,

@@ -260,9 +260,19 @@ def history(database: str | None, limit: int, form: str) -> None:
 @database_option
 @pack_option
 @click.option("--apply", is_flag=True, help="Put the layer in place. Without it, compare only.")
+@click.option("--dry-run", is_flag=True, help="Print the SQL that --apply would run, ready for psql.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
 @format_option()
-def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, form: str) -> None:
+@click.option("--host-schema", help="Where the application keeps its tables, if not in public.")
+def adopt(
+    database: str | None,
+    pack: Path | None,
+    apply: bool,
+    dry_run: bool,
+    wait: float,
+    form: str,
+    host_schema: str | None,
+) -> None:
     """Compare an existing application's tables with the pack, and put the layer beside them.
 
     No row is changed. Constraints arrive NOT VALID: they refuse new and changed rows and
@@ -273,7 +283,9 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
     from trueup.adoption import explain
     from trueup.errors import DatabaseError
 
-    done = run(database=database, pack=pack, apply=apply, wait=wait)
+    if apply and dry_run:
+        raise click.UsageError("say --apply or --dry-run, not both")
+    done = run(database=database, pack=pack, apply=apply, wait=wait, host_schema=host_schema, dry_run=dry_run)
     if form == "json":
         print_json(done)
     if done.problems:
@@ -282,11 +294,18 @@ def adopt(database: str | None, pack: Path | None, apply: bool, wait: float, for
         raise DatabaseError(explain(list(done.problems)))
     if form == "json":
         return
+    if dry_run and done.migration:
+        click.echo(done.migration.sql, nl=False)
+        return
     click.echo(
         f"{len(done.tables)} tables compared: {', '.join(done.tables)}: everything the pack needs is there"
     )
     for note in done.notes:
         click.echo(f"note         {note}")
+    if not done.migration and not done.adopted_before:
+        for change in done.placed:
+            click.echo(f"{change.action:<12} {change.what}: {change.detail}")
+        _print_left_out(done.left_out)
     if done.migration:
         _print_migration(done.migration.revisions, done.migration.changes, done.migration.warnings)
         click.echo("next: trueup check, trueup repair, then trueup enforce")

@@ -121,15 +121,19 @@ def left_out(session: Session, pack: Pack) -> list[Change]:
         if not table.is_trackable:
             triggers += tracking.objects(table.table_name)
     distant = distant_tables(session, triggers)
-    return [
-        Change("left out", f"trigger {item.identity}", distant[item.table])
-        for item in triggers
-        if item.table in distant
-    ] + [
-        Change("left out", f"{state.kind} {state.name}", state.left_out)
-        for state in session.rows("constraint_states", ConstraintState)
-        if state.state == "left out" and state.left_out
-    ]
+    return (
+        [Change("left out", file, reason) for file, reason in pack.left.items()]
+        + [
+            Change("left out", f"trigger {item.identity}", distant[item.table])
+            for item in triggers
+            if item.table in distant
+        ]
+        + [
+            Change("left out", f"{state.kind} {state.name}", state.left_out)
+            for state in session.rows("constraint_states", ConstraintState)
+            if state.state == "left out" and state.left_out
+        ]
+    )
 
 
 def drifted_objects(session: Session) -> list[ObjectState]:

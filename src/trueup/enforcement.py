@@ -13,6 +13,7 @@ from trueup.deploy import add_constraint
 from trueup.durations import length
 from trueup.errors import MigrationError, NotFoundError
 from trueup.evaluation import require
+from trueup.fitting import fitted
 from trueup.locks import limit_waiting, one_at_a_time, patiently
 from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
@@ -89,10 +90,12 @@ def enforce(
     loaded = packs.load(pack)
     wanted = set(names)
     with session(database, "enforce") as connection:
+        loaded = fitted(connection, loaded)
         require(connection, loaded)
         limit_waiting(connection)
         _refuse_unknown(connection, loaded, wanted)
-        counts: dict[str, int] = {}
+        # where the check is left out, only VALIDATE can say
+        counts = {Path(file).stem: 0 for file in loaded.left}
         changes = []
         with one_at_a_time(database, wait):
             # what another migration did while this one waited
@@ -131,6 +134,7 @@ def revert(
     loaded = packs.load(pack)
     wanted = set(names)
     with session(database, "enforce") as connection:
+        loaded = fitted(connection, loaded)
         require(connection, loaded)
         _refuse_unknown(connection, loaded, wanted)
         constraints, guards = _now(connection)

@@ -23,6 +23,7 @@ from typing import Any
 from trueup import __version__, packs
 from trueup.durations import elapsed_ms
 from trueup.errors import DatabaseError, TrueupError
+from trueup.fitting import fitted
 from trueup.model import Progress, Rate, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
 from trueup.snapshots import CONFLICTS, REPLICA_WAIT, Reader, Snapshot, Standby, readers, standby
@@ -165,10 +166,12 @@ def check(
     CheckFailedError when the replica stays behind.
     """
     loaded = packs.load(pack)
-    selected = loaded.select(names)
-    kind = "selected" if len(selected) < len(loaded.checks) else "full"
+    loaded.select(names)
     with ExitStack() as stack:
         connection = stack.enter_context(session(database, "check"))
+        loaded = fitted(connection, loaded)
+        selected = loaded.select(names)
+        kind = "selected" if len(selected) < len(loaded.checks) else "full"
         require(connection, loaded)
         elsewhere = stack.enter_context(standby(connection, replica, replica_wait)) if replica else None
         with recorded(connection, kind, len(selected)) as run_id:

@@ -17,6 +17,7 @@ from typing import Any
 
 from trueup import packs
 from trueup.errors import DatabaseError
+from trueup.fitting import fitted
 from trueup.migration import refuse_newer
 from trueup.packs import Check, Source
 from trueup.store import ServerSaid, Session, literal, quoted, refuse_foreign, session, sqlstate
@@ -242,8 +243,10 @@ def explain(
     DatabaseError when the database cannot be reached or has not deployed the check.
     """
     loaded = packs.load(pack)
-    (check,) = loaded.select([name])
+    loaded.select([name])
     with session(database, "explain") as connection:
+        loaded = fitted(connection, loaded)
+        (check,) = loaded.select([name])
         refuse_foreign(connection)
         refuse_newer(connection, loaded)
         with connection.transaction(rollback=True, snapshot=True):

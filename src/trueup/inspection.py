@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trueup import backfilling, deploy, ledger, packs
+from trueup.fitting import fitted
 from trueup.ledger import LIMIT, Deployment
 from trueup.migration import current, edited_revisions, pending_revisions, refuse_newer
 from trueup.model import Change, ConstraintState
@@ -128,6 +129,12 @@ class _Facts:
 
 
 @dataclass(frozen=True)
+class _Role:
+    name: str
+    is_there: bool
+
+
+@dataclass(frozen=True)
 class _Stray:
     kind: str
     identity: str
@@ -156,6 +163,7 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
     """Return revisions, pending files, guard modes, last runs and what is open; changes nothing."""
     loaded = packs.load(pack)
     with session(database, "status") as connection:
+        loaded = fitted(connection, loaded)
         refuse_foreign(connection)
         facts = connection.row("status_facts", _Facts)
         assert facts is not None
@@ -217,6 +225,7 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
     """Compare everything of ours with its file and its registration; changes nothing."""
     loaded = packs.load(pack)
     with session(database, "verify") as connection:
+        loaded = fitted(connection, loaded)
         refuse_foreign(connection)
         refuse_newer(connection, loaded)
         problems = [Change("missing", f"revision {name}") for name in pending_revisions(connection, loaded)]
@@ -258,6 +267,17 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
                 "stray_objects", _Stray, known=[f"{o.kind} {o.identity}" for o in ours]
             )
         ]
+        for role in connection.rows("missing_roles", _Role):
+            if role.is_there:
+                problems.append(
+                    Change("missing", f"grants to role {role.name}", "`trueup migrate` gives them")
+                )
+            else:
+                notes.append(
+                    Change(
+                        "missing", f"role {role.name}", "`trueup migrate` by a superuser makes and grants it"
+                    )
+                )
         notes += [
             Change("off", f"guard {guard.name}")
             for guard in connection.rows("guard_modes", GuardMode)

@@ -19,6 +19,7 @@ from trueup import backfilling, deploy, effects, packs
 from trueup.dependents import run_script, run_statement
 from trueup.durations import elapsed_ms
 from trueup.errors import CatalogError, DatabaseError, MigrationError
+from trueup.fitting import fitted, note_application
 from trueup.ledger import Ledger, Revision, described
 from trueup.locks import limit_waiting, one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration, Progress, silent
@@ -119,6 +120,7 @@ def _migrated(
     with session(database, "migrate") as connection:
         _refuse_read_only(connection)
         refuse_branches(loaded)
+        loaded = fitted(connection, loaded)
         refuse_newer(connection, loaded)
         refuse_unadopted(connection, loaded)
         with one_at_a_time(database, wait) as turn:
@@ -136,6 +138,8 @@ def _migrated(
             counted = _count(connection, loaded) if check or fail_on_new else []
             revisions = _upgrade(connection, database, loaded, ledger)
             turn.go_on()
+            connection.run("forget_found_columns")
+            loaded = fitted(connection, packs.load(loaded.root))
             keys = declared_keys(connection, loaded)
             with ledger.step("files", "views, functions and triggers") as step:
                 changes = retried(
@@ -170,7 +174,7 @@ def _count(connection: Session, pack: Pack) -> list[str]:
     """Count the violations that the migration to come may change; return the checks that were counted."""
     missing = set(pending_revisions(connection, pack))
     scripts = [
-        packs.readable(path)
+        pack.written(packs.readable(path))
         for script in _scripts(pack).walk_revisions()
         if script.revision in missing
         for path in [Path(script.path).with_suffix(".up.sql")]
@@ -351,12 +355,23 @@ def refuse_unadopted(connection: Session, pack: Pack) -> None:
     """Raise DatabaseError when the application's tables are there and nobody has adopted them."""
     if is_adopted(connection, pack) or not (text := host_sql(pack)):
         return
-    present = connection.values("tables_present", names=host_tables(text))
+    tables = host_tables(text)
+    present = connection.values("tables_present", schema=pack.schema, names=tables)
     if present:
         raise DatabaseError(
             f"this database already holds {', '.join(present)}; run `trueup adopt` to see how they compare, "
             "then `trueup adopt --apply`"
         )
+    if elsewhere := other_schemas(connection, tables):
+        raise DatabaseError(
+            f"this database already holds the application's tables, in schema {' and '.join(elsewhere)}; run "
+            f"`trueup adopt --host-schema {elsewhere[0]}` to see how they compare"
+        )
+
+
+def other_schemas(connection: Session, tables: list[str]) -> list[str]:
+    """Return the schemas that hold most of these tables."""
+    return connection.values("schemas_with_tables", names=tables)
 
 
 def host_tables(text: str) -> list[str]:
@@ -370,11 +385,11 @@ def declared_keys(connection: Session, pack: Pack) -> dict[str, str]:
     Partitioned tables have more columns in their primary key, foreign tables and views have none.
     """
     text = host_sql(pack)
-    if not text or not connection.value("has_unusual_tables", names=host_tables(text)):
+    if not text or not connection.value("has_unusual_tables", schema=pack.schema, names=host_tables(text)):
         return {}
     with expected_tables(connection, text):
         found = connection.rows("declared_keys", _DeclaredKey)
-    return {f"public.{key.name}": key.key_column for key in found}
+    return {f"{pack.schema}.{key.name}": key.key_column for key in found}
 
 
 @contextmanager
@@ -444,6 +459,7 @@ def rollback(
     """Take the database down to `revision`, views and triggers first; `migrate` brings it up again."""
     loaded = packs.load(pack)
     with session(database, "rollback") as connection, one_at_a_time(database, wait):
+        loaded = fitted(connection, loaded)
         refuse_foreign(connection)
         refuse_newer(connection, loaded)
         limit_waiting(connection)
@@ -467,14 +483,16 @@ def run_sql(script: str, direction: str, search_path: str | None = None) -> None
     """
     from alembic import context, op
 
-    text = Path(script).with_suffix(f".{direction}.sql").read_text(encoding="utf-8")
+    attributes = context.config.attributes
+    pack: Pack = attributes["pack"]
+    text = pack.written(Path(script).with_suffix(f".{direction}.sql").read_text(encoding="utf-8"))
     if search_path:
+        search_path = pack.schema if search_path == packs.PUBLIC else search_path
         text = f"set local search_path = {search_path};\n{text}\nset local search_path = pg_catalog;\n"
     if context.is_offline_mode():
         # as it is: op.execute would take a colon for a parameter, and double each per cent sign
         op.get_context().impl.static_output(text)
         return
-    attributes = context.config.attributes
     if ledger := attributes.get("ledger"):
         name = next(r.revision for r in context.script.walk_revisions() if Path(r.path) == Path(script))
         ledger.begin(_KINDS[direction], described(name, Path(script), attributes["root"]))
@@ -528,6 +546,7 @@ def _config(pack: Pack, output: StringIO | None = None) -> Config:
     from alembic.config import Config
 
     config = Config(output_buffer=output) if output else Config()
+    config.attributes["pack"] = pack
     locations = [CORE / "migrations" / "versions"]
     own = pack.root / "migrations"
     if (own / "versions").is_dir():
@@ -648,6 +667,12 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
                     ledger.record("found", revision, detail="was there before the ledger")
         text += sent
         with connection.recording() as sent:
+            connection.run("forget_found_columns")
+        now = fitted(connection, packs.load(pack.root))
+        if now.left != pack.left:
+            text += sent
+            pack = now
+        with connection.recording() as sent:
             changes += deploy.deploy(connection, pack, keys, keep_drift=keep_drift)
         if any(change.action != "keep" for change in changes):
             text += ["begin", *sent, "commit"]
@@ -672,6 +697,26 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
         text += [*_role_files(pack), *(backfilling.script(fill) for fill in fills)]
     script = _REHEARSED + "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if work else ""
     return Migration(tuple(missing), tuple(changes), script, tuple(connection.warnings))
+
+
+def rehearse_adoption(
+    connection: Session, pack: Pack, revision: str, columns: list[str], *, database: str | None, wait: float
+) -> Migration:
+    """Return what an adoption would do, carried out and rolled back; its SQL is ready for psql."""
+    version = f"{SCHEMA}.{VERSION_TABLE}"
+    with one_at_a_time(database, wait), connection.transaction(rollback=True):
+        limit_waiting(connection)
+        connection.set_local("lock_timeout", connection.lock_timeout)
+        with connection.recording() as sent:
+            connection.script(f"create schema if not exists {SCHEMA}")
+            note_application(connection, pack, columns)
+            connection.script(
+                f"create table if not exists {version} (version_num varchar(32) not null, "
+                f"constraint {VERSION_TABLE}_pkc primary key (version_num))"
+            )
+            connection.script(f"insert into {version} values ({literal(revision)})")
+        done = _dry_run(connection, pack, False)
+    return replace(done, sql="".join(f"{part.strip().rstrip(';')};\n\n" for part in sent) + done.sql)
 
 
 def _with_lock(statement: str, state: ConstraintState) -> str:
@@ -703,7 +748,7 @@ def at_head(connection: Session, pack: Pack) -> Iterator[None]:
         connection.set_local("lock_timeout", connection.lock_timeout)
         connection.script(f"create schema if not exists {SCHEMA}")
         first = first_revision(pack)
-        is_foreign = text and connection.values("tables_present", names=host_tables(text))
+        is_foreign = text and connection.values("tables_present", schema=pack.schema, names=host_tables(text))
         if first and is_foreign and not is_adopted(connection, pack):
             stamped = f"{SCHEMA}.{VERSION_TABLE}"
             connection.script(f"create table if not exists {stamped} (version_num varchar(32) primary key)")
@@ -721,7 +766,7 @@ def _role_files(pack: Pack) -> Iterator[str]:
     for root in (CORE, pack.root):
         path = root / "db" / "roles.sql"
         if path.is_file():
-            yield packs.readable(path)
+            yield pack.written(packs.readable(path))
 
 
 def _refuse_read_only(connection: Session) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -18,6 +18,8 @@ from pathlib import Path
 from trueup.errors import CatalogError, NotFoundError
 
 CORE = Path(__file__).parent / "core"
+# the schema of the application's tables, as the files of a pack spell it
+PUBLIC = "public"
 KEYS = ("invariant", "severity", "entity", "changes", "population", "prevented", "repair", "cost")
 SEVERITIES = ("critical", "warning", "info")
 REPAIRS = ("automatic", "evidence", "review")
@@ -30,6 +32,7 @@ LONGEST_ENTITY = 63 - len("violations_of_")
 _KEY_LINE = re.compile(r"^-- (?P<key>[a-z_]+):\s*(?P<value>.*)$")
 _MORE_LINE = re.compile(r"^-- {8,}(?P<value>\S.*)$")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
+_WORD = re.compile(r"[a-z_][a-z0-9_]*")
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.S)
 _BODY = re.compile(r"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.S)
 _CREATE = re.compile(
@@ -39,6 +42,11 @@ _CREATE = re.compile(
 _TRIGGER = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?trigger\b[^;]*;", re.I)
 _TRIGGER_TABLE = re.compile(r'\bon\s+(?P<table>(?:\w+|"[^"]+")\.(?:\w+|"[^"]+"))', re.I)
 _REFERENCE = re.compile(r"\btrueup\.(\w+)")
+# what a key of the application's tables is, as the files of a pack spell it
+BIGINT = "bigint"
+_HOST_TABLE = re.compile(r"^create table (\w+)", re.M)
+# before a dot, so never the role; also where a text or a pattern holds a name
+_HOST = re.compile(r"""(?<![\w."$])(?:public|"public")(?=\\?\.[\w%"(\[])""")
 _SOURCE = re.compile(
     r"(?P<table>(?:[a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*)\.(?P<column>[a-z_][a-z0-9_]*)"
     r"(?: via (?:(?P<of>(?:[a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*)\.)?(?P<via>[a-z_][a-z0-9_]*))?"
@@ -88,6 +96,7 @@ class Check:
     file: str
     checksum: str
     is_core: bool
+    schema: str = PUBLIC
 
     @property
     def populations(self) -> list[Population]:
@@ -99,7 +108,7 @@ class Check:
         found = []
         for entity, part in zip(entities, parts, strict=True):
             table, _, predicate = part.partition(" where ")
-            found.append(Population(entity, _qualified(table.strip()), predicate.strip() or "true"))
+            found.append(Population(entity, self._qualified(table.strip()), predicate.strip() or "true"))
         return found
 
     @cached_property
@@ -130,8 +139,8 @@ class Check:
                 f"{self.file}: changes: '{item}' is not 'table.column', 'table.column via [table.]column', "
                 "'table.column with key [and key]', 'time', 'time ends' or 'none'"
             )
-        table = _qualified(match["table"])
-        of = _qualified(match["of"]) if match["of"] else None
+        table = self._qualified(match["table"])
+        of = self._qualified(match["of"]) if match["of"] else None
         populations = self.populations
         if of or len(populations) > 1:
             home = of or table
@@ -143,6 +152,9 @@ class Check:
             )
         partners = tuple(match["partners"].split(" and ")) if match["partners"] else ()
         return Source(table, match["column"], populations[0].entity, match["via"], partners)
+
+    def _qualified(self, table: str) -> str:
+        return table if "." in table else f"{self.schema}.{table}"
 
 
 @dataclass(frozen=True)
@@ -169,6 +181,17 @@ class SqlFile:
     checksum: str
     objects: tuple[SqlObject, ...]
     references: frozenset[str]
+    is_core: bool
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word of the code, bodies and texts included."""
+        return frozenset(_WORD.findall(_COMMENT.sub("", self.text).lower()))
+
+    @cached_property
+    def uses(self) -> frozenset[str]:
+        """What it needs of schema trueup to run, and not only to be created."""
+        return frozenset(_REFERENCE.findall(_COMMENT.sub("", self.text)))
 
     def without_triggers(self, tables: Container[str]) -> str:
         """Return the text without the statements that create triggers on `tables`."""
@@ -188,11 +211,60 @@ class SqlFile:
 
 @dataclass(frozen=True)
 class Pack:
-    """The SQL of one domain, the core's own included."""
+    """The SQL of one domain, the core's own included; `schema` holds the application's tables."""
 
     root: Path
     checks: tuple[Check, ...]
     files: tuple[SqlFile, ...]
+    schema: str = PUBLIC
+    key_type: str = BIGINT
+    # what is not in this database, by file, with the reason
+    left: Mapping[str, str] = field(default_factory=dict)
+
+    def placed(self, schema: str, key_type: str = BIGINT) -> Pack:
+        """Return the pack for a database whose application has another schema, or keys of another type."""
+        same = (schema, key_type) == (self.schema, self.key_type)
+        return self if same else load(self.root, schema, key_type)
+
+    def written(self, text: str) -> str:
+        """Return SQL of the pack, a revision for instance, as this database needs it."""
+        return _Hand(self.root, self.schema, self.key_type).written(text)
+
+    def without(self, columns: Iterable[str]) -> Pack:
+        """Return the pack without the files that name one of these columns, or need a file that does.
+
+        Columns are given as table.column. Any column of that name is taken for it, so that rather
+        too much is left out than what could not run. Left out, too, is a check over keys of two
+        types.
+        """
+        left = {
+            check.file: f"judges rows of trueup too, whose keys are bigint and not {self.key_type}"
+            for check in self.checks
+            if self.key_type != BIGINT
+            and len({p.table.startswith("trueup.") for p in check.populations}) == 2
+        }
+        gone: set[str] = set()
+        for column in columns:
+            name = column.partition(".")[2]
+            for file in self.files:
+                if not file.is_core and name in file.words:
+                    left.setdefault(file.name, f"{self.schema}.{column} is missing")
+        names = {check.name for check in self.checks}
+        while found := [file for file in self.files if file.name in left and file.name not in gone]:
+            gone |= {file.name for file in found}
+            made = {item.identity.removeprefix("trueup.") for file in found for item in file.objects}
+            stems = {file.stem for file in found} & names
+            for file in self.files:
+                if file.name not in left and not file.is_core and (file.uses & made or file.stem in stems):
+                    left[file.name] = f"needs {sorted(file.uses & made or {file.stem})[0]}, which is left out"
+        if not left:
+            return self
+        return replace(
+            self,
+            checks=tuple(check for check in self.checks if check.file not in left or check.is_core),
+            files=tuple(file for file in self.files if file.name not in left or file.is_core),
+            left=dict(sorted(left.items(), key=lambda item: (not item[0].startswith("checks/"), item[0]))),
+        )
 
     @cached_property
     def objects(self) -> tuple[SqlObject, ...]:
@@ -218,6 +290,8 @@ class Pack:
         wanted = list(dict.fromkeys(names))
         known = {check.name: check for check in self.checks}
         for name in wanted:
+            if reason := self.left.get(f"checks/{name}.sql"):
+                raise NotFoundError(f"check {name} is left out in this database: {reason}")
             if name not in known:
                 near = get_close_matches(name, known, n=3, cutoff=0.5)
                 hint = f"did you mean {' or '.join(near)}?" if near else "`trueup catalog` lists them"
@@ -231,8 +305,11 @@ def default_pack() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[2]
 
 
-def load(root: Path | None = None) -> Pack:
+def load(root: Path | None = None, schema: str = PUBLIC, key_type: str = BIGINT) -> Pack:
     """Return the pack in directory `root` (default: the shipped one) together with the core.
+
+    Where its files say `public.`, they mean `schema`; where they give a name like `p_call_id`
+    the type bigint, `key_type`. So do texts and checksums.
 
     Raises CatalogError, naming file, line and key, for a header that is not exactly
     the contract: one that is almost right would be an alert that never fires.
@@ -242,18 +319,21 @@ def load(root: Path | None = None) -> Pack:
         raise CatalogError(
             f"{root} is not a directory; name a pack with --pack, or make one with `trueup init`"
         )
-    own = _checks(root)
+    hand = _Hand(root, schema, key_type)
+    own = _checks(root, hand)
     if not own:
         raise CatalogError(f"{root} has no checks: a pack needs at least one file checks/<check>.sql")
-    checks = own + _checks(CORE)
+    checks = own + _checks(CORE, _Hand(CORE))
     _refuse_twins(checks)
-    files = [file for base in (CORE, root) for file in _files(base)]
-    pack = Pack(root, tuple(sorted(checks, key=lambda check: check.name)), tuple(_in_order(files)))
+    files = _files(CORE, _Hand(CORE)) + _files(root, hand)
+    pack = Pack(
+        root, tuple(sorted(checks, key=lambda check: check.name)), tuple(_in_order(files)), schema, key_type
+    )
     _refuse_missing_repairs(pack)
     return pack
 
 
-def parse(name: str, text: str, file: str, *, is_core: bool = False) -> Check:
+def parse(name: str, text: str, file: str, *, is_core: bool = False, schema: str = PUBLIC) -> Check:
     """Return the check that `text` describes; `file` is what errors name."""
     lines = text.splitlines()
 
@@ -311,6 +391,7 @@ def parse(name: str, text: str, file: str, *, is_core: bool = False) -> Check:
         file=file,
         checksum=checksum(text),
         is_core=is_core,
+        schema=schema,
         **values,
     )
     if check.sources and not check.populations:
@@ -331,19 +412,73 @@ def readable(path: Path) -> str:
     return text
 
 
-def _checks(root: Path) -> list[Check]:
+def singulars(tables: Iterable[str]) -> list[str]:
+    """Return what names of columns call a row of each table: company, phone_number, staff."""
+    found = []
+    for table in tables:
+        if table.endswith("ies"):
+            found.append(table[:-3] + "y")
+        else:
+            found.append(re.sub(r"(?<=ch|sh|ss)es$|(?<=x)es$|(?<![s])s$", "", table))
+    # a modification of an appointment; and what may be a key of any of them
+    return [*found, *(name.rpartition("_")[2] for name in found if "_" in name), "reference"]
+
+
+@dataclass(frozen=True)
+class _Hand:
+    """How the SQL of a pack is written for one database.
+
+    A schema, whose name needs no quotes, takes the place of `public`, in bodies, texts and
+    comments too. The type of keys takes the place of bigint after a name that ends like
+    call_id or call_ids: of a parameter, a variable, a column of ours.
+    """
+
+    root: Path
+    schema: str = PUBLIC
+    key_type: str = BIGINT
+
+    @cached_property
+    def keys(self) -> re.Pattern[str]:
+        """Find declarations of keys."""
+        tables = [
+            table
+            for path in sorted((self.root / "migrations" / "versions").glob("0001_*.up.sql"))
+            for table in _HOST_TABLE.findall(readable(path))
+        ]
+        return re.compile(rf"\b((?:\w+_)?(?:{'|'.join(singulars(tables))})_ids?\s+)bigint\b")
+
+    def written(self, text: str) -> str:
+        """Return the text for this database."""
+        if self.schema != PUBLIC:
+            text = _HOST.sub(self.schema, text)
+        if self.key_type != BIGINT:
+            text = self.keys.sub(rf"\g<1>{self.key_type}", text)
+        return text
+
+
+def _checks(root: Path, hand: _Hand) -> list[Check]:
     return [
-        parse(path.stem, readable(path), f"checks/{path.name}", is_core=root == CORE)
+        parse(
+            path.stem,
+            hand.written(readable(path)),
+            f"checks/{path.name}",
+            is_core=root == CORE,
+            schema=hand.schema,
+        )
         for path in sorted((root / "checks").glob("*.sql"))
     ]
 
 
-def _files(root: Path) -> list[SqlFile]:
-    return [_file(root, path, folder) for folder in FOLDERS for path in sorted((root / folder).glob("*.sql"))]
+def _files(root: Path, hand: _Hand) -> list[SqlFile]:
+    return [
+        _file(root, path, folder, hand)
+        for folder in FOLDERS
+        for path in sorted((root / folder).glob("*.sql"))
+    ]
 
 
-def _file(root: Path, path: Path, folder: str) -> SqlFile:
-    text = readable(path)
+def _file(root: Path, path: Path, folder: str, hand: _Hand) -> SqlFile:
+    text = hand.written(readable(path))
     bare = _BODY.sub("", _COMMENT.sub("", text))
     objects = []
     for match in _CREATE.finditer(bare):
@@ -367,6 +502,7 @@ def _file(root: Path, path: Path, folder: str) -> SqlFile:
         checksum=checksum(text),
         objects=tuple(objects),
         references=frozenset(_REFERENCE.findall(bare)),
+        is_core=root == CORE,
     )
 
 
@@ -415,10 +551,6 @@ def _refuse_missing_repairs(pack: Pack) -> None:
 
 def _items(changes: str) -> list[str]:
     return [" ".join(item.split()) for item in changes.split(",")]
-
-
-def _qualified(table: str) -> str:
-    return table if "." in table else f"public.{table}"
 
 
 def _line_of(lines: list[str], key: str) -> int:

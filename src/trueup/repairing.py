@@ -30,6 +30,7 @@ from trueup.evaluation import (
     recorded,
     require,
 )
+from trueup.fitting import fitted
 from trueup.model import (
     CheckRepairs,
     JournalEntry,
@@ -91,8 +92,10 @@ def repair(
     """
     began = time.monotonic()
     loaded = packs.load(pack)
-    selected = loaded.select(names)
+    loaded.select(names)
     with session(database, "repair") as connection:
+        loaded = fitted(connection, loaded)
+        selected = loaded.select(names)
         require(connection, loaded)
         if distant := connection.rows("distant_entities", DistantTable):
             raise RefusedError(

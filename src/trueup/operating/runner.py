@@ -31,6 +31,7 @@ from trueup.changes import judge
 from trueup.durations import elapsed_ms
 from trueup.errors import BusyError, ConnectionLostError, NotFoundError, TrueupError, logged
 from trueup.evaluation import require
+from trueup.fitting import fitted
 from trueup.operating import schedule, work
 from trueup.operating.config import Configuration
 from trueup.operating.schedule import Job
@@ -556,7 +557,7 @@ class Watch:
         while not self._stopped.wait(self.every):
             try:
                 with session(self.database(), "run") as connection:
-                    loaded = packs.load(self.pack)
+                    loaded = fitted(connection, packs.load(self.pack))
                     require(connection, loaded)
                     pause = SHORTEST_PAUSE
                     self._look(connection, loaded)

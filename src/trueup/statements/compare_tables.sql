@@ -37,11 +37,12 @@ select
             where pc.relkind = 'f'
         ),
         false
-    ) as is_distant
+    ) as is_distant,
+    coalesce(pg_size_pretty(pg_total_relation_size(live.oid)), '') as table_size
 from pg_catalog.pg_class as e
 inner join pg_catalog.pg_attribute as ec on e.oid = ec.attrelid and ec.attnum > 0
 left join pg_catalog.pg_attrdef as ed on ec.attrelid = ed.adrelid and ec.attnum = ed.adnum
-left join pg_catalog.pg_class as live on live.oid = to_regclass(format('public.%%I', e.relname))
+left join pg_catalog.pg_class as live on live.oid = to_regclass(format('%%s.%%I', %(schema)s::text, e.relname))
 left join pg_catalog.pg_attribute as lc
     on
         lc.attrelid = live.oid

@@ -21,6 +21,6 @@ where
     )
     and (%(provider)s::text is null or e.provider = %(provider)s::text)
     and (%(object_id)s::text is null or e.object_id = %(object_id)s::text)
-    and (%(company)s::bigint is null or e.company_id = %(company)s::bigint)
+    and (%(company)s::text is null or e.company_id::text = %(company)s::text)
 order by e.id desc
 limit %(limit)s::bigint;

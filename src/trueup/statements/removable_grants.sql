@@ -44,5 +44,5 @@ from pg_catalog.pg_db_role_setting as s
 inner join pg_catalog.pg_roles as r on s.setrole = r.oid
 where
     s.setdatabase = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
-    and 'search_path=trueup, public' = any(s.setconfig)
+    and exists (select 1 from unnest(s.setconfig) as c (setting) where c.setting ~ '^search_path=trueup, \w+$')
 order by text;

@@ -10,7 +10,7 @@ select
             'foreign keys that refer to such; checks find what they would refuse. Statement triggers fire for '
             'statements that name the table, not for those that name a partition'
         end,
-        string_agg(format('public.%%I', c.relname), ', ' order by c.relname),
+        string_agg(format('%%s.%%I', %(schema)s::text, c.relname), ', ' order by c.relname),
         shape.name
     ) as note
 from pg_catalog.pg_class as c
@@ -33,7 +33,7 @@ cross join lateral (
         coalesce(d.distance, 'partitioned by ' || pg_get_partkeydef(c.oid)) as name
 ) as shape
 where
-    c.relnamespace = 'public'::regnamespace
+    c.relnamespace = to_regnamespace(%(schema)s)
     and c.relkind in ('p', 'f', 'v', 'm')
     and c.relname = any(%(names)s::text[])
 group by shape.is_distant, shape.name

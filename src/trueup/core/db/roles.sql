@@ -37,6 +37,7 @@ $$;
 do $$
 declare
     r record;
+    v_schema text := (select a.schema_name from trueup.application as a);
 begin
     if
         exists (
@@ -51,11 +52,17 @@ begin
     grant usage on schema trueup
         to trueup_owner, trueup_runner, trueup_reviewer, trueup_app, trueup_dashboard;
     grant create on schema trueup to trueup_owner;
+    if not has_schema_privilege('trueup_dashboard', v_schema, 'usage') then
+        execute format(
+            'grant usage on schema %I to trueup_owner, trueup_runner, trueup_reviewer, trueup_dashboard', v_schema
+        );
+    end if;
     grant all on all tables in schema trueup to trueup_owner;
     grant select, insert, update, delete on all tables in schema trueup to trueup_runner;
     revoke update, delete on trueup.manual_review_events from trueup_runner;
     -- a history that those whom it names may change is none; migrations are run by the owner
-    revoke insert, update, delete, truncate on trueup.deployments, trueup.deployment_checks, trueup.backfills
+    revoke insert, update, delete, truncate
+        on trueup.deployments, trueup.deployment_checks, trueup.backfills, trueup.application
         from trueup_owner, trueup_runner;
     -- prune runs with its owner's rights, what it runs is in retention, and what it left in
     -- prunes opens the history: of these, only how long something is kept is for others
@@ -83,6 +90,7 @@ begin
         trueup.notifications,
         trueup.notification_channels,
         trueup.notification_mutes,
+        trueup.application,
         trueup.alembic_version
         to trueup_reviewer;
     grant select on
@@ -166,10 +174,12 @@ begin
         where am.roleid = 'trueup_dashboard'::regrole and m.rolcanlogin
     loop
         begin
-            execute format('alter role %I in database %I set search_path = trueup, public', r.name, current_database());
+            execute format(
+                'alter role %I in database %I set search_path = trueup, %I', r.name, current_database(), v_schema
+            );
         exception
             when insufficient_privilege then
-                raise warning 'search_path of role % was not set: have its owner set it to trueup, public', r.name;
+                raise warning 'search_path of role % was not set: have its owner set it to trueup, %', r.name, v_schema;
         end;
     end loop;
 end;

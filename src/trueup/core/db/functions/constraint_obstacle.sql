@@ -1,8 +1,9 @@
 -- constraint_obstacle(kind, table, definition): why the constraint or index cannot be there
 --
 -- NULL when it can. Asked of the catalogue every time, so that a table that is partitioned
--- later, or no longer, needs no setting. Two reasons: the rows are not in this database
--- (trueup.distant_tables), or the table, or the one a foreign key refers to, is
+-- later, or no longer, needs no setting. Three reasons: the rows are not in this database
+-- (trueup.distant_tables); the table lacks an optional column that the definition names
+-- (trueup.application); or the table, or the one a foreign key refers to, is
 -- partitioned and the columns do not hold its partition key: PostgreSQL has no index over
 -- several partitions.
 
@@ -26,6 +27,15 @@ begin
     where d.table_id in (to_regclass(p_table), to_regclass(v_referenced))
     order by d.table_id <> to_regclass(p_table)
     limit 1;
+    if v_reason is null then
+        select format('%s.%s is missing', a.schema_name, m.name) into v_reason
+        from trueup.application as a
+        cross join unnest(a.missing_columns) as m (name)
+        where
+            p_table = a.schema_name || '.' || split_part(m.name, '.', 1)
+            and p_definition ~ format('\m%s\M', split_part(m.name, '.', 2))
+        limit 1;
+    end if;
     if v_reason is not null or p_kind not in ('unique index', 'exclude', 'foreign key') then
         return v_reason;
     end if;

@@ -1,0 +1,1 @@
+select coalesce(has_table_privilege(to_regclass('trueup.application'), 'select'), false);
