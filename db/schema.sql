@@ -9718,6 +9718,17 @@ COMMENT ON COLUMN trueup.alerts_by_day.reopened IS 'came back, for the last time
 
 COMMENT ON COLUMN trueup.alerts_by_day.resolved IS 'were gone, or repaired, for the last time';
 
+CREATE TABLE trueup.application (
+    schema_name text DEFAULT 'public'::text NOT NULL,
+    key_type text DEFAULT 'bigint'::text NOT NULL,
+    missing_columns text[] DEFAULT '{}'::text[] NOT NULL,
+    is_one boolean DEFAULT true NOT NULL,
+    CONSTRAINT application_key_type_known CHECK ((key_type = ANY (ARRAY['bigint'::text, 'uuid'::text]))),
+    CONSTRAINT application_one CHECK (is_one)
+);
+
+COMMENT ON TABLE trueup.application IS 'where the application keeps its tables, and which optional columns it has not';
+
 CREATE VIEW trueup.appointment_booking_shared AS
  SELECT company_id,
     'appointment'::text AS entity_type,

@@ -11,7 +11,7 @@
 --
 -- trueup.backfills says how far the backfills of revisions have come, so that one that was
 -- interrupted goes on where it was.
--- squawk-ignore-file constraint-missing-not-valid
+-- squawk-ignore-file ban-drop-constraint, constraint-missing-not-valid
 
 create table trueup.guard_trips (
     id bigint generated always as identity primary key,
