@@ -33,6 +33,7 @@ from trueup.cli_options import (
 from trueup.cli_reconcile import reconcile
 from trueup.cli_review import alerts, contract, guard, review
 from trueup.cli_uninstall import uninstall
+from trueup.cli_web import web
 from trueup.errors import TrueupError
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ for command in (
     reconcile,
     lint,
     uninstall,
+    web,
 ):
     cli.add_command(command)
 events.add_command(listen)

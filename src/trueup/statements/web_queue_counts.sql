@@ -1,0 +1,20 @@
+-- what waits, for whom; mine is held by or assigned to the person
+select
+    count(*) filter (where not q.snoozed) as open,
+    count(*) filter (where q.overdue) as overdue,
+    count(*) filter (where q.snoozed) as snoozed,
+    count(*) filter (where %(name)s::text in (q.claimed_by, q.assigned_to)) as mine,
+    array(
+        select distinct o.reason
+        from trueup.console_queue as o
+        order by o.reason
+    ) as reasons,
+    array(
+        select distinct o.company_id
+        from trueup.console_queue as o
+        where o.company_id is not null
+        order by o.company_id
+        limit 500
+    ) as companies
+from trueup.console_queue as q
+where q.status in ('pending', 'in_progress');
