@@ -36,6 +36,12 @@ LAYERS = (
     {"adoption", "bodies", "enforcement", "repairing", "uninstalling"},
     {"linting"},
     {"demonstration"},
+    {"web", "web.model", "web.pool"},
+    {"web.context", "web.users", "web.limits"},
+    {"web.forms", "web.words"},
+    {"web.access", "web.alerts", "web.overview", "web.queue"},
+    {"web.app"},
+    {"web.serving"},
     {"cli_options"},
     {
         "cli_circuit",
@@ -47,6 +53,7 @@ LAYERS = (
         "cli_reconcile",
         "cli_review",
         "cli_uninstall",
+        "cli_web",
     },
     {"cli", "__init__", "__main__"},
 )
@@ -66,7 +73,10 @@ ALONE = {
         "cli_reconcile",
         "cli_review",
         "cli_uninstall",
+        "cli_web",
     },
+    "argon2": {"web.users"},
+    "cheroot": {"web.serving"},
     "httpx": {"provider"},
 }
 

@@ -42,7 +42,7 @@ Examples:
 @config_option
 @database_option
 @click.pass_context
-def web(context: click.Context, file: Path | None, database: str | None, **given: Any) -> None:
+def web(context: click.Context, /, file: Path | None, database: str | None, **given: Any) -> None:
     """Serve the review console: pages for the people who work the queue.
 
     Listens on this machine only, unless there is TLS. It works as a login in role
@@ -93,7 +93,9 @@ stdin_option = click.option(
 @click.argument("name")
 @role_option
 @company_option
-@click.option("--language", type=click.Choice(["en", "de"]), help="Language of the pages.  [default: the browser's]")
+@click.option(
+    "--language", type=click.Choice(["en", "de"]), help="Language of the pages, else the browser's."
+)
 @stdin_option
 @click.option("--no-password", is_flag=True, help="A proxy says who it is; see [web] trusted_header.")
 @database_option

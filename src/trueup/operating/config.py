@@ -61,14 +61,16 @@ class Web:
     tls_key: Path | None = option("private key of the certificate, as PEM")
     insecure: bool = option("listen beyond this machine without TLS, behind a proxy that has it", False)
     trusted_proxies: tuple[str, ...] = option("addresses or networks whose X-Forwarded-* is believed", ())
-    trusted_header: str | None = option("header in which those proxies say who is signed in; no passwords then")
+    trusted_header: str | None = option(
+        "header in which those proxies name who is signed in; no passwords then"
+    )
     zone: str = option("time zone of the times shown", "Europe/Berlin")
     idle: timedelta = option("a session that was not used for so long has ended", timedelta(hours=1))
     lasts: timedelta = option("how long a session lasts at most", timedelta(hours=12))
     poll: timedelta = option("how often an open page asks for news", timedelta(seconds=10))
     rate: str = option("requests of a person or address, counted by each process", "300 per minute")
-    threads: int = option("requests that are worked on at once, each with a session of its own", 8)
-    statement_timeout: timedelta = option("longest that a statement of a page may take", timedelta(seconds=15))
+    threads: int = option("requests worked on at once, each with a session of its own", 8)
+    statement_timeout: timedelta = option("longest that one statement may take", timedelta(seconds=15))
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from flask import (
     redirect,
     render_template,
     request,
-    session as form_session,
     url_for,
+)
+from flask import (
+    session as form_session,
 )
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -52,9 +54,7 @@ def check_sign_in() -> ResponseReturnValue:
             "sign_in.html",
             next=request.form.get("next", ""),
             name=name,
-            error=_(
-                "Too many attempts. Try again in %(minutes)s min.", minutes=math.ceil(attempt.wait / 60)
-            ),
+            error=_("Too many attempts. Try again in %(minutes)s min.", minutes=math.ceil(attempt.wait / 60)),
         )
         return page, 429, {"Retry-After": str(math.ceil(attempt.wait))}
     token = None

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from typing import Any
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -15,7 +11,7 @@ from trueup.errors import RefusedError
 from trueup.packs import SEVERITIES
 from trueup.store import translated
 from trueup.web.context import database, signed_in
-from trueup.web.forms import MOST, fresh, moment, text
+from trueup.web.forms import MOST, after, cursor, fresh, moment, text
 from trueup.web.model import Alert, AlertCounts
 from trueup.web.words import refusal
 
@@ -40,12 +36,10 @@ def listed() -> ResponseReturnValue:
     if asked["status"] not in STATUSES or asked["severity"] not in (None, *SEVERITIES):
         raise BadRequest
     session = database()
-    found = session.rows("web_alerts", Alert, **asked, limit=PAGE + 1, **_after(request.args.get("after")))
+    found = session.rows("web_alerts", Alert, **asked, limit=PAGE + 1, **after("gravity", "at", "id"))
     counts = session.row("web_alert_counts", AlertCounts)
     last = found[PAGE - 1] if len(found) > PAGE else None
-    more = last and json.dumps(
-        [last.gravity, last.detected_at.isoformat(), last.id], separators=(",", ":")
-    )
+    more = last and cursor(last.gravity, last.detected_at, last.id)
     found = found[:PAGE]
     return fresh(
         (found, counts),
@@ -91,7 +85,9 @@ def act(alert_id: int, action: str) -> ResponseReturnValue:
         {
             "acknowledge": _("Alert %(id)s is acknowledged.", id=alert_id),
             "snooze": _("Alert %(id)s is put off.", id=alert_id),
-            "accept": _("Alert %(id)s is accepted; it comes back then, or when its evidence changes.", id=alert_id),
+            "accept": _(
+                "Alert %(id)s is accepted; it comes back then, or when its evidence changes.", id=alert_id
+            ),
         }[action]
     )
     return redirect(url_for("alerts.one", alert_id=alert_id), 303)
@@ -111,20 +107,3 @@ def _alert(alert_id: int) -> Alert:
     if found is None:
         raise NotFound
     return found
-
-
-def _after(cursor: str | None) -> dict[str, Any]:
-    if not cursor:
-        return {"after_gravity": None, "after_at": None, "after_id": None}
-    try:
-        gravity, at, alert_id = json.loads(cursor)
-        after = {
-            "after_gravity": int(gravity),
-            "after_at": datetime.fromisoformat(at),
-            "after_id": int(alert_id),
-        }
-    except (ValueError, TypeError):
-        raise BadRequest from None
-    if not (0 <= after["after_gravity"] <= 9 and 0 <= after["after_id"] <= MOST):
-        raise BadRequest
-    return after

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,9 @@ POLICY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 LARGEST_FORM = 64 << 10
+NOTHING = "\N{EN DASH}"
+# an instant as PostgreSQL writes it into JSON
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+\d\d:\d\d$")
 
 
 class Console(Flask):
@@ -60,7 +64,9 @@ def create_app(web: Web, database: str | None = None) -> Console:
     """
     networks = _networks(web.trusted_proxies)
     if web.trusted_header and not networks:
-        raise UsageError("[web] trusted_header needs trusted_proxies: from anybody else a name proves nothing")
+        raise UsageError(
+            "[web] trusted_header needs trusted_proxies: from anybody else a name proves nothing"
+        )
     try:
         ZoneInfo(web.zone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -145,7 +151,9 @@ def _networks(given: Iterable[str]) -> list[Any]:
 def _refuse_spoofed() -> None:
     """Refuse who says who they are and is not the proxy that may say so."""
     if configuration().trusted_header and not request.environ.get(PEER_TRUSTED):
-        logger.warning("console refused a name from an untrusted address", extra={"endpoint": request.endpoint})
+        logger.warning(
+            "console refused a name from an untrusted address", extra={"endpoint": request.endpoint}
+        )
         raise Forbidden
 
 
@@ -195,7 +203,7 @@ def _errors(app: Flask) -> None:
     def not_possible(error: HTTPException) -> ResponseReturnValue:
         code = error.code or 500
         if code < 400:
-            return error.get_response()  # type: ignore[return-value]
+            return error.get_response()
         title, what = {
             400: (
                 gettext("This request makes no sense"),
@@ -228,7 +236,9 @@ def _errors(app: Flask) -> None:
 
     @app.errorhandler(RefusedError)
     def not_now(error: RefusedError) -> ResponseReturnValue:
-        return _page(409, gettext("This is not possible now"), gettext("Nothing was changed."), _logged(error))
+        return _page(
+            409, gettext("This is not possible now"), gettext("Nothing was changed."), _logged(error)
+        )
 
     @app.errorhandler(TrueupError)
     def failed(error: TrueupError) -> ResponseReturnValue:
@@ -267,7 +277,7 @@ def _page(code: int, title: str, what: str, number: str | None = None) -> tuple[
 def _words(app: Flask) -> None:
     @app.template_filter("moment")
     def moment(value: datetime) -> str:
-        return flask_babel.format_datetime(value, "medium")
+        return str(flask_babel.format_datetime(value, "medium"))
 
     @app.template_filter("ago")
     def ago(value: datetime) -> str:
@@ -282,18 +292,18 @@ def _words(app: Flask) -> None:
     def spelled(value: Any) -> str:
         """A value of a row or of evidence, in one line."""
         if value is None:
-            return "–"
+            return NOTHING
         if isinstance(value, str):
-            return value
+            return moment(datetime.fromisoformat(value)) if INSTANT.match(value) else value
         if isinstance(value, bool):
-            return gettext("yes") if value else gettext("no")
+            return str(gettext("yes") if value else gettext("no"))
         return json.dumps(value, ensure_ascii=False)
 
     app.template_filter("word")(word)
 
     @app.template_filter("number")
     def number(value: float | None) -> str:
-        return "–" if value is None else flask_babel.format_decimal(value)
+        return NOTHING if value is None else str(flask_babel.format_decimal(value))
 
     @app.template_test("soon")
     def soon(value: datetime) -> bool:

@@ -118,9 +118,7 @@ def keep(response: Response, token: str) -> None:
 
 def forget(response: Response) -> None:
     """Take the token from the browser."""
-    response.delete_cookie(
-        cookie_name(), secure=request.is_secure, httponly=True, samesite="Lax", path="/"
-    )
+    response.delete_cookie(cookie_name(), secure=request.is_secure, httponly=True, samesite="Lax", path="/")
 
 
 def _by_proxy(session: Session, name: str | None, found: Me | None) -> Me | None:

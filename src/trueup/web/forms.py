@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,29 @@ def moment() -> datetime | None:
         return datetime.now(UTC) + duration(choice) if choice else None
     except (ValueError, OverflowError, UsageError):
         raise BadRequest from None
+
+
+def cursor(rank: int, at: datetime, last_id: int) -> str:
+    """Return where the next page of a list begins: after this line."""
+    return json.dumps([rank, at.isoformat(), last_id], separators=(",", ":"))
+
+
+def after(*names: str) -> dict[str, Any]:
+    """Return the parameters `after_<name>` that the address gives, all None for the first page.
+
+    Raises BadRequest for what `cursor` did not write.
+    """
+    given = request.args.get("after")
+    values: tuple[Any, ...] = (None, None, None)
+    if given:
+        try:
+            rank, at, last_id = json.loads(given)
+            values = (int(rank), datetime.fromisoformat(at), int(last_id))
+        except (ValueError, TypeError):
+            raise BadRequest from None
+        if not (0 <= values[0] <= 9 and 0 <= values[2] <= MOST):
+            raise BadRequest
+    return {f"after_{name}": value for name, value in zip(names, values, strict=True)}
 
 
 def fresh(data: Any, render: Callable[[], str]) -> Response:

@@ -107,6 +107,7 @@ class Row:
     table_name: str
     key_value: str
     content: dict[str, Any] | None
+    columns: list[str]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from flask import Blueprint, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import BadRequest, Forbidden, NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 
 from trueup.web.context import database, me, signed_in
 from trueup.web.forms import MOST, fresh

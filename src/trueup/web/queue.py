@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +15,7 @@ from trueup.errors import RefusedError, TrueupError
 from trueup.packs import SEVERITIES
 from trueup.store import translated
 from trueup.web.context import database, is_poll, me, signed_in
-from trueup.web.forms import MOST, fresh, moment, text
+from trueup.web.forms import MOST, after, cursor, fresh, moment, text
 from trueup.web.model import Counts, Event, Item, Matter, Preview, Row
 from trueup.web.words import refusal
 
@@ -61,7 +59,7 @@ def items() -> ResponseReturnValue:
         ),
         name=me().name,
         limit=PAGE + 1,
-        **_after(request.args.get("after")),
+        **after("priority", "due", "id"),
     )
     counts = session.row("web_queue_counts", Counts, name=me().name)
     assert counts is not None
@@ -223,22 +221,4 @@ def _token() -> UUID | None:
 
 
 def _cursor(last: Item) -> str:
-    at = last.decided_at or last.due_at
-    return json.dumps([last.priority, at.isoformat(), last.id], separators=(",", ":"))
-
-
-def _after(cursor: str | None) -> dict[str, Any]:
-    if not cursor:
-        return {"after_priority": None, "after_due": None, "after_id": None}
-    try:
-        priority, due, item_id = json.loads(cursor)
-        after = {
-            "after_priority": int(priority),
-            "after_due": datetime.fromisoformat(due),
-            "after_id": int(item_id),
-        }
-    except (ValueError, TypeError):
-        raise BadRequest from None
-    if not (0 <= after["after_priority"] <= 9 and 0 <= after["after_id"] <= MOST):
-        raise BadRequest
-    return after
+    return cursor(last.priority, last.decided_at or last.due_at, last.id)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from cheroot.server import DropUnderscoreHeaderReader, HTTPRequest
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
@@ -21,10 +21,30 @@ from trueup.web.app import LARGEST_FORM, create_app
 logger = logging.getLogger(__name__)
 
 
-class _Request(HTTPRequest):  # type: ignore[misc, unused-ignore]
-    """A request whose headers are what they are called: X_Remote_User is not X-Remote-User."""
+class _Headers(HeaderReader):
+    """Headers that are what they are called: WSGI could not tell X_Remote_User from X-Remote-User.
 
-    header_reader = DropUnderscoreHeaderReader()
+    DropUnderscoreHeaderReader of cheroot 11.1 is meant for this and fails on every request.
+    """
+
+    def _allow_header(self, key_name: bytes) -> bool:
+        return b"_" not in key_name
+
+
+class _Request(HTTPRequest):
+    header_reader = _Headers()
+
+
+class _Connection(HTTPConnection):
+    RequestHandlerClass = _Request
+
+
+class _Server(Server):
+    ConnectionClass = _Connection
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        """Log what goes wrong before the application is asked: a connection broken off, a bad request."""
+        logger.log(level, "console connection failed", extra={"error": msg}, exc_info=traceback)
 
 
 def refuse_exposed(web: Web) -> None:
@@ -33,8 +53,8 @@ def refuse_exposed(web: Web) -> None:
         raise UsageError("TLS needs both: --tls-cert FILE and --tls-key FILE")
     if web.tls_cert is None and not web.insecure and not _is_loopback(web.host):
         raise UsageError(
-            f"{web.host} is reached from other machines, and passwords would travel readable: give --tls-cert and "
-            "--tls-key, or --insecure when a proxy in front of it has TLS"
+            f"{web.host} is reached from other machines, and passwords would travel readable: give "
+            "--tls-cert and --tls-key, or --insecure when a proxy in front of it has TLS"
         )
 
 
@@ -46,8 +66,7 @@ def serve(web: Web, database: str | None, announce: Callable[[str], None]) -> No
     """
     refuse_exposed(web)
     app = create_app(web, database)
-    server = Server((web.host, web.port), app, numthreads=web.threads, server_name="trueup")
-    server.ConnectionClass.RequestHandlerClass = _Request
+    server = _Server((web.host, web.port), app, numthreads=web.threads, server_name="trueup")
     server.max_request_header_size = 32 << 10
     server.max_request_body_size = LARGEST_FORM
     server.timeout = 30

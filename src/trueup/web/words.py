@@ -110,17 +110,17 @@ def word(text: str | None) -> str:
 def refusal(action: str, error: RefusedError) -> str:
     """Return in plain words why what was asked for was not done."""
     if error.sqlstate == "TU004" and action == "repair":
-        return gettext("The repair cannot correct it. Put it right by hand, or dismiss the item.")
-    if error.sqlstate == "TU004":
-        return gettext(
-            "It is still wrong, so the item cannot be resolved. Put the row right first, or dismiss the item: "
-            "that lets it be."
+        said = gettext("The repair cannot correct it. Put it right by hand, or dismiss the item.")
+    elif error.sqlstate == "TU004":
+        said = gettext(
+            "It is still wrong, so the item cannot be resolved. "
+            "Put the row right first, or dismiss the item: that lets it be."
         )
-    if error.sqlstate == "TU005":
-        return {
+    else:
+        said = {
             "dismiss": gettext("Say why it may stay as it is."),
             "accept": gettext("Say why it may stay as it is, and until when: a time to come."),
             "snooze": gettext("Say until when: a time to come."),
             "reassign": gettext("Choose somebody who may work on this item."),
-        }.get(action, gettext("Something in the form makes no sense."))
-    return gettext("This is not possible now.")
+        }.get(action, gettext("This is not possible now."))
+    return str(said)

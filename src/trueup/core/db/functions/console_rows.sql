@@ -6,7 +6,7 @@
 -- there is one.
 
 create or replace function trueup.console_rows(p_item_id bigint)
-    returns table (relation text, entity_type text, table_name text, key_value text, content jsonb)
+    returns table (relation text, entity_type text, table_name text, key_value text, content jsonb, columns text[])
     language plpgsql
     security definer
     set search_path = ''
@@ -56,6 +56,13 @@ begin
                 on i.indrelid = att.attrelid and att.attnum = any((i.indkey::smallint[])[0:1])
             where i.indrelid = v_kind.table_id and att.attname = v_item.entity_type || '_id'
             limit 1
+        );
+
+        columns := array(
+            select att.attname::text
+            from pg_catalog.pg_attribute as att
+            where att.attrelid = v_kind.table_id and att.attnum > 0 and not att.attisdropped
+            order by att.attnum
         );
 
         for v_row in execute format(
