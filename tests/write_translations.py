@@ -40,7 +40,10 @@ def written(catalog: Catalog) -> tuple[bytes, bytes]:
     header = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
     header += f'"Plural-Forms: {catalog.plural_forms}\\n"\n\n'
     plain = pofile.read_po(io.BytesIO(header.encode() + text.getvalue()), locale="de")
-    plain.mime_headers = [("Content-Type", "text/plain; charset=utf-8"), ("Plural-Forms", catalog.plural_forms)]
+    plain.mime_headers = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Plural-Forms", catalog.plural_forms),
+    ]
     mofile.write_mo(compiled, plain)
     return header.encode() + text.getvalue(), compiled.getvalue()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from werkzeug.exceptions import BadRequest, Forbidden, NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 
 from trueup.errors import RefusedError
 from trueup.packs import SEVERITIES
@@ -76,10 +76,8 @@ def act(alert_id: int, action: str) -> ResponseReturnValue:
                 "web_write_alert", action=action, alert_id=alert_id, note=text("note"), until=until
             )
     except RefusedError as error:
-        if error.sqlstate == "TU006":
-            raise Forbidden from None
-        if error.sqlstate == "TU002":
-            raise NotFound from None
+        if error.sqlstate in ("TU002", "TU006"):
+            raise
         return _page(alert_id, refusal(action, error), action)
     flash(
         {

@@ -19,7 +19,7 @@ from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from flask_babel import Babel, gettext
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from trueup import __version__
@@ -72,9 +72,13 @@ def create_app(web: Web, database: str | None = None) -> Console:
     except (ZoneInfoNotFoundError, ValueError):
         raise UsageError(f"[web] zone: {web.zone} is no time zone; write Europe/Berlin") from None
     app = Console(web, database)
-    with app.pool.session() as session:
-        refuse_foreign(session)
-        key = session.value("web_key")
+    try:
+        with app.pool.session() as session:
+            refuse_foreign(session)
+            key = session.value("web_key")
+    except TrueupError:
+        app.pool.close()
+        raise
     app.config.update(
         TRUEUP_WEB=web,
         TRUEUP_POOL=app.pool,
@@ -236,6 +240,10 @@ def _errors(app: Flask) -> None:
 
     @app.errorhandler(RefusedError)
     def not_now(error: RefusedError) -> ResponseReturnValue:
+        if error.sqlstate == "TU006":
+            return not_possible(Forbidden())
+        if error.sqlstate == "TU002":
+            return not_possible(NotFound())
         return _page(
             409, gettext("This is not possible now"), gettext("Nothing was changed."), _logged(error)
         )
@@ -300,6 +308,11 @@ def _words(app: Flask) -> None:
         return json.dumps(value, ensure_ascii=False)
 
     app.template_filter("word")(word)
+
+    @app.template_filter("initial")
+    def initial(value: str) -> str:
+        """With a capital, the rest as it is: German nouns keep theirs."""
+        return value[:1].upper() + value[1:]
 
     @app.template_filter("number")
     def number(value: float | None) -> str:

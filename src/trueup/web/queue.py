@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
-from werkzeug.exceptions import BadRequest, Forbidden, NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 
 from trueup.errors import RefusedError, TrueupError
 from trueup.packs import SEVERITIES
@@ -177,10 +177,8 @@ def _written(action: str, item_id: int | None, **given: Any) -> int | None:
 
 
 def _refused(item_id: int, action: str, error: RefusedError) -> ResponseReturnValue:
-    if error.sqlstate == "TU006":
-        raise Forbidden
-    if error.sqlstate == "TU002":
-        raise NotFound
+    if error.sqlstate in ("TU002", "TU006"):
+        raise error
     if error.sqlstate in ("TU004", "TU005"):
         return _page(item_id, refusal(action, error), action)
     # somebody else was quicker, or the claim ran out: what happened, and what was typed
