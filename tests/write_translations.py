@@ -14,6 +14,18 @@ GERMAN = PACKAGE / "translations" / "de" / "LC_MESSAGES" / "messages.po"
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 
 
+class _Undated(Catalog):
+    """A catalogue whose header says nothing that changes by itself: the same strings are the same file."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        return [
+            ("Language", "de"),
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Plural-Forms", self.plural_forms),
+        ]
+
+
 def extracted() -> Catalog:
     """Return every string of the pages, without where it stands: lines move."""
     found = Catalog()
@@ -25,7 +37,9 @@ def extracted() -> Catalog:
 def merged() -> Catalog:
     """Return the German that is there, for the strings that are there now."""
     before = pofile.read_po(io.BytesIO(GERMAN.read_bytes() if GERMAN.exists() else b""), locale="de")
-    made = Catalog(locale="de", project="trueup", charset="utf-8")
+    made = _Undated(
+        locale="de", header_comment="# German, written by tests/write_translations.py", fuzzy=False
+    )
     for message in sorted(extracted(), key=lambda each: str(each.id)):
         if message.id:
             known = before.get(message.id)
@@ -34,18 +48,11 @@ def merged() -> Catalog:
 
 
 def written(catalog: Catalog) -> tuple[bytes, bytes]:
-    """Return the .po and the .mo of a catalogue, without dates: the same strings are the same file."""
+    """Return the .po and the .mo of a catalogue."""
     text, compiled = io.BytesIO(), io.BytesIO()
-    pofile.write_po(text, catalog, omit_header=True, width=110)
-    header = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
-    header += f'"Plural-Forms: {catalog.plural_forms}\\n"\n\n'
-    plain = pofile.read_po(io.BytesIO(header.encode() + text.getvalue()), locale="de")
-    plain.mime_headers = [
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Plural-Forms", catalog.plural_forms),
-    ]
-    mofile.write_mo(compiled, plain)
-    return header.encode() + text.getvalue(), compiled.getvalue()
+    pofile.write_po(text, catalog, width=110)
+    mofile.write_mo(compiled, catalog)
+    return text.getvalue(), compiled.getvalue()
 
 
 if __name__ == "__main__":
