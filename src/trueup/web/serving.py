@@ -16,7 +16,7 @@ from cheroot.wsgi import Server
 
 from trueup.errors import UsageError
 from trueup.operating.config import Web
-from trueup.web.app import LARGEST_FORM, create_app
+from trueup.web.app import LARGEST_FORM, Console, create_app
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,14 @@ def serve(web: Web, database: str | None, announce: Callable[[str], None]) -> No
     """
     refuse_exposed(web)
     app = create_app(web, database)
+    try:
+        _serve(bound(web, app), announce)
+    finally:
+        app.pool.close()
+
+
+def bound(web: Web, app: Console) -> Server:
+    """Return a server that listens. Raises UsageError for an address that is taken."""
     server = _Server((web.host, web.port), app, numthreads=web.threads, server_name="trueup")
     server.max_request_header_size = 32 << 10
     server.max_request_body_size = LARGEST_FORM
@@ -76,24 +84,31 @@ def serve(web: Web, database: str | None, announce: Callable[[str], None]) -> No
         server.prepare()
     except OSError as error:
         raise UsageError(f"cannot listen on {web.host}:{web.port}: {error.strerror or error}") from None
+    return server
 
+
+def address_of(server: Server) -> str:
+    """Return the address at which a server listens."""
+    host, port = server.bind_addr[:2]
+    scheme = "https" if server.ssl_adapter else "http"
+    return f"{scheme}://[{host}]:{port}/" if ":" in str(host) else f"{scheme}://{host}:{port}/"
+
+
+def _serve(server: Server, announce: Callable[[str], None]) -> None:
     def stop(number: int, frame: Any) -> None:
         # stop() waits for the threads, and this one must go on serving meanwhile
         threading.Thread(target=server.stop).start()
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    host, port = server.bind_addr[:2]
-    scheme = "https" if web.tls_cert else "http"
-    shown = f"[{host}]" if ":" in str(host) else host
-    announce(f"{scheme}://{shown}:{port}/")
-    logger.info("console started", extra={"address": f"{shown}:{port}"})
+    address = address_of(server)
+    announce(address)
+    logger.info("console started", extra={"address": address})
     try:
         server.serve()
     finally:
         server.stop()
         for number, handler in previous.items():
             signal.signal(number, handler)
-        app.pool.close()
         logger.info("console stopped", extra={"outcome": "stopped"})
 
 
