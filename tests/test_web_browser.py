@@ -142,7 +142,8 @@ def repairable(db: Connection) -> int:
     plant(
         db.info.dsn,
         "select factory.customer(id => 3); "
-        "select factory.call(id => 7, customer_id => 3); select factory.appointment(id => 70, call_id => 7); "
+        'select factory.call(id => 7, customer_id => 3, booking_details => \'{"calcom_booking": {"uid": '
+        '"bkDemoUid00000000000000000001", "attendees": [{"timeZone": "Europe/Berlin"}]}}\'); select factory.appointment(id => 70, call_id => 7); '
         "update public.calls set appointment_id = null where id = 7",
     )
     return queue(db, "call_backlink_missing", "7", p_company_id="1", p_description="names no appointment")

@@ -66,7 +66,7 @@ def web(context: click.Context, /, file: Path | None, database: str | None, **gi
 @web.group(
     epilog="""\b
 Examples:
-  trueup web user add ann --role reviewer --company 7 --company 8
+  trueup web user list
   trueup web user disable ann
 """
 )
@@ -89,7 +89,14 @@ stdin_option = click.option(
 )
 
 
-@user.command("add", epilog="Example: trueup web user add ann --company 7 --language de")
+@user.command(
+    "add",
+    epilog="""\b
+Examples:
+  trueup web user add ann --company 7
+  trueup web user add bob --role viewer --no-password
+""",
+)
 @click.argument("name")
 @role_option
 @company_option

@@ -44,8 +44,8 @@ POLICY = (
 )
 LARGEST_FORM = 64 << 10
 NOTHING = "\N{EN DASH}"
-# an instant as PostgreSQL writes it into JSON
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+\d\d:\d\d$")
+# an instant as PostgreSQL and providers write it into JSON
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$")
 
 
 class Console(Flask):

@@ -111,7 +111,8 @@ def act(item_id: int, action: str) -> ResponseReturnValue:
         )
     except RefusedError as error:
         return _refused(item_id, action, error)
-    flash(_said(action, item_id))
+    if action != "claim":
+        flash(_said(action, item_id))
     if action in CLOSING:
         return redirect(url_for("queue.items"), 303)
     return redirect(url_for("queue.item", item_id=item_id), 303)
@@ -197,7 +198,6 @@ def _said(action: str, item_id: int) -> Markup:
         url_for("queue.item", item_id=item_id), _("Item %(id)s", id=item_id)
     )
     said = {
-        "claim": _("%(item)s is yours.", item="{}"),
         "extend": _("%(item)s is yours for longer.", item="{}"),
         "release": _("%(item)s is free again.", item="{}"),
         "resolve": _("%(item)s is resolved.", item="{}"),

@@ -73,9 +73,6 @@ document.addEventListener("keydown", (event) => {
 
 document.querySelector("[data-help]")?.addEventListener("click", () => help.showModal());
 
-// a filter is applied when it is chosen
-document.querySelector("[data-filters]")?.addEventListener("change", (event) => event.currentTarget.requestSubmit());
-
 // a form is sent once
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method === "dialog") return;
