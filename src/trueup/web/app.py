@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import flask_babel
+from babel import negotiate_locale
 from babel.dates import format_timedelta
 from flask import Flask, Response, g, get_flashed_messages, render_template, request
 from flask.sessions import SecureCookieSessionInterface
@@ -172,7 +173,10 @@ def _refuse_unreadable() -> None:
 def _language() -> str:
     me = g.get("me")
     chosen = (me and me.language) or request.cookies.get("trueup_language")
-    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES) or "en"
+    if chosen in LANGUAGES:
+        return str(chosen)
+    # in the order of the browser: de-AT before en is German
+    return negotiate_locale(list(request.accept_languages.values()), LANGUAGES, sep="-") or "en"
 
 
 def _headed(response: Response) -> Response:
