@@ -1,4 +1,4 @@
--- alerts, the gravest and newest first, from after one on
+-- alerts, the gravest and newest first, from after one on; their evidence is on the page of each
 select
     al.id,
     al.company_id,
@@ -8,7 +8,7 @@ select
     al.entity_type,
     al.entity_id,
     al.description,
-    al.metadata,
+    '{}'::jsonb as metadata,
     al.invariant,
     al.detected_at,
     al.last_seen_at,
@@ -29,7 +29,7 @@ select
     al.resolution_notes,
     al.reopened_count,
     al.reopened_at,
-    al.item_id
+    null::bigint as item_id
 from trueup.console_alerts as al
 where
     case %(status)s::text

@@ -61,7 +61,8 @@ def items() -> ResponseReturnValue:
         limit=PAGE + 1,
         **after("priority", "due", "id"),
     )
-    counts = session.row("web_queue_counts", Counts, name=me().name)
+    shown = ["pending", "in_progress"] if is_open else [asked["status"]]
+    counts = session.row("web_queue_counts", Counts, name=me().name, shown=shown)
     assert counts is not None
     more = _cursor(found[PAGE - 1]) if len(found) > PAGE else None
     found = found[:PAGE]
