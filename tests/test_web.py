@@ -465,6 +465,23 @@ def test_the_login_of_the_console_reaches_nothing_by_itself(
         sql(login, f"select trueup.console_write('claim', {item_id})")
 
 
+@pytest.mark.parametrize("role", ["trueup_runner", "trueup_reviewer", "trueup_app", "trueup_dashboard"])
+def test_no_other_role_signs_in_for_people(database: str, role: str) -> None:
+    for statement in (
+        "select password_hash from trueup.console_users",
+        "select token_hash from trueup.console_sessions",
+        "select key from trueup.console_keys",
+        "select trueup.console_attempt('ann', null)",
+        "select trueup.console_begin_session('ann', sha256('x'), 'proxy', '1 h', '1 h', null, null)",
+        "insert into trueup.console_users (name, role) values ('eve', 'admin')",
+        "delete from trueup.console_audit",
+    ):
+        with psycopg.connect(database) as connection:
+            connection.execute(f"set role {role}".encode())
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
 def test_an_item_of_another_company_is_not_there(app: Console, people: None, db: Connection) -> None:
     """Every address there is, with an item, an alert of company 2 and of none, asked by Bob of company 1."""
     mine, theirs, nobodys = item(db, "1", "1"), item(db, "2", "2"), item(db, "3", None)

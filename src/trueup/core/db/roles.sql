@@ -67,6 +67,9 @@ begin
     revoke all on
         trueup.console_users, trueup.console_sessions, trueup.console_attempts, trueup.console_keys
         from trueup_runner;
+    -- what prune would delete is counted with the rights of who asks
+    grant select (id, expires_at) on trueup.console_sessions to trueup_runner;
+    grant select (id, happened_at) on trueup.console_attempts to trueup_runner;
     revoke insert, update, delete, truncate on trueup.console_audit from trueup_owner, trueup_runner;
     grant insert on trueup.console_audit to trueup_owner;
     grant select on
