@@ -336,7 +336,7 @@ def test_without_script(browser: Browser, address: str, db: Connection) -> None:
         ann.get_by_role("button", name="Claim").click()
         ann.get_by_role("button", name="Apply this repair").click()
         assert "is repaired and resolved" in ann.locator("#messages").inner_text()
-        ann.locator("select[name=reason]").select_option("call_backlink_missing")
+        ann.locator("select[name=severity]").select_option("info")
         ann.get_by_role("button", name="Filter").click()
         assert "No item is like that." in ann.locator("#items").inner_text()
         assert ann.locator("kbd:visible").count() == 0
