@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test upgrades lint format types schema readme bench bench-full soak clean
+.PHONY: help install demo test upgrades lint format types schema translations readme bench bench-full soak clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -51,6 +51,9 @@ format: $(VENV)/.dev    ## let ruff format the Python
 
 types: $(VENV)/.dev     ## mypy, strict
 	@$(BIN)/mypy
+
+translations: $(VENV)/.dev  ## bring the German of the review console up to date
+	@$(BIN)/python tests/write_translations.py
 
 schema: $(VENV)/.dev    ## write db/schema.sql: a database at head
 	@$(BIN)/python tests/write_schema.py

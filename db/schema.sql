@@ -3194,6 +3194,609 @@ CREATE FUNCTION trueup.company_fault(p_company_id bigint, p_found_company_id big
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (p_company_id IS NULL) THEN jsonb_build_object('missing', true) WHEN (p_found_company_id IS NULL) THEN jsonb_build_object('id', p_company_id, 'exists', false) ELSE NULL::jsonb END;
 
+CREATE TABLE trueup.console_sessions (
+    id bigint NOT NULL,
+    token_hash bytea NOT NULL,
+    user_id bigint NOT NULL,
+    method text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    idle interval NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    address inet,
+    agent text,
+    CONSTRAINT console_sessions_hash_whole CHECK ((length(token_hash) = 32)),
+    CONSTRAINT console_sessions_method_known CHECK ((method = ANY (ARRAY['password'::text, 'proxy'::text])))
+);
+
+CREATE TABLE trueup.console_users (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    password_hash text,
+    role text NOT NULL,
+    companies text[],
+    language text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    password_changed_at timestamp with time zone,
+    disabled_at timestamp with time zone,
+    CONSTRAINT console_users_companies_known CHECK (((cardinality(companies) > 0) AND (array_position(companies, NULL::text) IS NULL))),
+    CONSTRAINT console_users_name_plain CHECK (((name = btrim(name)) AND (name <> ''::text) AND (length(name) <= 100))),
+    CONSTRAINT console_users_role_known CHECK ((role = ANY (ARRAY['reviewer'::text, 'admin'::text, 'viewer'::text])))
+);
+
+CREATE VIEW trueup.console_me WITH (security_barrier='true') AS
+ SELECT u.id,
+    u.name,
+    u.role,
+    u.companies,
+    u.language,
+    s.id AS session_id,
+    s.method,
+    s.address
+   FROM (trueup.console_sessions s
+     JOIN trueup.console_users u ON ((s.user_id = u.id)))
+  WHERE ((s.token_hash = decode(NULLIF(current_setting('trueup.console_session'::text, true), ''::text), 'hex'::text)) AND (s.ended_at IS NULL) AND (s.expires_at > clock_timestamp()) AND ((s.last_seen_at + s.idle) > clock_timestamp()) AND (u.disabled_at IS NULL));
+
+CREATE FUNCTION trueup.console_actor(p_writes boolean DEFAULT true) RETURNS trueup.console_me
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_me trueup.console_me;
+begin
+    select me.* into v_me from trueup.console_me as me;
+    if v_me.id is null then
+        raise exception 'nobody is signed in, or the session has ended' using errcode = 'TU006';
+    elsif p_writes and v_me.role = 'viewer' then
+        raise exception 'role viewer changes nothing' using errcode = 'TU006', hint = 'An admin gives roles.';
+    end if;
+    return v_me;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_attempt(p_name text, p_address inet, OUT attempt_id bigint, OUT password_hash text, OUT wait interval) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_hash bytea := sha256(convert_to(lower(btrim(p_name)), 'UTF8'));
+    v_window interval := trueup.setting('console_attempts_window')::interval;
+    v_failures record;
+    v_until timestamptz;
+begin
+    -- one at a time by name, then by address
+    perform pg_advisory_xact_lock(hashtextextended('trueup console ' || encode(v_hash, 'hex'), 0));
+    perform pg_advisory_xact_lock(hashtextextended('trueup console ' || coalesce(host(p_address), ''), 0));
+
+    for v_failures in
+        select
+            count(*) - trueup.setting('console_attempts_name')::integer as excess,
+            max(ca.happened_at) as last_at
+        from trueup.console_attempts as ca
+        where
+            ca.name_hash = v_hash
+            and not ca.succeeded
+            and ca.happened_at > clock_timestamp() - v_window
+            and ca.id > coalesce(
+                (
+                    select max(done.id)
+                    from trueup.console_attempts as done
+                    where done.name_hash = v_hash and done.succeeded
+                ),
+                0
+            )
+        union all
+        select
+            count(*) - trueup.setting('console_attempts_address')::integer,
+            max(ca.happened_at)
+        from trueup.console_attempts as ca
+        where
+            ca.address = p_address
+            and not ca.succeeded
+            and ca.happened_at > clock_timestamp() - v_window
+    loop
+        if v_failures.excess >= 0 then
+            v_until := greatest(
+                v_until,
+                v_failures.last_at + least(v_window, interval '30 seconds' * power(2, least(v_failures.excess, 16)))
+            );
+        end if;
+    end loop;
+
+    if v_until > clock_timestamp() then
+        wait := v_until - clock_timestamp();
+        return;
+    end if;
+
+    insert into trueup.console_attempts (name_hash, address)
+    values (v_hash, p_address)
+    returning id into attempt_id;
+
+    select u.password_hash into console_attempt.password_hash
+    from trueup.console_users as u
+    where lower(u.name) = lower(btrim(p_name)) and u.disabled_at is null;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_audited(p_me trueup.console_me, p_action text, p_company_id text DEFAULT NULL::text, p_item_id bigint DEFAULT NULL::bigint, p_alert_id bigint DEFAULT NULL::bigint, p_details jsonb DEFAULT '{}'::jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into trueup.console_audit
+        (actor, role, address, action, item_id, event_id, alert_id, company_id, details)
+    values (
+        p_me.name,
+        p_me.role,
+        coalesce(nullif(current_setting('trueup.console_address', true), '')::inet, p_me.address),
+        p_action,
+        p_item_id,
+        (select max(e.id) from trueup.manual_review_events as e where e.item_id = p_item_id),
+        p_alert_id,
+        p_company_id,
+        jsonb_strip_nulls(p_details)
+    );
+$$;
+
+CREATE FUNCTION trueup.console_begin_session(p_name text, p_token_hash bytea, p_method text, p_idle interval, p_lasts interval, p_address inet, p_agent text, p_attempt_id bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_user trueup.console_users;
+    v_me trueup.console_me;
+begin
+    -- a password that is being changed, or a user that is being disabled, is waited for
+    select u.* into v_user
+    from trueup.console_users as u
+    where lower(u.name) = lower(btrim(p_name)) and u.disabled_at is null
+    for share;
+    if not found then
+        return false;
+    end if;
+
+    update trueup.console_attempts as ca set succeeded = true where ca.id = p_attempt_id;
+
+    insert into trueup.console_sessions (token_hash, user_id, method, idle, expires_at, address, agent)
+    values (
+        p_token_hash, v_user.id, p_method, p_idle, clock_timestamp() + p_lasts, p_address, left(p_agent, 200)
+    );
+
+    perform set_config('trueup.console_session', encode(p_token_hash, 'hex'), true);
+    v_me := trueup.console_actor(p_writes => false);
+    perform trueup.console_audited(v_me, 'signed in', p_details => jsonb_build_object('method', p_method));
+    return true;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_enter(p_token_hash bytea, p_address inet DEFAULT NULL::inet, p_touch boolean DEFAULT true) RETURNS SETOF trueup.console_me
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    perform set_config('trueup.console_session', encode(p_token_hash, 'hex'), true);
+    perform set_config('trueup.console_address', coalesce(host(p_address), ''), true);
+
+    -- not at every request, or each would write
+    update trueup.console_sessions as s
+    set last_seen_at = clock_timestamp()
+    from trueup.console_me as me
+    where
+        p_touch
+        and s.id = me.session_id
+        and s.last_seen_at < clock_timestamp() - least(interval '1 minute', s.idle / 4);
+
+    return query select me.* from trueup.console_me as me;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_item(p_item_id bigint, p_me trueup.console_me) RETURNS trueup.manual_review_queue
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_item trueup.manual_review_queue;
+begin
+    select q.* into v_item
+    from trueup.manual_review_queue as q
+    where q.id = p_item_id and (p_me.companies is null or q.company_id = any(p_me.companies))
+    for update;
+    if not found then
+        raise exception 'review item % does not exist', p_item_id using errcode = 'TU002';
+    end if;
+    return v_item;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_key() RETURNS bytea
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+    select ck.key from trueup.console_keys as ck order by ck.id desc limit 1;
+$$;
+
+CREATE FUNCTION trueup.console_leave() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_me trueup.console_me := trueup.console_actor(p_writes => false);
+begin
+    perform trueup.console_audited(v_me, 'signed out');
+    update trueup.console_sessions as s set ended_at = clock_timestamp() where s.id = v_me.session_id;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_masked(p_value jsonb, p_key text DEFAULT ''::text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_text text := p_value #>> '{}';
+begin
+    case jsonb_typeof(p_value)
+        when 'object' then
+            return (
+                select coalesce(jsonb_object_agg(e.key, trueup.console_masked(e.value, e.key)), '{}')
+                from jsonb_each(p_value) as e
+            );
+        when 'array' then
+            return (
+                select coalesce(jsonb_agg(trueup.console_masked(e.value, p_key) order by e.place), '[]')
+                from jsonb_array_elements(p_value) with ordinality as e (value, place)
+            );
+        when 'string' then
+            if
+                (v_text ~ '^\+?[0-9(][0-9 ()/.-]{5,}$' and v_text !~ '^\d{4}-\d\d-\d\d')
+                or v_text ~ '[^@\s]@[^@\s]'
+                or p_key ~* trueup.setting('console_masked')
+            then
+                return to_jsonb(trueup.masked(v_text));
+            end if;
+            return p_value;
+        else
+            return p_value;
+    end case;
+end;
+$_$;
+
+CREATE FUNCTION trueup.console_matter(p_item_id bigint) RETURNS TABLE(invariant text, explanation text, repair text, repairable boolean, violated boolean, evidence jsonb, metadata jsonb, alert_id bigint, alert_status text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+    select
+        ch.invariant,
+        ch.description,
+        ch.repair,
+        to_regproc('trueup.repair_' || ch.name) is not null,
+        case when ch.id is not null then v.description is not null end,
+        trueup.console_masked(v.evidence),
+        trueup.console_masked(q.metadata),
+        al.id,
+        al.status
+    from trueup.console_queue as q
+    left join trueup.checks as ch on q.reason = ch.name and ch.is_active
+    left join lateral trueup.violation_under_review(ch.name, q.entity_type, q.entity_id) as v on true
+    left join trueup.data_consistency_alerts as al
+        on
+            q.reason = al.alert_type
+            and q.entity_type = al.entity_type
+            and q.entity_id = al.entity_id
+            and al.status <> 'resolved'
+    where q.id = p_item_id;
+$$;
+
+CREATE FUNCTION trueup.console_own_hash() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+    select u.password_hash from trueup.console_users as u inner join trueup.console_me as me on u.id = me.id;
+$$;
+
+CREATE FUNCTION trueup.console_preview(p_item_id bigint, p_token uuid, OUT outcome text, OUT reason text, OUT changes jsonb, OUT ends text[]) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_me trueup.console_me := trueup.console_actor();
+    v_item trueup.manual_review_queue := trueup.console_item(p_item_id, v_me);
+    v_repair record;
+    v_touched jsonb;
+    v_after text[];
+begin
+    if p_token is distinct from v_item.claim_token or v_item.claimed_by is distinct from v_me.name then
+        raise exception 'this claim on review item % is stale', p_item_id using errcode = 'TU001';
+    end if;
+
+    begin
+        select r.* into v_repair
+        from trueup.apply_repair(v_item.reason, v_item.entity_type, v_item.entity_id, v_me.name) as r;
+        outcome := v_repair.outcome;
+        reason := v_repair.reason;
+
+        select jsonb_agg(t.change order by t.id) into changes
+        from (
+            select
+                rc.id,
+                jsonb_build_object(
+                    'table', rc.table_name,
+                    'key', rc.key_value,
+                    'operation', rc.operation,
+                    'columns', (
+                        select jsonb_agg(
+                            jsonb_build_object(
+                                'name', c.name,
+                                'before', trueup.console_masked(rc.before -> c.name, c.name),
+                                'after', trueup.console_masked(rc.after -> c.name, c.name)
+                            )
+                            order by c.place
+                        )
+                        from (
+                            select k.name, min(k.place) as place
+                            from jsonb_object_keys(coalesce(rc.after, rc.before)) with ordinality as k (name, place)
+                            group by k.name
+                        ) as c
+                        where
+                            (rc.before -> c.name) is distinct from (rc.after -> c.name)
+                            and coalesce(rc.before -> c.name, 'null') is distinct from coalesce(rc.after -> c.name, 'null')
+                    )
+                ) as change
+            from trueup.repair_changes as rc
+            where rc.repair_id = v_repair.repair_id
+        ) as t;
+
+        select jsonb_object_agg(t.entity_type, t.ids) into v_touched
+        from (
+            select cp.entity_type, jsonb_agg(distinct rc.key_value) as ids
+            from trueup.repair_changes as rc
+            inner join (
+                select distinct p.entity_type, p.table_name from trueup.check_populations as p
+            ) as cp on rc.table_name = cp.table_name
+            where rc.repair_id = v_repair.repair_id
+            group by cp.entity_type
+        ) as t;
+        v_after := trueup.violations_of(coalesce(v_touched, '{}'));
+
+        raise exception 'only a preview' using errcode = 'TU102';
+    exception
+        when sqlstate 'TU102' then
+            null;
+    end;
+
+    if outcome = 'corrected' then
+        ends := array(
+            select unnest(trueup.violations_of(coalesce(v_touched, '{}')))
+            except
+            select unnest(v_after)
+            order by 1
+        );
+    end if;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_rows(p_item_id bigint) RETURNS TABLE(relation text, entity_type text, table_name text, key_value text, content jsonb, columns text[])
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $_$
+declare
+    v_me trueup.console_me := trueup.console_actor(p_writes => false);
+    v_item record;
+    v_kind record;
+    v_row jsonb;
+    v_self jsonb;
+    v_keys text[];
+    v_back text;
+    v_seen text[] := '{}';
+begin
+    select q.entity_type, q.entity_id, q.metadata || coalesce(m.evidence, '{}') as evidence into v_item
+    from trueup.console_queue as q
+    left join lateral trueup.violation_under_review(q.reason, q.entity_type, q.entity_id) as m on true
+    where q.id = p_item_id;
+
+    for v_kind in
+        select distinct on (cp.entity_type, cp.entity_type = v_item.entity_type)
+            cp.entity_type,
+            cp.table_name,
+            to_regclass(cp.table_name) as table_id,
+            cp.key_column,
+            cp.key_type,
+            cp.company_column
+        from trueup.check_populations as cp
+        where to_regclass(cp.table_name) is not null
+        order by cp.entity_type = v_item.entity_type desc, cp.entity_type, cp.table_name
+    loop
+        v_keys := case
+            when v_kind.entity_type = v_item.entity_type then array[v_item.entity_id]
+            else array_remove(array[v_self ->> (v_kind.entity_type || '_id')], null)
+        end;
+        v_keys := v_keys || coalesce(
+            trueup.related(
+                v_item.evidence,
+                array[v_kind.entity_type || '_id', v_kind.entity_type || '_ids']
+            ),
+            '{}'
+        );
+        v_back := (
+            select att.attname
+            from pg_catalog.pg_index as i
+            inner join pg_catalog.pg_attribute as att
+                on i.indrelid = att.attrelid and att.attnum = any((i.indkey::smallint[])[0:1])
+            where i.indrelid = v_kind.table_id and att.attname = v_item.entity_type || '_id'
+            limit 1
+        );
+
+        columns := array(
+            select att.attname::text
+            from pg_catalog.pg_attribute as att
+            where att.attrelid = v_kind.table_id and att.attnum > 0 and not att.attisdropped
+            order by att.attnum
+        );
+
+        for v_row in execute format(
+            'select to_jsonb(t) from %1$s as t where t.%2$I = any($1::%3$s[]) %4$s limit 6',
+            v_kind.table_name,
+            v_kind.key_column,
+            v_kind.key_type,
+            case when v_back is not null then format('or t.%I::text = $2', v_back) end
+        ) using v_keys, v_item.entity_id
+        loop
+            entity_type := v_kind.entity_type;
+            table_name := v_kind.table_name;
+            key_value := v_row ->> v_kind.key_column;
+            relation := case
+                when entity_type = v_item.entity_type and key_value = v_item.entity_id then 'self'
+                when key_value = any(v_keys) then 'named'
+                else 'names it'
+            end;
+            if relation = 'self' then
+                v_self := v_row;
+            end if;
+            content := case
+                when v_me.companies is null or v_row ->> v_kind.company_column = any(v_me.companies)
+                    then trueup.console_masked(v_row)
+            end;
+            return next;
+        end loop;
+    end loop;
+exception
+    -- an application may queue what is no key of any table
+    when data_exception then
+        return;
+end;
+$_$;
+
+CREATE FUNCTION trueup.console_set_password(p_hash text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_me trueup.console_me := trueup.console_actor(p_writes => false);
+begin
+    perform trueup.console_audited(v_me, 'password changed');
+    update trueup.console_users as u
+    set password_hash = p_hash, password_changed_at = clock_timestamp()
+    where u.id = v_me.id;
+    update trueup.console_sessions as s
+    set ended_at = clock_timestamp()
+    where s.user_id = v_me.id and s.ended_at is null;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_speak(p_language text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_me trueup.console_me := trueup.console_actor(p_writes => false);
+begin
+    update trueup.console_users as u set language = p_language where u.id = v_me.id;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_write(p_action text, p_item_id bigint DEFAULT NULL::bigint, p_token uuid DEFAULT NULL::uuid, p_note text DEFAULT NULL::text, p_until timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to text DEFAULT NULL::text, p_company_id text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_me trueup.console_me := trueup.console_actor();
+    v_item trueup.manual_review_queue;
+    v_note text := nullif(btrim(p_note), '');
+    v_to text := nullif(btrim(p_to), '');
+begin
+    if p_item_id is null and p_action = 'claim' then
+        -- as claim_review chooses, among the companies of the person
+        select q.* into v_item
+        from trueup.manual_review_queue as q
+        where
+            q.status in ('pending', 'in_progress')
+            and (q.status = 'pending' or q.lease_expires_at <= clock_timestamp())
+            and (q.snoozed_until is null or q.snoozed_until <= clock_timestamp())
+            and (q.assigned_to is null or q.assigned_to = v_me.name)
+            and (v_me.companies is null or q.company_id = any(v_me.companies))
+            and (p_company_id is null or q.company_id = p_company_id)
+        order by q.priority, q.due_at, q.id
+        limit 1
+        for update skip locked;
+        if not found then
+            return null;
+        end if;
+    else
+        v_item := trueup.console_item(p_item_id, v_me);
+    end if;
+
+    -- a token is its holder's; what is done with it bears the holder's name
+    if p_token is not null and p_token = v_item.claim_token and v_item.claimed_by <> v_me.name then
+        raise exception 'this claim on review item % is stale', v_item.id using errcode = 'TU001';
+    end if;
+
+    if
+        p_action = 'reassign'
+        and v_to is not null
+        and not exists (
+            select 1 from trueup.console_reviewers as cr where cr.item_id = v_item.id and cr.name = v_to
+        )
+    then
+        raise exception 'nobody called % can work on review item %', v_to, v_item.id using errcode = 'TU005';
+    end if;
+
+    case p_action
+        when 'claim' then perform trueup.claim_review(v_me.name, v_item.id);
+        when 'extend' then perform trueup.extend_review(v_item.id, p_token);
+        when 'release' then perform trueup.release_review(v_item.id, p_token, v_note);
+        when 'resolve' then perform trueup.resolve_review(v_item.id, p_token, v_note);
+        when 'repair' then perform trueup.resolve_review(v_item.id, p_token, v_note, p_repair => true);
+        when 'dismiss' then perform trueup.dismiss_review(v_item.id, p_token, v_note);
+        when 'snooze' then perform trueup.snooze_review(v_item.id, p_token, p_until, v_note, v_me.name);
+        when 'reassign' then perform trueup.reassign_review(v_item.id, p_token, v_to, v_note, v_me.name);
+        when 'reopen' then perform trueup.reopen_review(v_item.id, v_me.name, v_note);
+        else raise exception 'an item knows no action %', p_action using errcode = 'TU005';
+    end case;
+
+    perform trueup.console_audited(
+        v_me,
+        p_action,
+        v_item.company_id,
+        v_item.id,
+        p_details => jsonb_build_object('until', p_until, 'to', v_to)
+    );
+    return v_item.id;
+end;
+$$;
+
+CREATE FUNCTION trueup.console_write_alert(p_action text, p_alert_id bigint, p_note text DEFAULT NULL::text, p_until timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_me trueup.console_me := trueup.console_actor();
+    v_company_id text;
+begin
+    select al.company_id into v_company_id
+    from trueup.data_consistency_alerts as al
+    where al.id = p_alert_id and (v_me.companies is null or al.company_id = any(v_me.companies));
+    if not found then
+        raise exception 'alert % does not exist', p_alert_id using errcode = 'TU002';
+    end if;
+
+    case p_action
+        when 'acknowledge' then perform trueup.acknowledge_alert(p_alert_id, v_me.name);
+        when 'snooze' then perform trueup.snooze_alert(p_alert_id, p_until, v_me.name);
+        when 'accept' then perform trueup.accept_alert(p_alert_id, v_me.name, p_note, p_until);
+        else raise exception 'an alert knows no action %', p_action using errcode = 'TU005';
+    end case;
+
+    perform trueup.console_audited(
+        v_me,
+        p_action,
+        v_company_id,
+        p_alert_id => p_alert_id,
+        p_details => jsonb_build_object('until', p_until, 'note', p_note)
+    );
+    return p_alert_id;
+end;
+$$;
+
 CREATE FUNCTION trueup.constraint_definition(p_constraint oid) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -11166,6 +11769,278 @@ ALTER TABLE trueup.consistency_rates ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     CACHE 1
 );
 
+CREATE VIEW trueup.console_alerts WITH (security_barrier='true') AS
+ SELECT al.id,
+    al.company_id,
+    al.alert_type,
+    al.severity,
+    array_position(ARRAY['critical'::text, 'warning'::text, 'info'::text], al.severity) AS gravity,
+    al.entity_type,
+    al.entity_id,
+    al.description,
+    trueup.console_masked(al.metadata) AS metadata,
+    ch.invariant,
+    al.detected_at,
+    al.last_seen_at,
+    al.occurrences,
+    al.status,
+    ((al.status <> 'resolved'::text) AND COALESCE((al.snoozed_until > clock_timestamp()), false)) AS snoozed,
+    ((al.status = 'acknowledged'::text) AND (al.accepted_at IS NOT NULL)) AS accepted,
+    al.acknowledged_by,
+    al.acknowledged_at,
+    al.snoozed_until,
+    al.snoozed_by,
+    al.accepted_by,
+    al.accepted_at,
+    al.accepted_reason,
+    al.accepted_until,
+    al.resolved_at,
+    al.resolution,
+    al.resolution_notes,
+    al.reopened_count,
+    al.reopened_at,
+    ( SELECT max(q.id) AS max
+           FROM trueup.manual_review_queue q
+          WHERE ((q.reason = al.alert_type) AND (q.entity_type = al.entity_type) AND (q.entity_id = al.entity_id))) AS item_id
+   FROM ((trueup.data_consistency_alerts al
+     JOIN trueup.console_me me ON (((me.companies IS NULL) OR (al.company_id = ANY (me.companies)))))
+     LEFT JOIN trueup.checks ch ON ((al.alert_type = ch.name)));
+
+CREATE TABLE trueup.console_attempts (
+    id bigint NOT NULL,
+    name_hash bytea NOT NULL,
+    address inet,
+    happened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    succeeded boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE trueup.console_attempts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.console_attempts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE trueup.console_audit (
+    id bigint NOT NULL,
+    happened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    role text,
+    address inet,
+    action text NOT NULL,
+    item_id bigint,
+    event_id bigint,
+    alert_id bigint,
+    company_id text,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE trueup.console_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.console_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW trueup.console_guards WITH (security_barrier='true') AS
+ SELECT g.name,
+    g.mode,
+    g.changed_at,
+    g.changed_by,
+    ch.severity,
+    ch.invariant,
+    ( SELECT count(*) AS count
+           FROM trueup.data_consistency_alerts al
+          WHERE ((al.alert_type = g.name) AND (al.status <> 'resolved'::text) AND ((me.companies IS NULL) OR (al.company_id = ANY (me.companies))))) AS open_alerts
+   FROM ((trueup.guards g
+     JOIN trueup.checks ch ON ((g.name = ch.name)))
+     CROSS JOIN trueup.console_me me);
+
+CREATE VIEW trueup.console_queue WITH (security_barrier='true') AS
+ SELECT q.id,
+    q.company_id,
+    q.reason,
+    q.entity_type,
+    q.entity_id,
+    q.description,
+    q.metadata,
+    q.severity,
+    q.priority,
+    q.status,
+    q.due_at,
+    ((q.status = ANY (ARRAY['pending'::text, 'in_progress'::text])) AND (q.due_at < clock_timestamp()) AND ((q.snoozed_until IS NULL) OR (q.snoozed_until <= clock_timestamp()))) AS overdue,
+    COALESCE((q.snoozed_until > clock_timestamp()), false) AS snoozed,
+    q.snoozed_until,
+    q.assigned_to,
+    q.claimed_by,
+    q.claimed_at,
+    q.lease_expires_at,
+    COALESCE((q.lease_expires_at > clock_timestamp()), false) AS held,
+        CASE
+            WHEN ((q.status = 'in_progress'::text) AND (q.claimed_by = me.name)) THEN q.claim_token
+            ELSE NULL::uuid
+        END AS token,
+    q.escalated_at,
+    q.decided_by,
+    q.decided_at,
+    q.resolution_notes,
+    q.repair_id,
+    q.created_at,
+    q.updated_at
+   FROM (trueup.manual_review_queue q
+     JOIN trueup.console_me me ON (((me.companies IS NULL) OR (q.company_id = ANY (me.companies)))));
+
+CREATE TABLE trueup.manual_review_events (
+    id bigint NOT NULL,
+    item_id bigint NOT NULL,
+    event text NOT NULL,
+    actor text NOT NULL,
+    happened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+CREATE VIEW trueup.console_history WITH (security_barrier='true') AS
+ SELECT e.id,
+    e.item_id,
+    e.event,
+    e.actor,
+    e.happened_at,
+    e.details,
+    au.address
+   FROM ((trueup.manual_review_events e
+     JOIN trueup.console_queue q ON ((e.item_id = q.id)))
+     LEFT JOIN trueup.console_audit au ON ((e.id = au.event_id)));
+
+CREATE TABLE trueup.console_keys (
+    id bigint NOT NULL,
+    key bytea NOT NULL
+);
+
+ALTER TABLE trueup.console_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.console_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW trueup.console_log WITH (security_barrier='true') AS
+ SELECT au.id,
+    au.happened_at,
+    au.actor,
+    au.role,
+    au.address,
+    au.action,
+    au.item_id,
+    au.alert_id,
+    au.company_id,
+    au.details
+   FROM (trueup.console_audit au
+     JOIN trueup.console_me me ON (((au.actor = me.name) OR ((me.role = 'admin'::text) AND ((me.companies IS NULL) OR (au.company_id = ANY (me.companies)))))));
+
+CREATE VIEW trueup.console_results WITH (security_barrier='true') AS
+ SELECT r.run_id,
+    r.check_name,
+    ch.severity,
+    ch.invariant,
+    r.outcome,
+    r.duration_ms,
+        CASE
+            WHEN (me.companies IS NULL) THEN r.rows_tested
+            ELSE NULL::bigint
+        END AS rows_tested,
+        CASE
+            WHEN (me.companies IS NULL) THEN r.violations
+            ELSE NULL::bigint
+        END AS violations,
+        CASE
+            WHEN (me.companies IS NULL) THEN r.opened
+            ELSE NULL::bigint
+        END AS opened,
+        CASE
+            WHEN (me.companies IS NULL) THEN r.resolved
+            ELSE NULL::bigint
+        END AS resolved,
+        CASE
+            WHEN (me.companies IS NULL) THEN r.error
+            ELSE NULL::text
+        END AS error
+   FROM ((trueup.check_results r
+     CROSS JOIN trueup.console_me me)
+     LEFT JOIN trueup.checks ch ON ((r.check_name = ch.name)));
+
+CREATE VIEW trueup.console_reviewers WITH (security_barrier='true') AS
+ SELECT q.id AS item_id,
+    u.name
+   FROM (trueup.console_queue q
+     JOIN trueup.console_users u ON (((u.role <> 'viewer'::text) AND (u.disabled_at IS NULL) AND ((u.companies IS NULL) OR (q.company_id = ANY (u.companies))))));
+
+CREATE VIEW trueup.console_runs WITH (security_barrier='true') AS
+ SELECT cr.id,
+    cr.kind,
+    cr.status,
+    cr.started_at,
+    cr.finished_at,
+    (cr.finished_at - cr.started_at) AS duration,
+    cr.checks,
+    cr.checks_failed,
+        CASE
+            WHEN (me.companies IS NULL) THEN cr.violations
+            ELSE NULL::bigint
+        END AS violations,
+        CASE
+            WHEN (me.companies IS NULL) THEN cr.opened
+            ELSE NULL::bigint
+        END AS opened,
+        CASE
+            WHEN (me.companies IS NULL) THEN cr.resolved
+            ELSE NULL::bigint
+        END AS resolved,
+        CASE
+            WHEN (me.companies IS NULL) THEN cr.reopened
+            ELSE NULL::bigint
+        END AS reopened,
+        CASE
+            WHEN (me.companies IS NULL) THEN cr.error
+            ELSE NULL::text
+        END AS error,
+        CASE
+            WHEN (me.companies IS NULL) THEN cr.actor
+            ELSE NULL::text
+        END AS actor,
+    ( SELECT (floor((((10000)::numeric * (sum(r.population) - sum(r.wrong))) / NULLIF(sum(r.population), (0)::numeric))) / (100)::numeric)
+           FROM trueup.consistency_rates r
+          WHERE ((r.run_id = cr.id) AND
+                CASE
+                    WHEN (me.companies IS NULL) THEN (r.company_id IS NULL)
+                    ELSE (r.company_id = ANY (me.companies))
+                END)) AS rate
+   FROM (trueup.check_runs cr
+     CROSS JOIN trueup.console_me me);
+
+ALTER TABLE trueup.console_sessions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.console_sessions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE trueup.console_users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME trueup.console_users_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE trueup.constraints (
     id bigint NOT NULL,
     name text NOT NULL,
@@ -12656,6 +13531,24 @@ ALTER TABLE ONLY trueup.consistency_rates
 ALTER TABLE ONLY trueup.consistency_rates
     ADD CONSTRAINT consistency_rates_run_id_company_id_key UNIQUE NULLS NOT DISTINCT (run_id, company_id);
 
+ALTER TABLE ONLY trueup.console_attempts
+    ADD CONSTRAINT console_attempts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.console_audit
+    ADD CONSTRAINT console_audit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.console_keys
+    ADD CONSTRAINT console_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.console_sessions
+    ADD CONSTRAINT console_sessions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY trueup.console_sessions
+    ADD CONSTRAINT console_sessions_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY trueup.console_users
+    ADD CONSTRAINT console_users_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY trueup.constraints
     ADD CONSTRAINT constraints_id_key UNIQUE (id);
 
@@ -12925,6 +13818,22 @@ CREATE INDEX circuit_breaker_metrics_happened_at_idx ON trueup.circuit_breaker_m
 
 CREATE INDEX circuit_breaker_metrics_judged_idx ON trueup.circuit_breaker_metrics USING btree (service_key, epoch, happened_at DESC) WHERE (outcome = ANY (ARRAY['success'::text, 'failure'::text]));
 
+CREATE INDEX console_attempts_address_idx ON trueup.console_attempts USING btree (address, id);
+
+CREATE INDEX console_attempts_happened_at_idx ON trueup.console_attempts USING btree (happened_at);
+
+CREATE INDEX console_attempts_name_hash_idx ON trueup.console_attempts USING btree (name_hash, id);
+
+CREATE INDEX console_audit_event_id_idx ON trueup.console_audit USING btree (event_id) WHERE (event_id IS NOT NULL);
+
+CREATE INDEX console_audit_happened_at_idx ON trueup.console_audit USING btree (happened_at);
+
+CREATE INDEX console_sessions_expires_at_idx ON trueup.console_sessions USING btree (expires_at);
+
+CREATE INDEX console_sessions_user_id_idx ON trueup.console_sessions USING btree (user_id);
+
+CREATE UNIQUE INDEX console_users_name_key ON trueup.console_users USING btree (lower(name));
+
 CREATE INDEX data_consistency_alerts_accepted_until_idx ON trueup.data_consistency_alerts USING btree (accepted_until) WHERE ((status <> 'resolved'::text) AND (accepted_until IS NOT NULL));
 
 CREATE INDEX data_consistency_alerts_detected_at_idx ON trueup.data_consistency_alerts USING btree (detected_at DESC);
@@ -13175,6 +14084,8 @@ CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id ON public.se
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id ON public.staff FOR EACH ROW EXECUTE FUNCTION trueup.note_staff();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON trueup.console_audit FOR EACH STATEMENT EXECUTE FUNCTION trueup.append_only();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON trueup.manual_review_events FOR EACH STATEMENT EXECUTE FUNCTION trueup.append_only();
 
 CREATE TRIGGER appointment_notices_floor AFTER DELETE ON trueup.appointment_notices REFERENCING OLD TABLE AS old_notices FOR EACH STATEMENT EXECUTE FUNCTION trueup.appointment_notices_floor();
@@ -13350,6 +14261,9 @@ ALTER TABLE ONLY trueup.check_tables
 
 ALTER TABLE ONLY trueup.consistency_rates
     ADD CONSTRAINT consistency_rates_run_id_fkey FOREIGN KEY (run_id) REFERENCES trueup.check_runs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY trueup.console_sessions
+    ADD CONSTRAINT console_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES trueup.console_users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY trueup.constraints
     ADD CONSTRAINT constraints_waits_for_fkey FOREIGN KEY (waits_for) REFERENCES trueup.constraints(name);

@@ -307,6 +307,11 @@ ELSEWHERE = (
     "trueup run --config /etc/trueup.toml --metrics-port 9187",
     "trueup demo",
     "trueup demo --format json",
+    # tests/test_web.py: these serve until they are told to stop, or ask for a password
+    "trueup web",
+    "trueup web --host 0.0.0.0 --tls-cert console.pem --tls-key console.key",
+    "trueup web user add ann --company 7",
+    "trueup web user password ann",
     "trueup uninstall --database service=bookings --database-name bookings --dump alerts.jsonl --apply",
     # on a terminal
     "trueup top",
@@ -413,6 +418,11 @@ def prepared(line: str, url: str) -> str:
         )
         for number, (event,) in zip(("12", "13"), events, strict=True):
             line = re.sub(rf"\b{number}\b", str(event), line)
+        return line
+    if " web user " in line:
+        sql(url, "delete from trueup.console_users")
+        if " add " not in line:
+            sql(url, "insert into trueup.console_users (name, role) values ('ann', 'reviewer')")
         return line
     if "--undo" in line:
         return line.replace(

@@ -44,6 +44,12 @@ LAYERS = (
     {"operating.work"},
     {"operating.runner"},
     {"demonstration"},
+    {"web", "web.model", "web.pool"},
+    {"web.context", "web.users", "web.limits"},
+    {"web.forms", "web.words"},
+    {"web.access", "web.alerts", "web.overview", "web.queue"},
+    {"web.app"},
+    {"web.serving"},
     {"cli_options"},
     {
         "cli_circuit",
@@ -60,6 +66,7 @@ LAYERS = (
         "cli_run",
         "cli_top",
         "cli_uninstall",
+        "cli_web",
     },
     {"cli", "__init__", "__main__"},
 )
@@ -84,11 +91,14 @@ ALONE = {
         "cli_run",
         "cli_top",
         "cli_uninstall",
+        "cli_web",
     },
     "httpx": {"provider", "operating.channels"},
     "apprise": {"operating.channels"},
     "cronsim": {"operating.schedule"},
     "prometheus_client": {"operating.metrics"},
+    "argon2": {"web.users"},
+    "cheroot": {"web.serving"},
 }
 
 

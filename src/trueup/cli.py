@@ -42,6 +42,7 @@ from trueup.cli_review import alerts, contract, guard, review
 from trueup.cli_run import run as run_command
 from trueup.cli_top import top
 from trueup.cli_uninstall import uninstall
+from trueup.cli_web import web
 from trueup.durations import elapsed_ms
 from trueup.errors import TrueupError, logged
 
@@ -114,6 +115,7 @@ for command in (
     top,
     uninstall,
     metrics,
+    web,
 ):
     cli.add_command(command)
 events.add_command(listen)

@@ -209,6 +209,11 @@ class Session:
         """Whether the session is gone, closed by us or lost."""
         return self.connection.closed
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the session is there and in no transaction."""
+        return self.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
     def cancel(self) -> None:
         """End the statement that another thread runs in this session, if any."""
         with suppress(psycopg.Error):

@@ -308,7 +308,7 @@ def _stays(constraints: list[_Constraint], triggers: list[_Trigger]) -> tuple[st
     ]
     return (
         *stays,
-        "the five roles, which belong to the cluster: `drop role` when no other database needs them",
+        "the six roles, which belong to the cluster: `drop role` when no other database needs them",
     )
 
 

@@ -143,6 +143,28 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Web:
+    """[web]: the review console"""
+
+    host: str = option("address that the console listens on", "127.0.0.1")
+    port: int = option("port that the console listens on", 8780)
+    tls_cert: Path | None = option("certificate, with those between it and its root, as PEM")
+    tls_key: Path | None = option("private key of the certificate, as PEM")
+    insecure: bool = option("listen beyond this machine without TLS, behind a proxy that has it", False)
+    trusted_proxies: tuple[str, ...] = option("addresses or networks whose X-Forwarded-* is believed", ())
+    trusted_header: str | None = option(
+        "header in which those proxies name who is signed in; no passwords then"
+    )
+    zone: str = option("time zone of the times shown", "Europe/Berlin")
+    idle: timedelta = option("a session that was not used for so long has ended", timedelta(hours=1))
+    lasts: timedelta = option("how long a session lasts at most", timedelta(hours=12))
+    poll: timedelta = option("how often an open page asks for news", timedelta(seconds=10))
+    rate: str = option("requests of a person or address, counted by each process", "300 per minute")
+    threads: int = option("requests worked on at once, each with a session of its own", 8)
+    statement_timeout: timedelta = option("longest that one statement may take", timedelta(seconds=15))
+
+
+@dataclass(frozen=True)
 class Configuration:
     """All sections; `database_url` and `pack` stand before the first of them."""
 
@@ -153,6 +175,7 @@ class Configuration:
     notify: Notify = field(default_factory=Notify)
     metrics: Metrics = field(default_factory=Metrics)
     run: Run = field(default_factory=Run)
+    web: Web = field(default_factory=Web)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 with ours as (
     select r.oid, r.rolname
     from pg_catalog.pg_roles as r
-    where r.rolname in ('trueup_owner', 'trueup_runner', 'trueup_reviewer', 'trueup_app', 'trueup_dashboard')
+    where r.rolname in ('trueup_owner', 'trueup_runner', 'trueup_reviewer', 'trueup_app', 'trueup_dashboard', 'trueup_console')
 ),
 
 acls as (

@@ -11,13 +11,14 @@
 --     trueup_reviewer   reads alerts and the queue, decides through functions
 --     trueup_app        calls what the pack has for applications, and hands work to the queue
 --     trueup_dashboard  reads what dashboards show
+--     trueup_console    the login of the review console: functions and views for who is signed in
 
 do $$
 declare
     v_role text;
 begin
     foreach v_role in array array[
-        'trueup_owner', 'trueup_runner', 'trueup_reviewer', 'trueup_app', 'trueup_dashboard'
+        'trueup_owner', 'trueup_runner', 'trueup_reviewer', 'trueup_app', 'trueup_dashboard', 'trueup_console'
     ] loop
         if to_regrole(v_role) is null then
             begin
@@ -42,7 +43,7 @@ begin
     if
         exists (
             select 1
-            from unnest(array['owner', 'runner', 'reviewer', 'app', 'dashboard']) as n (name)
+            from unnest(array['owner', 'runner', 'reviewer', 'app', 'dashboard', 'console']) as n (name)
             where to_regrole('trueup_' || n.name) is null
         )
     then
@@ -50,7 +51,7 @@ begin
     end if;
 
     grant usage on schema trueup
-        to trueup_owner, trueup_runner, trueup_reviewer, trueup_app, trueup_dashboard;
+        to trueup_owner, trueup_runner, trueup_reviewer, trueup_app, trueup_dashboard, trueup_console;
     grant create on schema trueup to trueup_owner;
     if not has_schema_privilege('trueup_dashboard', v_schema, 'usage') then
         execute format(
@@ -69,6 +70,20 @@ begin
     revoke insert, update, delete, truncate, trigger on trueup.retention, trueup.prunes
         from trueup_owner, trueup_runner;
     grant update (keep) on trueup.retention to trueup_owner, trueup_runner;
+    -- passwords and sessions are for the functions of the console; what was done there stays
+    revoke all on
+        trueup.console_users, trueup.console_sessions, trueup.console_attempts, trueup.console_keys
+        from trueup_runner;
+    -- what prune would delete is counted with the rights of who asks
+    grant select (id, expires_at) on trueup.console_sessions to trueup_runner;
+    grant select (id, happened_at) on trueup.console_attempts to trueup_runner;
+    revoke insert, update, delete, truncate on trueup.console_audit from trueup_owner, trueup_runner;
+    grant insert on trueup.console_audit to trueup_owner;
+    grant select on
+        trueup.console_me, trueup.console_queue, trueup.console_history,
+        trueup.console_alerts, trueup.console_runs, trueup.console_results, trueup.console_guards,
+        trueup.console_log, trueup.console_reviewers, trueup.settings
+        to trueup_console;
     grant select on
         trueup.data_consistency_alerts,
         trueup.manual_review_queue,
@@ -152,9 +167,14 @@ begin
         if r.is_trigger then
             continue;
         end if;
+        if starts_with(r.proname, 'console_') then
+            execute format('revoke all on function %s from trueup_runner', r.name);
+            execute format('grant execute on function %s to trueup_owner, trueup_console', r.name);
+            continue;
+        end if;
         execute format('grant execute on function %s to trueup_owner, trueup_runner', r.name);
         if not r.prosecdef then
-            execute format('grant execute on function %s to trueup_reviewer, trueup_app, trueup_dashboard', r.name);
+            execute format('grant execute on function %s to trueup_reviewer, trueup_app, trueup_dashboard, trueup_console', r.name);
         elsif
             r.proname like '%\_review%' and r.proname <> 'queue_review'
             or r.proname in ('acknowledge_alert', 'snooze_alert', 'accept_alert', 'preview_repair')

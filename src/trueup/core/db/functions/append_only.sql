@@ -30,3 +30,8 @@ create or replace trigger append_only
     before update or delete or truncate on trueup.manual_review_events
     for each statement
     execute function trueup.append_only();
+
+create or replace trigger append_only
+    before update or delete or truncate on trueup.console_audit
+    for each statement
+    execute function trueup.append_only();

@@ -3,7 +3,7 @@
 from trueup.migration import run_sql
 
 revision = "core_0010"
-down_revision = "core_0008"
+down_revision = "core_0009"
 branch_labels = None
 depends_on = None
 

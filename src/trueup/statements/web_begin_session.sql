@@ -1,0 +1,11 @@
+select
+    trueup.console_begin_session(
+        %(name)s::text,
+        %(token_hash)s::bytea,
+        %(method)s::text,
+        %(idle)s::interval,
+        %(lasts)s::interval,
+        %(address)s::inet,
+        %(agent)s::text,
+        %(attempt_id)s::bigint
+    );

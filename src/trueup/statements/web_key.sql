@@ -1,0 +1,1 @@
+select trueup.console_key();

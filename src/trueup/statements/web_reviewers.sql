@@ -1,0 +1,4 @@
+select cr.name
+from trueup.console_reviewers as cr
+where cr.item_id = %(item_id)s::bigint
+order by cr.name;

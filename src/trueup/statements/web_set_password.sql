@@ -1,0 +1,1 @@
+select trueup.console_set_password(%(password_hash)s::text);

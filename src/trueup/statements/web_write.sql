@@ -1,0 +1,10 @@
+select
+    trueup.console_write(
+        %(action)s::text,
+        %(item_id)s::bigint,
+        %(token)s::uuid,
+        %(note)s::text,
+        %(until)s::timestamptz,
+        %(to)s::text,
+        %(company)s::text
+    );
