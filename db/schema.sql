@@ -12559,15 +12559,6 @@ ALTER TABLE trueup.jobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE trueup.manual_review_events (
-    id bigint NOT NULL,
-    item_id bigint NOT NULL,
-    event text NOT NULL,
-    actor text NOT NULL,
-    happened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    details jsonb DEFAULT '{}'::jsonb NOT NULL
-);
-
 ALTER TABLE trueup.manual_review_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.manual_review_events_id_seq
     START WITH 1
