@@ -28,6 +28,7 @@ from helpers import TRUEUP, plant, run, sql, value
 from rows import flagged_call, queue
 from werkzeug.test import TestResponse
 
+import trueup
 from trueup.cli_web import user as user_command
 from trueup.errors import DatabaseError, UsageError
 from trueup.operating.config import Web
@@ -428,6 +429,25 @@ def test_odd_addresses_are_not_found(app: Console, people: None, db: Connection)
 
 
 # who sees what
+
+
+def test_the_report_is_of_ones_own_company(login: str, database: str, people: None, db: Connection) -> None:
+    name = f"report_{value(database, 'select current_database()')}"
+    sql(database, f"create role {name} login in role trueup_dashboard")
+    as_reader = database.replace("postgres@", f"{name}@")
+    try:
+        trueup.check(database=database)
+        with opened(Web(rate="100000 per minute", report_database_url=as_reader), login) as app:
+            bob = Person(app, "bob")
+            assert 'href="/report"' in bob.get("/").text
+            answer = bob.get("/report")
+            assert answer.status_code == 200
+            assert "sandbox" in answer.headers["Content-Security-Policy"]
+            assert "company 1" in plain(answer).lower()
+            assert bob.get("/report?company=2").status_code == 404
+            assert Person(app, "ann").get("/report").status_code == 200
+    finally:
+        sql(database, f"drop owned by {name}; drop role {name}")
 
 
 def test_the_login_of_the_console_reaches_nothing_by_itself(

@@ -52,9 +52,11 @@ def web(context: click.Context, /, file: Path | None, database: str | None, **gi
     if context.invoked_subcommand:
         return
     serving = _module("serving")
+    from trueup.operating import logs
     from trueup.operating.config import load
 
     configuration = load(file).configuration
+    logs.configure(configuration.log)
     section = replace(configuration.web, **{key: value for key, value in given.items() if value is not None})
     serving.serve(
         section,

@@ -156,6 +156,9 @@ class Web:
         "header in which those proxies name who is signed in; no passwords then"
     )
     zone: str = option("time zone of the times shown", "Europe/Berlin")
+    report_database_url: str | None = option(
+        "the database as a login in role trueup_dashboard, for the page with the report", secret=True
+    )
     idle: timedelta = option("a session that was not used for so long has ended", timedelta(hours=1))
     lasts: timedelta = option("how long a session lasts at most", timedelta(hours=12))
     poll: timedelta = option("how often an open page asks for news", timedelta(seconds=10))

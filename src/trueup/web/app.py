@@ -24,14 +24,14 @@ from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from trueup import __version__
-from trueup.errors import DatabaseError, RefusedError, TrueupError, UsageError
+from trueup.errors import DatabaseError, RefusedError, TrueupError, UsageError, logged
 from trueup.operating.config import Web
 from trueup.store import refuse_foreign
 from trueup.web.access import access
 from trueup.web.alerts import alerts
 from trueup.web.context import PEER_TRUSTED, configuration, is_poll
 from trueup.web.limits import limiter
-from trueup.web.overview import has_report, overview
+from trueup.web.overview import overview
 from trueup.web.pool import Pool
 from trueup.web.queue import queue
 from trueup.web.users import LANGUAGES
@@ -156,9 +156,7 @@ def _networks(given: Iterable[str]) -> list[Any]:
 def _refuse_spoofed() -> None:
     """Refuse who says who they are and is not the proxy that may say so."""
     if configuration().trusted_header and not request.environ.get(PEER_TRUSTED):
-        logger.warning(
-            "console refused a name from an untrusted address", extra={"endpoint": request.endpoint}
-        )
+        logger.warning("console name refused", extra={"endpoint": request.endpoint})
         raise Forbidden
 
 
@@ -252,8 +250,8 @@ def _errors(app: Flask) -> None:
             409, gettext("This is not possible now"), gettext("Nothing was changed."), _logged(error)
         )
 
-    @app.errorhandler(TrueupError)
-    def failed(error: TrueupError) -> ResponseReturnValue:
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> ResponseReturnValue:
         return _page(
             500,
             gettext("This did not work"),
@@ -261,23 +259,12 @@ def _errors(app: Flask) -> None:
             _logged(error),
         )
 
-    @app.errorhandler(Exception)
-    def broken(error: Exception) -> ResponseReturnValue:
-        number = secrets.token_hex(4)
-        logger.exception("console page failed", extra={"error_id": number, "endpoint": request.endpoint})
-        return _page(
-            500,
-            gettext("This did not work"),
-            gettext("Nothing was changed. Tell your administrator the number below."),
-            number,
-        )
-
 
 def _logged(error: Exception) -> str:
     number = secrets.token_hex(4)
     logger.error(
         "console page failed",
-        extra={"error_id": number, "endpoint": request.endpoint, "error": str(error)},
+        extra={"error_id": number, "endpoint": request.endpoint, **logged(error)},
     )
     return number
 
@@ -334,7 +321,7 @@ def _words(app: Flask) -> None:
             "language": str(flask_babel.get_locale()),
             "poll_seconds": int(app.config["TRUEUP_WEB"].poll.total_seconds()),
             "by_proxy": bool(app.config["TRUEUP_WEB"].trusted_header),
-            "has_report": has_report(),
+            "has_report": app.config["TRUEUP_WEB"].report_database_url is not None,
             "version": __version__,
             # an open page that asks for news must not take them from the next page
             "messages": [] if is_poll() else get_flashed_messages(),

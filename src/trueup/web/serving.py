@@ -44,7 +44,7 @@ class _Server(Server):
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         """Log what goes wrong before the application is asked: a connection broken off, a bad request."""
-        logger.log(level, "console connection failed", extra={"error": msg}, exc_info=traceback)
+        logger.info("console connection failed", extra={"reason": msg})
 
 
 def refuse_exposed(web: Web) -> None:
@@ -109,7 +109,7 @@ def _serve(server: Server, announce: Callable[[str], None]) -> None:
         server.stop()
         for number, handler in previous.items():
             signal.signal(number, handler)
-        logger.info("console stopped", extra={"outcome": "stopped"})
+        logger.info("console stopped", extra={"address": address})
 
 
 def _tls(certificate: str, key: str) -> BuiltinSSLAdapter:
