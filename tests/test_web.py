@@ -436,6 +436,7 @@ def test_the_report_is_of_ones_own_company(login: str, database: str, people: No
     sql(database, f"create role {name} login in role trueup_dashboard")
     as_reader = database.replace("postgres@", f"{name}@")
     try:
+        repairable(db)
         trueup.check(database=database)
         with opened(Web(rate="100000 per minute", report_database_url=as_reader), login) as app:
             bob = Person(app, "bob")

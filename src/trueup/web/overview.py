@@ -6,6 +6,7 @@ from flask import Blueprint, current_app, make_response, render_template, reques
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, NotFound
 
+from trueup.errors import NotFoundError
 from trueup.operating.config import Web
 from trueup.operating.report import build, render
 from trueup.web.context import database, me, signed_in
@@ -76,7 +77,10 @@ def report() -> ResponseReturnValue:
         company = company or companies[0]
         if company not in companies:
             raise NotFound
-    made = build(database=settings.report_database_url, company=company, zone=settings.zone)
+    try:
+        made = build(database=settings.report_database_url, company=company, zone=settings.zone)
+    except NotFoundError:  # nothing was ever measured of this company
+        raise NotFound from None
     response = make_response(render(made, "html"))
     response.headers["Content-Security-Policy"] = REPORT_POLICY
     return response
