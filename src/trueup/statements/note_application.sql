@@ -1,4 +1,4 @@
--- written before there are revisions, so that they find the application's tables; core_0012 keeps it
+-- written before there are revisions, so that they find the application's tables; core_0011 keeps it
 create table if not exists trueup.application (
     schema_name text not null default 'public',
     key_type text not null default 'bigint',

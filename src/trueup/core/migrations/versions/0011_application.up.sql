@@ -1,4 +1,4 @@
--- core 0012: the application's schema
+-- core 0011: the application's schema
 --
 -- One row: the schema that holds the application's tables (`trueup adopt --host-schema`), which
 -- takes the place of `public` in all that is deployed, the type of their keys, and the optional

@@ -1,4 +1,4 @@
--- core 0012, taken back: the application is in schema public, and has every column
+-- core 0011, taken back: the application is in schema public, and has every column
 --
 -- Refused for any other, because nothing below would know where its tables are.
 

@@ -2,7 +2,7 @@
 
 from trueup.migration import run_sql
 
-revision = "core_0012"
+revision = "core_0011"
 down_revision = "core_0010"
 branch_labels = None
 depends_on = None

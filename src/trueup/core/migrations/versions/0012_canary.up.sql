@@ -1,4 +1,4 @@
--- core 0013: what a guard saw while it observed, and guards by company
+-- core 0012: what a guard saw while it observed, and guards by company
 --
 -- Before a guard refuses, somebody wants to know what it would have refused: every
 -- violation that a guard in mode observe finds at COMMIT leaves a row in

@@ -1,4 +1,4 @@
--- core 0013, taken back: guards have one mode and forget what they saw; backfills begin anew
+-- core 0012, taken back: guards have one mode and forget what they saw; backfills begin anew
 
 delete from trueup.deployments as d where d.kind = 'backfill';
 alter table trueup.deployments drop constraint deployments_kind_known;

@@ -2,8 +2,8 @@
 
 from trueup.migration import run_sql
 
-revision = "core_0013"
-down_revision = "core_0012"
+revision = "core_0012"
+down_revision = "core_0011"
 branch_labels = None
 depends_on = None
 
