@@ -434,7 +434,7 @@ class Runner:
                         "run_id": run.id,
                         "runner": self.id,
                         "outcome": outcome.outcome,
-                        "recorded": written,
+                        "recorded": written is not None,
                         **logged(error),
                     },
                 )
@@ -447,7 +447,7 @@ class Runner:
                     "run_id": run.id,
                     "runner": self.id,
                     # false: others had given it up
-                    "recorded": written,
+                    "recorded": written is not None,
                     "duration_ms": elapsed_ms(run.began),
                 },
             )
