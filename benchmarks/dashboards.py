@@ -36,6 +36,11 @@ WRITTEN = (
     "trueup.repairs",
     "trueup.manual_review_queue",
     "trueup.changes",
+    "trueup.jobs",
+    "trueup.runners",
+    "trueup.job_runs",
+    "trueup.notification_channels",
+    "trueup.notifications",
 )
 VIEWS = """
 select o.identity

@@ -1,6 +1,7 @@
 -- Rows for the views of db/dashboards: %(alerts)s alerts, half of them open, and in proportion what
 -- else stands behind them: three months of nightly runs, a week of passes over changes, rates of
--- every company, repairs, the review queue, and a week of calls. For a transaction that is
+-- every company, repairs, the review queue, a month of the schedule, messages,
+-- and a week of calls. For a transaction that is
 -- rolled back; triggers are off.
 set local session_replication_role = replica;
 
@@ -116,6 +117,37 @@ insert into trueup.changes (table_name, keys)
 select 'public.calls', array['id=' || n.i]
 from generate_series(1, 10000) as n (i);
 
+-- started by cron: a process for each run
+insert into trueup.jobs (name, does, schedule, timeout, due_at)
+select 'job ' || n.i, 'full', 'x', interval '1 hour', now()
+from generate_series(1, 8) as n (i);
+
+with started as (
+    insert into trueup.runners (host, pid, version, application, silent_after, heartbeat_at, stopped_at)
+    select
+        'h', n.i, '0', 'trueup run --once x', interval '1 minute',
+        now() - n.i * interval '3 minutes', now() - n.i * interval '3 minutes'
+    from generate_series(1, 15000) as n (i)
+    returning id, pid, heartbeat_at
+)
+
+insert into trueup.job_runs (job, slot, runner_id, started_at, finished_at, deadline_at, outcome)
+select
+    'job ' || 1 + st.pid %% 8, st.heartbeat_at, st.id, st.heartbeat_at, st.heartbeat_at, st.heartbeat_at,
+    case when st.pid %% 50 = 0 then 'failed' else 'done' end
+from started as st
+order by st.heartbeat_at;
+
+insert into trueup.notification_channels (name, kind)
+select 'channel ' || n.i, 'x'
+from generate_series(1, 20) as n (i);
+
+insert into trueup.notifications (channel_id, channel, kind, company_id, severity, subject, body, content, state, sent_at)
+select nc.id, nc.name, 'alarm', n.i, 'info', 'x', 'x', '{}', s.state, case s.state when 'sent' then now() end
+from trueup.notification_channels as nc
+cross join generate_series(1, 500) as n (i)
+cross join lateral (select case when n.i %% 10 = 0 then 'pending' else 'sent' end as state) as s;
+
 -- as many calls a day as there are on average, copies of the newest
 insert into public.calls overriding system value
 select copied.*
@@ -146,6 +178,7 @@ cross join lateral jsonb_populate_record(
 ) as copied;
 
 analyze trueup.data_consistency_alerts, trueup.check_runs, trueup.check_results, trueup.consistency_rates,
-    trueup.repairs, trueup.manual_review_queue, trueup.changes;
+    trueup.repairs, trueup.manual_review_queue, trueup.changes, trueup.jobs, trueup.runners, trueup.job_runs,
+    trueup.notification_channels, trueup.notifications;
 
 reset session_replication_role;

@@ -11297,6 +11297,83 @@ ALTER TABLE ONLY trueup.changes REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE trueup.changes IS 'keys of rows changed since the last pass of trueup check --changed';
 
+CREATE TABLE trueup.notification_channels (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    lease_token uuid,
+    leased_until timestamp with time zone,
+    planned_at timestamp with time zone,
+    mute_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    last_sent_at timestamp with time zone,
+    attempted_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    next_attempt_at timestamp with time zone,
+    error text,
+    firing jsonb DEFAULT '[]'::jsonb NOT NULL,
+    CONSTRAINT notification_channels_failing CHECK (((failures > 0) = (failing_since IS NOT NULL)))
+);
+
+COMMENT ON TABLE trueup.notification_channels IS 'channels as they were last configured, and whether they work (trueup notify list)';
+
+CREATE TABLE trueup.notifications (
+    id bigint NOT NULL,
+    channel_id bigint,
+    channel text NOT NULL,
+    kind text NOT NULL,
+    check_name text,
+    company_id text,
+    severity text NOT NULL,
+    subject text NOT NULL,
+    body text NOT NULL,
+    content jsonb NOT NULL,
+    alarm_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    ended_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    attempted_at timestamp with time zone,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    error text,
+    CONSTRAINT notifications_kind_known CHECK ((kind = ANY (ARRAY['alarm'::text, 'recovery'::text, 'reminder'::text, 'summary'::text, 'test'::text]))),
+    CONSTRAINT notifications_sent CHECK (((state = 'sent'::text) = (sent_at IS NOT NULL))),
+    CONSTRAINT notifications_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'sent'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE trueup.notifications IS 'what was said about alerts, to which channel, and whether it arrived (trueup notify)';
+
+CREATE VIEW trueup.channels_overview WITH (security_invoker='true') AS
+ SELECT name AS channel,
+    kind,
+    failures,
+    failing_since,
+    last_sent_at,
+    ( SELECT count(*) AS count
+           FROM trueup.notifications n
+          WHERE ((n.channel_id = nc.id) AND (n.state = 'pending'::text))) AS pending_messages,
+    last_seen_at
+   FROM trueup.notification_channels nc;
+
+COMMENT ON VIEW trueup.channels_overview IS 'every channel of notifications, and whether it works';
+
+COMMENT ON COLUMN trueup.channels_overview.channel IS 'name of the channel';
+
+COMMENT ON COLUMN trueup.channels_overview.kind IS 'kind of the service behind it';
+
+COMMENT ON COLUMN trueup.channels_overview.failures IS 'attempts that failed in a row; 0 when it works';
+
+COMMENT ON COLUMN trueup.channels_overview.failing_since IS 'when the first of them failed';
+
+COMMENT ON COLUMN trueup.channels_overview.last_sent_at IS 'when it last took a message';
+
+COMMENT ON COLUMN trueup.channels_overview.pending_messages IS 'messages that wait to be sent';
+
+COMMENT ON COLUMN trueup.channels_overview.last_seen_at IS 'when a delivery last had it in its configuration';
+
 CREATE TABLE trueup.check_results (
     run_id bigint NOT NULL,
     check_name text NOT NULL,
@@ -12559,6 +12636,66 @@ ALTER TABLE trueup.jobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE VIEW trueup.jobs_overview WITH (security_invoker='true') AS
+ SELECT j.name AS job,
+    j.does,
+    j.schedule,
+    j.is_enabled,
+    latest.slot AS last_slot,
+    latest.outcome AS last_outcome,
+    latest.error AS last_error,
+    EXTRACT(epoch FROM (COALESCE(latest.finished_at, clock_timestamp()) - latest.started_at)) AS last_duration_seconds,
+    j.done_at,
+    j.due_at,
+    (j.is_enabled AND (j.due_at < (now() - may.be_missing))) AS is_overdue,
+    week.runs AS runs_7_days,
+    week.failures AS failures_7_days
+   FROM (((trueup.jobs j
+     CROSS JOIN ( SELECT (st.value)::interval AS be_missing
+           FROM trueup.settings st
+          WHERE (st.name = 'job_patience'::text)) may)
+     LEFT JOIN LATERAL ( SELECT jr.slot,
+            jr.outcome,
+            jr.error,
+            jr.started_at,
+            jr.finished_at
+           FROM trueup.job_runs jr
+          WHERE (jr.job = j.name)
+          ORDER BY jr.id DESC
+         LIMIT 1) latest ON (true))
+     CROSS JOIN LATERAL ( SELECT count(*) AS runs,
+            count(*) FILTER (WHERE (jr.outcome = ANY (ARRAY['failed'::text, 'abandoned'::text]))) AS failures
+           FROM trueup.job_runs jr
+          WHERE ((jr.job = j.name) AND (jr.started_at > (now() - '7 days'::interval)) AND (NOT jr.is_released))) week);
+
+COMMENT ON VIEW trueup.jobs_overview IS 'every job of the schedule, with its newest run';
+
+COMMENT ON COLUMN trueup.jobs_overview.job IS 'name of the job';
+
+COMMENT ON COLUMN trueup.jobs_overview.does IS 'what it does: changed, full, queue, notify and so on';
+
+COMMENT ON COLUMN trueup.jobs_overview.schedule IS 'its times, as in the configuration';
+
+COMMENT ON COLUMN trueup.jobs_overview.is_enabled IS 'on the schedule; false for one that was taken off';
+
+COMMENT ON COLUMN trueup.jobs_overview.last_slot IS 'the time its newest run was for; NULL for one that never ran';
+
+COMMENT ON COLUMN trueup.jobs_overview.last_outcome IS 'running, done, failed or abandoned';
+
+COMMENT ON COLUMN trueup.jobs_overview.last_error IS 'why that failed';
+
+COMMENT ON COLUMN trueup.jobs_overview.last_duration_seconds IS 'how long it took, or has taken so far';
+
+COMMENT ON COLUMN trueup.jobs_overview.done_at IS 'when it last succeeded';
+
+COMMENT ON COLUMN trueup.jobs_overview.due_at IS 'when the next success is to be there';
+
+COMMENT ON COLUMN trueup.jobs_overview.is_overdue IS 'that was longer ago than the setting job_patience';
+
+COMMENT ON COLUMN trueup.jobs_overview.runs_7_days IS 'runs begun in the last seven days';
+
+COMMENT ON COLUMN trueup.jobs_overview.failures_7_days IS 'those of them that failed or were abandoned';
+
 ALTER TABLE trueup.manual_review_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.manual_review_events_id_seq
     START WITH 1
@@ -12615,28 +12752,6 @@ CREATE VIEW trueup.needed_runs AS
           ORDER BY r.run_id
          LIMIT 1)) needed);
 
-CREATE TABLE trueup.notification_channels (
-    id bigint NOT NULL,
-    name text NOT NULL,
-    kind text NOT NULL,
-    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    lease_token uuid,
-    leased_until timestamp with time zone,
-    planned_at timestamp with time zone,
-    mute_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
-    last_sent_at timestamp with time zone,
-    attempted_at timestamp with time zone,
-    failures integer DEFAULT 0 NOT NULL,
-    failing_since timestamp with time zone,
-    next_attempt_at timestamp with time zone,
-    error text,
-    firing jsonb DEFAULT '[]'::jsonb NOT NULL,
-    CONSTRAINT notification_channels_failing CHECK (((failures > 0) = (failing_since IS NOT NULL)))
-);
-
-COMMENT ON TABLE trueup.notification_channels IS 'channels as they were last configured, and whether they work (trueup notify list)';
-
 ALTER TABLE trueup.notification_channels ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.notification_channels_id_seq
     START WITH 1
@@ -12686,33 +12801,6 @@ ALTER TABLE trueup.notification_mutes ALTER COLUMN id ADD GENERATED ALWAYS AS ID
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE trueup.notifications (
-    id bigint NOT NULL,
-    channel_id bigint,
-    channel text NOT NULL,
-    kind text NOT NULL,
-    check_name text,
-    company_id text,
-    severity text NOT NULL,
-    subject text NOT NULL,
-    body text NOT NULL,
-    content jsonb NOT NULL,
-    alarm_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
-    ended_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    state text DEFAULT 'pending'::text NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    attempted_at timestamp with time zone,
-    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    sent_at timestamp with time zone,
-    error text,
-    CONSTRAINT notifications_kind_known CHECK ((kind = ANY (ARRAY['alarm'::text, 'recovery'::text, 'reminder'::text, 'summary'::text, 'test'::text]))),
-    CONSTRAINT notifications_sent CHECK (((state = 'sent'::text) = (sent_at IS NOT NULL))),
-    CONSTRAINT notifications_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'sent'::text, 'failed'::text])))
-);
-
-COMMENT ON TABLE trueup.notifications IS 'what was said about alerts, to which channel, and whether it arrived (trueup notify)';
 
 ALTER TABLE trueup.notifications ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.notifications_id_seq
@@ -13066,6 +13154,44 @@ ALTER TABLE trueup.runners ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW trueup.runners_overview WITH (security_invoker='true') AS
+ SELECT id AS runner_id,
+    host,
+    pid,
+    version,
+    application,
+    started_at,
+    heartbeat_at,
+    EXTRACT(epoch FROM (clock_timestamp() - heartbeat_at)) AS heartbeat_age_seconds,
+        CASE
+            WHEN (stopped_at IS NOT NULL) THEN 'stopped'::text
+            WHEN ((lost_at IS NOT NULL) OR (heartbeat_at < (clock_timestamp() - silent_after))) THEN 'silent'::text
+            ELSE 'up'::text
+        END AS state
+   FROM trueup.runners ru
+  WHERE (heartbeat_at > ( SELECT (max(newest.heartbeat_at) - '1 day'::interval)
+           FROM trueup.runners newest));
+
+COMMENT ON VIEW trueup.runners_overview IS 'every process of trueup run heard of within a day of the last';
+
+COMMENT ON COLUMN trueup.runners_overview.runner_id IS 'id in trueup.runners';
+
+COMMENT ON COLUMN trueup.runners_overview.host IS 'machine it runs on';
+
+COMMENT ON COLUMN trueup.runners_overview.pid IS 'its process there';
+
+COMMENT ON COLUMN trueup.runners_overview.version IS 'version of the program';
+
+COMMENT ON COLUMN trueup.runners_overview.application IS 'trueup run, or trueup run --once and a job';
+
+COMMENT ON COLUMN trueup.runners_overview.started_at IS 'when it began';
+
+COMMENT ON COLUMN trueup.runners_overview.heartbeat_at IS 'its last sign of life';
+
+COMMENT ON COLUMN trueup.runners_overview.heartbeat_age_seconds IS 'how long ago that was';
+
+COMMENT ON COLUMN trueup.runners_overview.state IS 'up, silent (gone without a word, or out of reach) or stopped';
 
 CREATE VIEW trueup.runs_recent WITH (security_invoker='true') AS
  SELECT cr.id AS run_id,
@@ -14326,7 +14452,47 @@ CASE
               WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
 END);
 
+CREATE POLICY dashboard_company ON trueup.guard_companies AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.guard_trips AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
 CREATE POLICY dashboard_company ON trueup.manual_review_queue AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.notification_mutes AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.notifications AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
 CASE
     WHEN (( SELECT COALESCE(( SELECT dl.company_id
                FROM trueup.dashboard_logins dl
@@ -14366,13 +14532,29 @@ CREATE POLICY everybody ON trueup.consistency_rates USING (true);
 
 CREATE POLICY everybody ON trueup.data_consistency_alerts USING (true);
 
+CREATE POLICY everybody ON trueup.guard_companies USING (true);
+
+CREATE POLICY everybody ON trueup.guard_trips USING (true);
+
 CREATE POLICY everybody ON trueup.manual_review_queue USING (true);
+
+CREATE POLICY everybody ON trueup.notification_mutes USING (true);
+
+CREATE POLICY everybody ON trueup.notifications USING (true);
 
 CREATE POLICY everybody ON trueup.repairs USING (true);
 
 CREATE POLICY everybody ON trueup.sync_failures USING (true);
 
+ALTER TABLE trueup.guard_companies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.guard_trips ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE trueup.manual_review_queue ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.notification_mutes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.notifications ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own ON trueup.dashboard_logins FOR SELECT USING ((login = SESSION_USER));
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import yaml
 from conftest import ROOT
-from helpers import connected, plant, sql, value
+from helpers import connected, plant, run, sql, value
 
 import trueup
 from trueup import deploy, packs
@@ -223,10 +223,70 @@ def test_bookings_circuits_and_synchronisation(database: str) -> None:
     ) == [("provider:x", "open", "automatic", True)]
 
 
+SCHEDULE = """
+insert into trueup.jobs (name, does, schedule, timeout, is_enabled, due_at) values
+('changed', 'changed', 'every 5m', '1 hour', true, now() - interval '11 min'),
+('full', 'full', '0 2 * * * UTC', '1 hour', true, now() + interval '1 hour'),
+('old', 'full', 'x', '1 hour', false, now() - interval '1 year');
+insert into trueup.runners (host, pid, version, application, heartbeat_at, silent_after, stopped_at) values
+('a', 1, '1', 'trueup run', now() - interval '1 min', '2 min', null),
+('a', 2, '1', 'trueup run', now() - interval '3 min', '2 min', null),
+('a', 3, '1', 'trueup run', now() - interval '3 min', '2 min', now()),
+('a', 4, '1', 'trueup run', now() - interval '2 days', '2 min', null);
+insert into trueup.job_runs (job, slot, runner_id, started_at, finished_at, deadline_at, outcome, is_released, error)
+select r.job, now() - r.ago, 1, now() - r.ago, now() - r.ago + interval '7 s', now(), r.outcome, r.is_released, r.error
+from (values
+    ('full', interval '8 days', 'failed', false, 'x'),
+    ('full', interval '3 days', 'done', false, null),
+    ('full', interval '2 days', 'abandoned', true, 'told to stop'),
+    ('full', interval '1 day', 'failed', false, 'QueryCanceled 57014')
+) as r (job, ago, outcome, is_released, error);
+insert into trueup.notification_channels (name, kind, failures, failing_since) values ('ops', 'ntfy', 2, now());
+insert into trueup.notifications (channel_id, channel, company_id, kind, severity, subject, body, content)
+select 1, 'ops', n.company_id, 'alarm', 'info', 'x', 'x', '{}' from (values ('1'), ('2'), (null)) as n (company_id);
+"""
+
+
+def test_schedule_runners_and_channels(database: str, login: str) -> None:
+    # a database that was never scheduled has nothing to say
+    assert trueup.status(database=database).schedule is None
+    assert "schedule" not in run("status", url=database).stdout
+    sql(database, SCHEDULE)
+    assert sql(
+        login,
+        "select job, is_enabled, last_outcome, last_error, last_duration_seconds, is_overdue, runs_7_days, failures_7_days from trueup.jobs_overview order by 1",
+    ) == [
+        ("changed", True, None, None, None, True, 0, 0),
+        ("full", True, "failed", "QueryCanceled 57014", 7, False, 2, 1),
+        ("old", False, None, None, None, False, 0, 0),
+    ]
+    assert sql(
+        login, "select pid, state, heartbeat_age_seconds >= 60 from trueup.runners_overview order by 1"
+    ) == [(1, "up", True), (2, "silent", True), (3, "stopped", True)]
+    channels = "select channel, kind, failures, pending_messages from trueup.channels_overview"
+    assert sql(login, channels) == [("ops", "ntfy", 2, 3)]
+    with connected(login, 1) as (connection,):
+        connection.execute("set trueup.company = '2'")
+        assert connection.execute(channels.encode()).fetchall() == [("ops", "ntfy", 2, 1)]
+    assert re.search(
+        r"^schedule     1 runner up; full due by \d{4}-\S+ \S+ \S+; overdue: changed$",
+        run("status", url=database).stdout,
+        re.M,
+    )
+
+
 COMPANIES = """
 select distinct company_id from trueup.{view}
 """
-OF_A_COMPANY = [view for view in VIEWS if view not in ("checks_overview", "runs_recent", "circuit_overview")]
+OF_NONE = (
+    "checks_overview",
+    "runs_recent",
+    "circuit_overview",
+    "jobs_overview",
+    "runners_overview",
+    "channels_overview",
+)
+OF_A_COMPANY = [view for view in VIEWS if view not in OF_NONE]
 
 
 def companies(connection: psycopg.Connection[Any], view: str) -> set[str | None]:
@@ -248,7 +308,14 @@ def fill(url: str) -> None:
         values (null, 'x', 'info', 'x', '1', 'x');
         insert into trueup.manual_review_queue (company_id, reason, entity_type, entity_id, description, due_at, status, decided_at)
         select n.company_id, 'x', 'call', n.company_id, 'x', now(), 'resolved', now() from (values ('1'), ('2')) as n (company_id);
-        """,
+        insert into trueup.notification_mutes (company_id, reason, ends_at)
+        select n.company_id, 'x', now() from (values ('1'), ('2'), (null)) as n (company_id);
+        insert into trueup.guard_companies (guard, company_id, mode)
+        select 'call_made_without_appointment', n.company_id, 'observe' from (values ('1'), ('2')) as n (company_id);
+        insert into trueup.guard_trips (guard, company_id, entity_type, entity_id, role_name, application)
+        select 'x', n.company_id, 'call', '1', 'x', 'x' from (values ('1'), ('2'), (null)) as n (company_id);
+        """
+        + SCHEDULE,
     )
 
 
@@ -259,6 +326,10 @@ def test_who_is_bound_to_a_company_sees_no_other(faulty: str, login: str) -> Non
         "manual_review_queue",
         "consistency_rates",
         "repairs",
+        "notifications",
+        "notification_mutes",
+        "guard_companies",
+        "guard_trips",
         "sync_failures",
         "booking_imports",
     ]

@@ -49,8 +49,11 @@ select factory.call(id => 3, company_id => 2, customer_name => 'Hallo');
 # what the scheduler and the notifications keep, as far as metrics read it
 UNATTENDED = """
 insert into trueup.runners (host, pid, version, application, heartbeat_at, silent_after, stopped_at) values
-('a', 1, '0', 'x', '2099-01-01', '1 min', null), ('a', 2, '0', 'x', '2099-01-02', '1 min', null),
-('b', 1, '0', 'x', '2099-01-01', '1 min', now());
+('a', 1, '0', 'x', '2099-01-01 12:00', '1 min', null), ('a', 2, '0', 'x', '2099-01-02', '1 min', null),
+('b', 1, '0', 'x', '2099-01-01 12:00', '1 min', now()),
+('c', 1, '0', 'trueup run --once full', '2099-01-01 12:00', '1 min', now());
+insert into trueup.jobs (name, does, schedule, timeout, due_at) values
+('full', 'full', 'x', '1 hour', now() - interval '9 min'), ('changed', 'changed', 'x', '1 hour', now() - interval '11 min');
 insert into trueup.job_runs (job, slot, runner_id, started_at, finished_at, deadline_at, outcome)
 select r.job, now() - r.ago, 1, now() - r.ago, now() - r.ago + r.took, now(), r.outcome
 from (values
@@ -59,6 +62,8 @@ from (values
     ('full', interval '1 day', interval '7 seconds', 'failed'),
     ('changed', interval '0', null, 'running')
 ) as r (job, ago, took, outcome);
+insert into trueup.job_runs (job, slot, runner_id, started_at, finished_at, deadline_at, outcome, is_released)
+values ('changed', now() - interval '1 hour', 1, now(), now(), now(), 'abandoned', true);
 insert into trueup.notification_channels (name, kind, last_sent_at, failures, failing_since) values
 ('ops', 'x', '2026-01-01 00:00:00+00', 4, now()), ('night', 'x', null, 0, null);
 insert into trueup.notifications (channel_id, channel, kind, severity, subject, body, content, state, sent_at)
@@ -171,10 +176,14 @@ def test_runners_jobs_and_channels_are_told_where_there_are_any(database: str, l
     assert set(found["collector_up"].values()) == {1}
     assert found["runners"] == {("a",): 2, ("b",): 0}
     assert found["runner_heartbeat_timestamp_seconds"][("a",)] == 4070995200
+    # what its runner gave up when it was told to stop is no failure
     assert found["job_failures"] == {("full",): 2, ("changed",): 0}
+    assert found["job_overdue"] == {("full",): 0, ("changed",): 1}
     assert found["job_running"] == {("full",): 0, ("changed",): 1}
-    assert found["job_duration_seconds"] == {("full",): 7}
-    assert set(found["job_timestamp_seconds"]) == {("full", "done"), ("full", "failed")}
+    assert found["job_duration_seconds"] == {("full",): 7, ("changed",): 0}
+    assert set(found["job_timestamp_seconds"]) == {
+        ("full", "done"), ("full", "failed"), ("changed", "abandoned"),
+    }  # fmt: skip
     assert found["notification_failures"] == {("ops",): 4, ("night",): 0}
     assert found["notification_sent_timestamp_seconds"] == {("ops",): 1767225600}
     assert found["notifications_pending"] == {("ops",): 2, ("night",): 0}

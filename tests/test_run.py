@@ -489,6 +489,17 @@ def test_a_job_that_fails_is_reported_and_retiring_ends_that(database: str) -> N
     assert trueup.check(["job_overdue"], database=database).violations == 0
 
 
+def test_what_is_kept_of_an_error_quotes_no_row(database: str) -> None:
+    sql(
+        database,
+        "update trueup.retention set predicate = $$'Ann Doe'::integer > 0$$ where name = 'runners'",
+    )
+    done = run("run", "--once", "retention", url=database)
+    assert (done.returncode, "Ann Doe" in done.stderr) == (3, True)
+    kept = sql(database, "select last_outcome, last_error from trueup.jobs_overview")
+    assert kept == [("failed", "TrueupError 22P02")]
+
+
 def test_a_repair_job_is_there_and_off(database: str) -> None:
     plant(
         database,

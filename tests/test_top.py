@@ -42,9 +42,7 @@ AN_ALERT = (
 def full(size: int, nasty: str = "") -> Frame:
     """Return a frame with `size` of everything."""
     return Frame(
-        Facts(
-            "shop", "18.1", NOW, True, True, 1, 1, 1, 1, NOW - timedelta(hours=5), 3, NOW, Decimal("99.98")
-        ),
+        Facts("shop", "18.1", NOW, True, 1, 1, 1, 1, NOW - timedelta(hours=5), 3, NOW, Decimal("99.98")),
         tuple(Alerts(f"check_{n}{nasty}", "warning", n) for n in range(size)),
         tuple(RunLine(n, "full", "failed", NOW, None, 61, 1, 2, 3, 4) for n in range(size)),
         tuple(CircuitLine(f"key_{n}{nasty}", "open", "automatic", 3, NOW) for n in range(size)),
@@ -147,7 +145,8 @@ def test_jobs_and_runners_where_there_is_a_scheduler(database: str) -> None:
         assert watch.look().runners == ()
     sql(
         database,
-        "with r as (insert into trueup.runners (host, pid, version, application, silent_after, heartbeat_at)"
+        "insert into trueup.jobs (name, does, schedule, timeout, due_at) values ('changes', 'changed', 'x', '1 min', now());"
+        " with r as (insert into trueup.runners (host, pid, version, application, silent_after, heartbeat_at)"
         " values ('db1', 7, '1.0', 'x', '1 min', clock_timestamp() - interval '10 min') returning id)"
         " insert into trueup.job_runs (job, slot, runner_id, deadline_at, outcome, finished_at)"
         " select 'changes', timestamptz '2026-01-01', r.id, clock_timestamp(), 'running', null from r"

@@ -47,6 +47,7 @@ from trueup.durations import elapsed_ms
 from trueup.errors import TrueupError, logged
 
 if TYPE_CHECKING:
+    from trueup.inspection import Schedule
     from trueup.model import Change, Migration, Repairs, Run
 
 logger = logging.getLogger(__name__)
@@ -691,6 +692,8 @@ def status(database: str | None, pack: Path | None, form: str) -> None:
         f"open alerts  {', '.join(f'{n} {severity}' for severity, n in now.open_alerts.items()) or 'none'}"
     )
     click.echo(f"open reviews {now.open_reviews}")
+    if now.schedule:
+        click.echo(f"schedule     {_schedule_shown(now.schedule)}")
     _print_left_out(now.left_out)
     for line in now.edited:
         click.echo(f"edited       {line}")
@@ -953,6 +956,15 @@ def _print_effect(done: Migration) -> None:
         )
     elif done.grew:
         click.echo("violations grew; nothing was rolled back")
+
+
+def _schedule_shown(found: Schedule) -> str:
+    parts = [f"{found.runners_up} {'runner' if found.runners_up == 1 else 'runners'} up"]
+    if found.next_due_at:
+        parts.append(f"{found.next_job} due by {found.next_due_at:%Y-%m-%d %H:%M:%S %Z}")
+    if found.overdue:
+        parts.append(f"overdue: {', '.join(found.overdue)}")
+    return "; ".join(parts)
 
 
 def _print_left_out(changes: Sequence[Change]) -> None:

@@ -440,8 +440,6 @@ def _jobs(frame: Frame) -> list[Text]:
 
 
 def _runners(frame: Frame) -> list[Text]:
-    if frame.runners is None:
-        return []
     title = _text("RUNNERS", "bold")
     if not frame.runners:
         return [title, _text("  none: nothing is scheduled here", "yellow")]

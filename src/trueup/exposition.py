@@ -136,7 +136,7 @@ _DESCRIBED = (
         ("circuit",),
     ),
     Metric("sync_failures", "sync", "Synchronisations with the provider that failed and wait.", ("status",)),
-    Metric("runners", "runners", "Runners that have not stopped.", ("host",)),
+    Metric("runners", "runners", "Runners that give signs of life.", ("host",)),
     Metric(
         "runner_heartbeat_timestamp_seconds",
         "runners",
@@ -152,6 +152,12 @@ _DESCRIBED = (
     Metric("job_duration_seconds", "jobs", "Time the last finished run of a job took.", ("job",)),
     Metric("job_failures", "jobs", "Runs of a job that failed since it last succeeded.", ("job",)),
     Metric("job_running", "jobs", "1 while a job runs.", ("job",)),
+    Metric(
+        "job_overdue",
+        "jobs",
+        "1 when a job should have succeeded longer ago than the setting job_patience.",
+        ("job",),
+    ),
     Metric(
         "notification_failures", "notifications", "Attempts of a channel that failed in a row.", ("channel",)
     ),

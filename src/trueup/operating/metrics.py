@@ -38,7 +38,7 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 @dataclass(frozen=True)
 class _Collector:
-    """A group of metrics: the statement that reads it, and a table or view that may not be there."""
+    """A group of metrics: the statement that reads it, and a view that may not be there."""
 
     name: str
     needs: str | None = None
@@ -57,12 +57,12 @@ COLLECTORS = (
     _Collector("repairs"),
     _Collector("changes"),
     _Collector("review"),
-    # of a pack, or of what has been deployed later
+    _Collector("runners"),
+    _Collector("jobs"),
+    _Collector("notifications"),
+    # of a pack
     _Collector("circuits", "circuit_overview"),
     _Collector("sync", "sync_overview"),
-    _Collector("runners", "runners"),
-    _Collector("jobs", "job_runs"),
-    _Collector("notifications", "notification_channels"),
 )
 
 

@@ -514,11 +514,7 @@ def _read(
         facts.run_id,
         before.rate if before else None,
     )
-    jobs = (
-        connection.rows("report_jobs", Job, since=since, until=until)
-        if connection.value("report_has_jobs")
-        else []
-    )
+    jobs = connection.rows("report_jobs", Job, since=since, until=until)
     unknown = [check.name for check in checks if check.state == "unknown"]
     missed = sum(gap.missed for gap in gaps)
     points = tuple(_points(trend, step, facts.check_interval, place))

@@ -416,7 +416,7 @@ class Runner:
                 "finish_slot",
                 run_id=run.id,
                 outcome=outcome.outcome,
-                error=outcome.error,
+                error=run.failure and _recorded(run.failure),
                 detail=None if outcome.detail is None else json.dumps(outcome.detail, default=str),
                 is_released=run.is_released,
                 due_at=run.job.due(run.slot),
@@ -609,6 +609,12 @@ class Watch:
 def _line(error: BaseException) -> str:
     """Return what an error says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _recorded(error: BaseException) -> str:
+    """Return what everybody may read who reads the schedule: no text that may quote a row."""
+    said = logged(error)
+    return said.pop("reason", None) or " ".join(said.values())
 
 
 @contextmanager

@@ -26,7 +26,6 @@ class Facts:
     server: str
     now: datetime
     has_circuits: bool
-    has_jobs: bool
     waiting: int
     held: int
     overdue: int
@@ -109,14 +108,14 @@ class LockLine:
 
 @dataclass(frozen=True)
 class Frame:
-    """One look at everything, on one snapshot; jobs and runners are None where there is no scheduler."""
+    """One look at everything, on one snapshot."""
 
     facts: Facts
     alerts: tuple[Alerts, ...]
     runs: tuple[RunLine, ...]
     circuits: tuple[CircuitLine, ...]
-    jobs: tuple[JobLine, ...] | None
-    runners: tuple[RunnerLine, ...] | None
+    jobs: tuple[JobLine, ...]
+    runners: tuple[RunnerLine, ...]
     locks: tuple[LockLine, ...]
 
 
@@ -171,7 +170,7 @@ def read(connection: Session) -> Frame:
             tuple(connection.rows("top_alerts", Alerts)),
             tuple(connection.rows("top_runs", RunLine, most=MOST)),
             tuple(connection.rows("top_circuits", CircuitLine, most=MOST)) if facts.has_circuits else (),
-            tuple(connection.rows("top_jobs", JobLine, most=MOST)) if facts.has_jobs else None,
-            tuple(connection.rows("top_runners", RunnerLine, most=MOST)) if facts.has_jobs else None,
+            tuple(connection.rows("top_jobs", JobLine, most=MOST)),
+            tuple(connection.rows("top_runners", RunnerLine, most=MOST)),
             tuple(connection.rows("top_locks", LockLine, most=MOST)),
         )

@@ -1,14 +1,15 @@
--- of each job the newest runs, so that the history costs nothing
+-- a job that was taken off the schedule is told of no more
 with known as (
-    select jr.job
-    from trueup.job_runs as jr
-    where jr.started_at > clock_timestamp() - interval '35 days'
-    group by jr.job
-    order by jr.job
+    select
+        jo.job,
+        jo.is_overdue
+    from trueup.jobs_overview as jo
+    where jo.is_enabled
+    order by jo.job
     limit %(most)s
 ),
 
-newest as (
+ended as (
     select
         jr.job,
         jr.outcome,
@@ -20,16 +21,14 @@ newest as (
 
 select
     k.job,
-    o.outcome,
-    extract(epoch from n.finished_at) as job_timestamp_seconds,
+    e.outcome,
+    extract(epoch from e.finished_at) as job_timestamp_seconds,
     null as job_duration_seconds,
     null as job_failures,
-    null as job_running
+    null as job_running,
+    null as job_overdue
 from known as k
-cross join (
-    values ('done'), ('failed'), ('abandoned')
-) as o (outcome)
-left join newest as n on k.job = n.job and o.outcome = n.outcome
+inner join ended as e on k.job = e.job
 union all
 select
     k.job,
@@ -48,13 +47,15 @@ select
         where
             jr.job = k.job
             and jr.outcome in ('failed', 'abandoned')
+            and not jr.is_released
             and jr.started_at > coalesce(
-                (select n.finished_at from newest as n where n.job = k.job and n.outcome = 'done'), '-infinity'
+                (select e.finished_at from ended as e where e.job = k.job and e.outcome = 'done'), '-infinity'
             )
     ),
     (
         select count(*)
         from trueup.job_runs as jr
         where jr.job = k.job and jr.outcome = 'running'
-    )
+    ),
+    k.is_overdue::integer
 from known as k;

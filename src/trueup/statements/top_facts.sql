@@ -4,7 +4,6 @@ select
     current_setting('server_version') as server,
     clock_timestamp() as now,
     to_regclass('trueup.circuit_breaker_states') is not null as has_circuits,
-    to_regclass('trueup.job_runs') is not null as has_jobs,
     q.waiting,
     q.held,
     q.overdue,

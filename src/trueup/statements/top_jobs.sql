@@ -5,11 +5,11 @@ select
     j.outcome,
     j.started_at,
     extract(epoch from coalesce(j.finished_at, clock_timestamp()) - j.started_at)::float8 as seconds
-from (select distinct r.job from trueup.job_runs as r) as n
+from trueup.jobs as n
 cross join lateral (
     select r.job, r.slot, r.outcome, r.started_at, r.finished_at
     from trueup.job_runs as r
-    where r.job = n.job
+    where r.job = n.name
     order by r.slot desc
     limit 1
 ) as j

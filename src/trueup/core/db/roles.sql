@@ -105,6 +105,9 @@ begin
         trueup.notifications,
         trueup.notification_channels,
         trueup.notification_mutes,
+        trueup.jobs,
+        trueup.job_runs,
+        trueup.runners,
         trueup.application,
         trueup.alembic_version
         to trueup_reviewer;
@@ -147,7 +150,11 @@ begin
         'trueup.data_consistency_alerts',
         'trueup.manual_review_queue',
         'trueup.consistency_rates',
-        'trueup.repairs'
+        'trueup.repairs',
+        'trueup.notifications',
+        'trueup.notification_mutes',
+        'trueup.guard_trips',
+        'trueup.guard_companies'
     ]) as t (name);
 
     -- a function that runs with its owner's rights is for those it is meant for; the
