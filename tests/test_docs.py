@@ -360,11 +360,10 @@ def test_examples_of_help_run(
         pytest.skip("run by another test")
     url, shell = adopted
     line = prepared(line, url)
-    line = line.replace("/etc/trueup.toml", "configured.toml")
     if line.startswith("trueup server"):  # not the demo's, which may be made later or by another process
         line = line.replace("./demo-data", "./server-data")
         server.start(shell.directory / "server-data")
-    (shell.directory / "configured.toml").touch()
+    (shell.directory / "trueup.toml").touch()
     (shell.directory / "webhooks.jsonl").write_text('{"triggerEvent": "PING", "payload": {}}\n')
     if re.search(r"[|&>]", line):
         shell.run([Block("sh", line, None)], TRUEUP_DATABASE_URL=url)
