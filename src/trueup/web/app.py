@@ -24,14 +24,14 @@ from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from trueup import __version__
-from trueup.errors import DatabaseError, RefusedError, TrueupError, UsageError
+from trueup.errors import DatabaseError, RefusedError, TrueupError, UsageError, logged
 from trueup.operating.config import Web
 from trueup.store import refuse_foreign
 from trueup.web.access import access
 from trueup.web.alerts import alerts
 from trueup.web.context import PEER_TRUSTED, configuration, is_poll
 from trueup.web.limits import limiter
-from trueup.web.overview import has_report, overview
+from trueup.web.overview import overview
 from trueup.web.pool import Pool
 from trueup.web.queue import queue
 from trueup.web.users import LANGUAGES
@@ -83,7 +83,6 @@ def create_app(web: Web, database: str | None = None) -> Console:
     app.config.update(
         TRUEUP_WEB=web,
         TRUEUP_POOL=app.pool,
-        TRUEUP_DATABASE=database,
         SECRET_KEY=key,
         SESSION_COOKIE_NAME="trueup_form",
         SESSION_COOKIE_HTTPONLY=True,
@@ -277,7 +276,7 @@ def _logged(error: Exception) -> str:
     number = secrets.token_hex(4)
     logger.error(
         "console page failed",
-        extra={"error_id": number, "endpoint": request.endpoint, "error": str(error)},
+        extra={"error_id": number, "endpoint": request.endpoint, **logged(error)},
     )
     return number
 
@@ -334,7 +333,6 @@ def _words(app: Flask) -> None:
             "language": str(flask_babel.get_locale()),
             "poll_seconds": int(app.config["TRUEUP_WEB"].poll.total_seconds()),
             "by_proxy": bool(app.config["TRUEUP_WEB"].trusted_header),
-            "has_report": has_report(),
             "version": __version__,
             # an open page that asks for news must not take them from the next page
             "messages": [] if is_poll() else get_flashed_messages(),

@@ -1,26 +1,18 @@
-"""What is only read: runs, guards, the report, the log of the console."""
+"""What is only read: runs, guards, the log of the console."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
-from flask import Blueprint, current_app, make_response, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, NotFound
 
-from trueup.web.context import database, me, signed_in
+from trueup.web.context import database, signed_in
 from trueup.web.forms import MOST, fresh
 from trueup.web.model import Guard, LogLine, Result, Run
 
 overview = Blueprint("overview", __name__)
 
 PAGE = 50
-REPORT = "trueup.operating.report"
-# the report stands alone: its own styles, no script
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox"
-)
 
 
 @overview.get("/runs")
@@ -62,31 +54,6 @@ def log() -> ResponseReturnValue:
     found = database().rows("web_log", LogLine, before_id=_before(), limit=PAGE + 1)
     more = found[PAGE - 1].id if len(found) > PAGE else None
     return render_template("log.html", lines=found[:PAGE], more=more)
-
-
-@overview.get("/report")
-@signed_in
-def report() -> ResponseReturnValue:
-    """The report, of one company for who may not see all."""
-    if not has_report():
-        raise NotFound
-    from trueup.operating import report as use_case  # type: ignore[attr-defined, unused-ignore]
-
-    company = request.args.get("company") or None
-    companies = me().companies
-    if companies is not None:
-        company = company or companies[0]
-        if company not in companies:
-            raise NotFound
-    made = use_case.build(database=current_app.config["TRUEUP_DATABASE"], company=company)
-    response = make_response(use_case.render(made, "html"))
-    response.headers["Content-Security-Policy"] = REPORT_POLICY
-    return response
-
-
-def has_report() -> bool:
-    """Whether this trueup has reports."""
-    return find_spec(REPORT) is not None
 
 
 def _before() -> int | None:
