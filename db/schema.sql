@@ -11520,12 +11520,17 @@ CREATE VIEW trueup.checks_overview WITH (security_invoker='true') AS
     (latest.duration_ms / 1000.0) AS last_duration_seconds,
     latest.planned_cost AS last_planned_cost,
     latest.error AS last_error,
-    ch.owes_full
-   FROM (((((trueup.checks ch
+    ch.owes_full,
+    own.companies AS guard_companies
+   FROM ((((((trueup.checks ch
      CROSS JOIN ( SELECT (st.value)::interval AS check_interval
            FROM trueup.settings st
           WHERE (st.name = 'check_interval'::text)) may)
      LEFT JOIN trueup.guards g ON ((ch.name = g.name)))
+     LEFT JOIN ( SELECT gc.guard,
+            jsonb_object_agg(gc.company_id, gc.mode) AS companies
+           FROM trueup.guard_companies gc
+          GROUP BY gc.guard) own ON (((g.name = own.guard) AND (g.mode <> 'off'::text))))
      LEFT JOIN ( SELECT o.check_name,
             count(*) FILTER (WHERE (o.status = ANY (ARRAY['open'::text, 'acknowledged'::text]))) AS open_alerts,
             count(*) FILTER (WHERE (o.status = ANY (ARRAY['snoozed'::text, 'accepted'::text]))) AS quiet_alerts,
@@ -11594,6 +11599,8 @@ COMMENT ON COLUMN trueup.checks_overview.last_planned_cost IS 'what the planner 
 COMMENT ON COLUMN trueup.checks_overview.last_error IS 'why it failed';
 
 COMMENT ON COLUMN trueup.checks_overview.owes_full IS 'why the next pass over changes evaluates it in full; NULL when it need not';
+
+COMMENT ON COLUMN trueup.checks_overview.guard_companies IS 'companies for which the guard has a mode of its own, and which; NULL for none';
 
 CREATE TABLE trueup.circuit_breaker_events (
     id bigint NOT NULL,
@@ -11855,7 +11862,10 @@ CREATE VIEW trueup.console_guards WITH (security_barrier='true') AS
     ch.invariant,
     ( SELECT count(*) AS count
            FROM trueup.data_consistency_alerts al
-          WHERE ((al.alert_type = g.name) AND (al.status <> 'resolved'::text) AND ((me.companies IS NULL) OR (al.company_id = ANY (me.companies))))) AS open_alerts
+          WHERE ((al.alert_type = g.name) AND (al.status <> 'resolved'::text) AND ((me.companies IS NULL) OR (al.company_id = ANY (me.companies))))) AS open_alerts,
+    COALESCE(( SELECT jsonb_object_agg(gc.company_id, gc.mode) AS jsonb_object_agg
+           FROM trueup.guard_companies gc
+          WHERE ((gc.guard = g.name) AND ((me.companies IS NULL) OR (gc.company_id = ANY (me.companies))))), '{}'::jsonb) AS companies
    FROM ((trueup.guards g
      JOIN trueup.checks ch ON ((g.name = ch.name)))
      CROSS JOIN trueup.console_me me);
@@ -14326,7 +14336,47 @@ CASE
               WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
 END);
 
+CREATE POLICY dashboard_company ON trueup.guard_companies AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.guard_trips AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
 CREATE POLICY dashboard_company ON trueup.manual_review_queue AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.notification_mutes AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
+CASE
+    WHEN (( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce") IS NULL) THEN true
+    ELSE (company_id = ( SELECT COALESCE(( SELECT dl.company_id
+               FROM trueup.dashboard_logins dl
+              WHERE (dl.login = SESSION_USER)), NULLIF(current_setting('trueup.company'::text, true), ''::text)) AS "coalesce"))
+END);
+
+CREATE POLICY dashboard_company ON trueup.notifications AS RESTRICTIVE FOR SELECT TO trueup_dashboard USING (
 CASE
     WHEN (( SELECT COALESCE(( SELECT dl.company_id
                FROM trueup.dashboard_logins dl
@@ -14366,13 +14416,29 @@ CREATE POLICY everybody ON trueup.consistency_rates USING (true);
 
 CREATE POLICY everybody ON trueup.data_consistency_alerts USING (true);
 
+CREATE POLICY everybody ON trueup.guard_companies USING (true);
+
+CREATE POLICY everybody ON trueup.guard_trips USING (true);
+
 CREATE POLICY everybody ON trueup.manual_review_queue USING (true);
+
+CREATE POLICY everybody ON trueup.notification_mutes USING (true);
+
+CREATE POLICY everybody ON trueup.notifications USING (true);
 
 CREATE POLICY everybody ON trueup.repairs USING (true);
 
 CREATE POLICY everybody ON trueup.sync_failures USING (true);
 
+ALTER TABLE trueup.guard_companies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.guard_trips ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE trueup.manual_review_queue ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.notification_mutes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE trueup.notifications ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own ON trueup.dashboard_logins FOR SELECT USING ((login = SESSION_USER));
 

@@ -792,6 +792,12 @@ def test_runs_and_guards_are_shown_and_totals_only_to_who_sees_all(
         assert "full" in plain(person.get("/runs"))
         assert "call made without appointment" in plain(person.get(f"/runs/{run_id}"))
         assert "observes" in plain(person.get("/guards"))
+    for company in ("1", "2"):
+        db.execute("select trueup.set_guard_mode(%s, 'enforce', 'ann', %s)", (CHECK, company))
+    assert "company 1: refuses company 2: refuses" in plain(ann.get("/guards"))
+    assert "company 1: refuses" in plain(bob.get("/guards"))
+    assert "company 2" not in plain(bob.get("/guards"))
+    db.execute("delete from trueup.guard_companies")
     assert re.search(r"complete \d+ %|complete \d+\.\d+ %", plain(bob.get("/runs")))
     assert f"check={CHECK}" in ann.get(f"/runs/{run_id}").text
     assert f"check={CHECK}" not in bob.get(f"/runs/{run_id}").text
@@ -875,6 +881,7 @@ def test_an_error_bears_a_number_and_is_logged_once(
     assert number is not None
     (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert record.__dict__["error_id"] == number[1]
+    assert record.__dict__["sqlstate"] == "42501"
     assert "Traceback" not in answer.text
     assert "console_guards" not in answer.text
 

@@ -122,7 +122,6 @@ begin
         trueup.settings,
         trueup.repairs,
         trueup.notifications,
-        trueup.notification_channels,
         trueup.notification_mutes,
         trueup.jobs,
         trueup.job_runs,
@@ -131,6 +130,11 @@ begin
         trueup.dashboard_logins
         to trueup_dashboard;
     grant select (table_name, changed_at) on trueup.changes to trueup_dashboard;
+    -- not what an Alertmanager was told of every company
+    grant select (
+        id, name, kind, first_seen_at, last_seen_at, last_sent_at, attempted_at,
+        failures, failing_since, next_attempt_at, error
+    ) on trueup.notification_channels to trueup_dashboard;
     grant select on trueup.session_company, trueup.dashboard_logins to trueup_reviewer;
     revoke insert, update, delete on trueup.dashboard_logins from trueup_runner;
 
@@ -147,7 +151,11 @@ begin
         'trueup.data_consistency_alerts',
         'trueup.manual_review_queue',
         'trueup.consistency_rates',
-        'trueup.repairs'
+        'trueup.repairs',
+        'trueup.guard_companies',
+        'trueup.guard_trips',
+        'trueup.notifications',
+        'trueup.notification_mutes'
     ]) as t (name);
 
     -- a function that runs with its owner's rights is for those it is meant for; the
