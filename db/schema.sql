@@ -3501,77 +3501,41 @@ CREATE FUNCTION trueup.console_preview(p_item_id bigint, p_token uuid, OUT outco
 declare
     v_me trueup.console_me := trueup.console_actor();
     v_item trueup.manual_review_queue := trueup.console_item(p_item_id, v_me);
-    v_repair record;
-    v_touched jsonb;
-    v_after text[];
 begin
     if p_token is distinct from v_item.claim_token or v_item.claimed_by is distinct from v_me.name then
         raise exception 'this claim on review item % is stale', p_item_id using errcode = 'TU001';
     end if;
 
-    begin
-        select r.* into v_repair
-        from trueup.apply_repair(v_item.reason, v_item.entity_type, v_item.entity_id, v_me.name) as r;
-        outcome := v_repair.outcome;
-        reason := v_repair.reason;
-
-        select jsonb_agg(t.change order by t.id) into changes
-        from (
-            select
-                rc.id,
+    select
+        p.outcome,
+        p.reason,
+        p.resolved,
+        (
+            select jsonb_agg(
                 jsonb_build_object(
-                    'table', rc.table_name,
-                    'key', rc.key_value,
-                    'operation', rc.operation,
+                    'table', c.change -> 'table_name',
+                    'key', c.change -> 'key_value',
+                    'operation', c.change -> 'operation',
                     'columns', (
                         select jsonb_agg(
                             jsonb_build_object(
-                                'name', c.name,
-                                'before', trueup.console_masked(rc.before -> c.name, c.name),
-                                'after', trueup.console_masked(rc.after -> c.name, c.name)
+                                'name', k.name,
+                                'before', trueup.console_masked(c.change -> 'before' -> k.name, k.name),
+                                'after', trueup.console_masked(c.change -> 'after' -> k.name, k.name)
                             )
-                            order by c.place
+                            order by k.place
                         )
-                        from (
-                            select k.name, min(k.place) as place
-                            from jsonb_object_keys(coalesce(rc.after, rc.before)) with ordinality as k (name, place)
-                            group by k.name
-                        ) as c
-                        where
-                            (rc.before -> c.name) is distinct from (rc.after -> c.name)
-                            and coalesce(rc.before -> c.name, 'null') is distinct from coalesce(rc.after -> c.name, 'null')
+                        from jsonb_object_keys(
+                            coalesce(nullif(c.change -> 'after', 'null'), c.change -> 'before')
+                        ) with ordinality as k (name, place)
                     )
-                ) as change
-            from trueup.repair_changes as rc
-            where rc.repair_id = v_repair.repair_id
-        ) as t;
-
-        select jsonb_object_agg(t.entity_type, t.ids) into v_touched
-        from (
-            select cp.entity_type, jsonb_agg(distinct rc.key_value) as ids
-            from trueup.repair_changes as rc
-            inner join (
-                select distinct p.entity_type, p.table_name from trueup.check_populations as p
-            ) as cp on rc.table_name = cp.table_name
-            where rc.repair_id = v_repair.repair_id
-            group by cp.entity_type
-        ) as t;
-        v_after := trueup.violations_of(coalesce(v_touched, '{}'));
-
-        raise exception 'only a preview' using errcode = 'TU102';
-    exception
-        when sqlstate 'TU102' then
-            null;
-    end;
-
-    if outcome = 'corrected' then
-        ends := array(
-            select unnest(trueup.violations_of(coalesce(v_touched, '{}')))
-            except
-            select unnest(v_after)
-            order by 1
-        );
-    end if;
+                )
+                order by c.place
+            )
+            from jsonb_array_elements(p.changes) with ordinality as c (change, place)
+        )
+    into outcome, reason, ends, changes
+    from trueup.preview_repair(v_item.reason, v_item.entity_type, v_item.entity_id) as p;
 end;
 $$;
 
@@ -11597,12 +11561,17 @@ CREATE VIEW trueup.checks_overview WITH (security_invoker='true') AS
     (latest.duration_ms / 1000.0) AS last_duration_seconds,
     latest.planned_cost AS last_planned_cost,
     latest.error AS last_error,
-    ch.owes_full
-   FROM (((((trueup.checks ch
+    ch.owes_full,
+    own.companies AS guard_companies
+   FROM ((((((trueup.checks ch
      CROSS JOIN ( SELECT (st.value)::interval AS check_interval
            FROM trueup.settings st
           WHERE (st.name = 'check_interval'::text)) may)
      LEFT JOIN trueup.guards g ON ((ch.name = g.name)))
+     LEFT JOIN ( SELECT gc.guard,
+            jsonb_object_agg(gc.company_id, gc.mode) AS companies
+           FROM trueup.guard_companies gc
+          GROUP BY gc.guard) own ON (((g.name = own.guard) AND (g.mode <> 'off'::text))))
      LEFT JOIN ( SELECT o.check_name,
             count(*) FILTER (WHERE (o.status = ANY (ARRAY['open'::text, 'acknowledged'::text]))) AS open_alerts,
             count(*) FILTER (WHERE (o.status = ANY (ARRAY['snoozed'::text, 'accepted'::text]))) AS quiet_alerts,
@@ -11671,6 +11640,8 @@ COMMENT ON COLUMN trueup.checks_overview.last_planned_cost IS 'what the planner 
 COMMENT ON COLUMN trueup.checks_overview.last_error IS 'why it failed';
 
 COMMENT ON COLUMN trueup.checks_overview.owes_full IS 'why the next pass over changes evaluates it in full; NULL when it need not';
+
+COMMENT ON COLUMN trueup.checks_overview.guard_companies IS 'companies for which the guard has a mode of its own, and which; NULL for none';
 
 CREATE TABLE trueup.circuit_breaker_events (
     id bigint NOT NULL,
@@ -11932,7 +11903,10 @@ CREATE VIEW trueup.console_guards WITH (security_barrier='true') AS
     ch.invariant,
     ( SELECT count(*) AS count
            FROM trueup.data_consistency_alerts al
-          WHERE ((al.alert_type = g.name) AND (al.status <> 'resolved'::text) AND ((me.companies IS NULL) OR (al.company_id = ANY (me.companies))))) AS open_alerts
+          WHERE ((al.alert_type = g.name) AND (al.status <> 'resolved'::text) AND ((me.companies IS NULL) OR (al.company_id = ANY (me.companies))))) AS open_alerts,
+    COALESCE(( SELECT jsonb_object_agg(gc.company_id, gc.mode) AS jsonb_object_agg
+           FROM trueup.guard_companies gc
+          WHERE ((gc.guard = g.name) AND ((me.companies IS NULL) OR (gc.company_id = ANY (me.companies))))), '{}'::jsonb) AS companies
    FROM ((trueup.guards g
      JOIN trueup.checks ch ON ((g.name = ch.name)))
      CROSS JOIN trueup.console_me me);

@@ -62,7 +62,20 @@ def test_a_file_can_be_named() -> None:
         ("[log]\nlevl = 'info'", r"trueup\.toml: \[log\] knows no key levl; it knows level, format, file"),
         ("wrong = 1", "before its first section knows no key wrong"),
         ("[log]\nlevel = 3", r"trueup\.toml: log\.level: 3 is not text"),
-        ("log = 3", r"trueup\.toml: log is a table of keys, not 3"),
+        ("log = 3", r"trueup\.toml: log is a table of keys, not a number"),
+        # no password in an error
+        (
+            '[notify.channels]\nops = "mailto://user:hunter2@host"',
+            r"trueup\.toml: notify\.channels\.ops is a table of keys, not text$",
+        ),
+        (
+            '[notify]\nchannels = "mailto://user:hunter2@host"',
+            r"trueup\.toml: notify\.channels is a table of named entries, not text$",
+        ),
+        (
+            '[notify.channels.ops]\nurl = ["mailto://user:hunter2@host"]',
+            r"trueup\.toml: notify\.channels\.ops\.url is text, not a list$",
+        ),
         ("[log", r"trueup\.toml: is no TOML"),
     ],
 )

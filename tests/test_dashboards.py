@@ -304,6 +304,14 @@ def fill(url: str) -> None:
         insert into trueup.booking_imports (company_id, taken_at) values (1, now()), (2, now());
         insert into trueup.repairs (check_name, company_id, entity_type, entity_id, reason)
         select 'x', n.company_id, 'call', '1', 'x' from (values ('1'), ('2'), (null)) as n (company_id);
+        insert into trueup.guard_companies (guard, company_id, mode)
+        values ('call_made_without_appointment', '1', 'enforce'), ('call_made_without_appointment', '2', 'observe');
+        insert into trueup.guard_trips (guard, company_id, entity_type, entity_id, role_name, application)
+        select 'x', n.company_id, 'call', '1', 'x', 'x' from (values ('1'), ('2'), (null)) as n (company_id);
+        insert into trueup.notifications (channel, kind, company_id, severity, subject, body, content)
+        select 'x', 'alarm', n.company_id, 'info', 'x', 'x', '{}' from (values ('1'), ('2'), (null)) as n (company_id);
+        insert into trueup.notification_mutes (company_id, reason, ends_at)
+        select n.company_id, 'x', now() from (values ('1'), ('2'), (null)) as n (company_id);
         insert into trueup.data_consistency_alerts (company_id, alert_type, severity, entity_type, entity_id, description)
         values (null, 'x', 'info', 'x', '1', 'x');
         insert into trueup.manual_review_queue (company_id, reason, entity_type, entity_id, description, due_at, status, decided_at)
@@ -332,6 +340,10 @@ def test_who_is_bound_to_a_company_sees_no_other(faulty: str, login: str) -> Non
         "guard_trips",
         "sync_failures",
         "booking_imports",
+        "guard_companies",
+        "guard_trips",
+        "notifications",
+        "notification_mutes",
     ]
     with connected(login, 1) as (connection,):
         connection.autocommit = True
@@ -340,6 +352,8 @@ def test_who_is_bound_to_a_company_sees_no_other(faulty: str, login: str) -> Non
         connection.execute("set trueup.company = '2'")
         for view in [*OF_A_COMPANY, *tables]:
             assert companies(connection, view) == {"2"}, view
+        own = "select guard_companies from trueup.checks_overview where guard_companies is not null"
+        assert connection.execute(own.encode()).fetchall() == [({"2": "observe"},)]
         open_alerts = "select sum(open_alerts) from trueup.checks_overview where check_name = 'call_made_without_appointment'"
         assert connection.execute(open_alerts.encode()).fetchone() == (1,)
         rate = connection.execute("select rate from trueup.runs_recent where kind = 'full'").fetchone()
@@ -358,6 +372,7 @@ def test_who_is_bound_to_a_company_sees_no_other(faulty: str, login: str) -> Non
             "delete from trueup.dashboard_logins",
             "insert into trueup.dashboard_logins values ('x', '1')",
             "alter table trueup.repairs disable row level security",
+            "select firing from trueup.notification_channels",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())

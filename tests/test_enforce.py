@@ -122,6 +122,17 @@ def test_violations_of_other_companies_do_not_count(ground: str) -> None:
     assert (left.action, "off for all companies" in left.detail) == ("leave", True)
 
 
+def test_revert_takes_the_modes_of_companies_back_too(ground: str) -> None:
+    for company in ("1", "2"):
+        guards.set_mode(GUARD, "enforce", company=company, database=ground)
+    assert of(trueup.revert(database=ground)) == Change(
+        "observe", GUARD, "guard for company 1, for company 2"
+    )
+    assert value(ground, "select count(*) from trueup.guard_companies") == 0
+    for company in ("1", "2"):
+        sql(ground, FLAG + company)
+
+
 def test_revert_lets_every_guard_observe(ground: str) -> None:
     trueup.enforce(database=ground)
     assert value(ground, "select count(*) from trueup.guards where mode = 'enforce'") > 1

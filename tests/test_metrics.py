@@ -131,7 +131,8 @@ def test_every_number_is_that_of_the_tables(database: str, login: str) -> None:
         database,
         "update trueup.data_consistency_alerts set status = 'acknowledged', acknowledged_by = 'ann' where entity_id = '2'; "
         "update trueup.manual_review_queue set due_at = now() - interval '1 minute' where company_id = '1'; "
-        "select trueup.set_guard_mode('call_made_without_appointment', 'enforce')",
+        "select trueup.set_guard_mode('call_made_without_appointment', 'enforce'); "
+        "select trueup.set_guard_mode('call_backlink_broken', 'enforce', p_company_id => '1')",
     )
     plant(
         database,
@@ -149,6 +150,9 @@ def test_every_number_is_that_of_the_tables(database: str, login: str) -> None:
     assert 0 < found["check_duration_seconds"][made] < 60
     assert found["guard_mode"][("call_made_without_appointment", "enforce")] == 1
     assert found["guard_mode"][("call_made_without_appointment", "observe")] == 0
+    assert found["guard_mode"][("call_backlink_broken", "observe")] == 1
+    assert found["guard_companies"][("call_backlink_broken", "enforce")] == 1
+    assert found["guard_companies"][("call_backlink_broken", "observe")] == 0
     whole = next(rate for rate in full.rates if rate.company_id is None)
     assert found["entities"][("",)] == whole.population
     assert found["inconsistent_entities"] == {("",): 3, ("1",): 1, ("2",): 2}

@@ -126,6 +126,9 @@ def test_the_incident_before_and_after(incident_database: str, tmp_path: Path) -
     assert (repaired.consistency.rate, repaired.trend[-1].rate) == (Decimal("96.00"), Decimal("54.36"))
 
     trueup.check(database=incident_database)
+    mode = "select trueup.set_guard_mode('call_backlink_broken', 'enforce', 'ann', %s)"
+    for company in ("1", "2"):
+        sql(incident_database, mode, company)
     file = tmp_path / "out" / "report.json"
     done = run("report", "--output", file, "--fail-under", "96", url=incident_database)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -147,6 +150,14 @@ def test_the_incident_before_and_after(incident_database: str, tmp_path: Path) -
         ("2", 96.87, 5),
     ]
     assert {guard["mode"] for guard in found["guards"]} == {"observe"}
+    own = {guard["name"]: guard["companies"] for guard in found["guards"] if guard["companies"]}
+    assert own == {"call_backlink_broken": {"1": "enforce", "2": "enforce"}}
+    assert (
+        "- `call_backlink_broken` has a mode of its own for company 1: enforce, company 2: enforce"
+        in markdown
+    )
+    assert "company 1: enforce" not in render(build(database=incident_database, company="2"), "md")
+    assert "company 1: enforce; company 2: enforce" in render(after, "html")
     assert [(r["kind"], r["complete"]) for r in found["runs"]] == [("full", 2), ("repair", 1)]
     assert [point["rate"] for point in found["trend"]] == [54.36, 54.36, 96.18]
     assert markdown.startswith("## Consistency of ")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hooks
 import psycopg
 import pytest
 from conftest import FACTORY
@@ -469,6 +470,23 @@ def test_the_queue_job_escalates_hands_over_and_tries_events_again(database: str
         **outcome.detail,
         "escalated": 0,
         "handed_over": 0,
+    }
+
+
+def test_the_job_notify_keeps_how_many_it_sent_and_no_message(database: str) -> None:
+    sql(database, "select trueup.file_alert('payment_lost', '7', 'call', '1', 'the payment is gone', '{}')")
+    with hooks.serving() as hook:
+        variables = {
+            "TRUEUP_NOTIFY_CHANNELS_OPS_KIND": "webhook",
+            "TRUEUP_NOTIFY_CHANNELS_OPS_URL": hook.url,
+        }
+        Runner(load(environ=variables).configuration, database=database).once("notify")
+        assert len(hook.subjects()) == 1
+    assert value(database, "select detail from trueup.job_runs where job = 'notify'") == {
+        "sent": 1,
+        "waiting": {},
+        "errors": {},
+        "busy": [],
     }
 
 

@@ -86,6 +86,11 @@ def test_nothing_steers_the_terminal_and_orders_differ() -> None:
 def test_one_look_in_a_pipe(database: str) -> None:
     with factory(database) as db:
         queue(db, "something", "1")
+        # late, but snoozed: that is not overdue
+        db.execute(
+            "update trueup.manual_review_queue"
+            " set due_at = now() - interval '1 hour', snoozed_until = now() + interval '1 hour'"
+        )
         db.execute(AN_ALERT, ("1",))
         db.execute(
             "insert into trueup.circuit_breaker_states (service_key, mode) values ('calendar', 'force_closed')"
@@ -95,7 +100,7 @@ def test_one_look_in_a_pipe(database: str) -> None:
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert "open alerts  1 critical   0 warning   0 info" in done.stdout
-    assert "queue        1 waiting, 0 held, 0 overdue, the oldest" in done.stdout
+    assert "queue        1 waiting, 0 held, 0 overdue, 1 snoozed, the oldest" in done.stdout
     assert re.search(r"critical  payment_lost +1$", done.stdout, re.M)
     assert re.search(r"1  selected  complete", done.stdout)
     assert re.search(r"calendar +closed +force_closed", done.stdout)

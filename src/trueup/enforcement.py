@@ -125,7 +125,8 @@ def revert(
     actor: str | None = None,
     dry_run: bool = False,
 ) -> list[Change]:
-    """Let guards that enforce observe again, all or those named; with `company`, its own modes go.
+    """Let guards that enforce observe again, all or those named. With `company`, its own modes go;
+    without, those of every company that had a guard enforced.
 
     Each Change is `observe`, `keep` for a guard that does not enforce, or `leave` for a
     constraint: one that is NOT VALID refuses new violations just as well, so there is nothing
@@ -147,19 +148,27 @@ def revert(
         for guard in guards:
             if wanted and guard.name not in wanted:
                 continue
-            own = guard.companies.get(company) if company else guard.mode
-            if own != "enforce":
+            own = [
+                each
+                for each, mode in sorted(guard.companies.items())
+                if mode == "enforce" and company in (None, each)
+            ]
+            is_whole = company is None and guard.mode == "enforce"
+            if not (own or is_whole):
                 changes.append(Change("keep", guard.name, f"guard, {guard.mode_of(company)}"))
                 continue
-            if not dry_run:
+            # what is off stays off
+            for each in [*own, *([None] if is_whole else [])] if not dry_run else []:
                 connection.run(
                     "set_guard_mode",
                     name=guard.name,
-                    mode=None if company else "observe",
+                    mode=None if each else "observe",
                     actor=actor,
-                    company_id=company,
+                    company_id=each,
                 )
-            changes.append(Change("observe", guard.name, f"guard{_whose(company)}"))
+            whose = [_whose(None)] if is_whole else []
+            whose += [_whose(each) for each in own]
+            changes.append(Change("observe", guard.name, f"guard{','.join(whose)}"))
         changes += [
             Change("keep", name, "no guard")
             for name in sorted(wanted - named - {c.name for c in constraints})

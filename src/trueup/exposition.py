@@ -81,6 +81,12 @@ _DESCRIBED = (
     ),
     Metric("guard_mode", "guards", "1 for the mode that a guard is in.", ("guard", "mode")),
     Metric(
+        "guard_companies",
+        "guards",
+        "Companies for which a guard has this mode, whatever it has for the others.",
+        ("guard", "mode"),
+    ),
+    Metric(
         "consistency_ratio",
         "consistency",
         "Share of entities without an open critical or warning alert.",

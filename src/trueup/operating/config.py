@@ -267,7 +267,7 @@ class _Reader:
     def section(self, kind: type[T], table: Any, path: tuple[str, ...]) -> T:
         """Return one section from its table; `path` is its dotted name."""
         if not isinstance(table, dict):
-            raise UsageError(f"{self.file}: {'.'.join(path)} is a table of keys, not {table!r}")
+            raise UsageError(f"{self.file}: {'.'.join(path)} is a table of keys, not {_kind(table)}")
         fields = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
         hints = get_type_hints(kind)
         keys = {key.replace("-", "_"): value for key, value in table.items()}
@@ -295,7 +295,7 @@ class _Reader:
             for name, entry in each.default_factory().items()
         }
         if given is not None and not isinstance(given, dict):
-            raise UsageError(f"{self.file}: {'.'.join(path)} is a table of named entries, not {given!r}")
+            raise UsageError(f"{self.file}: {'.'.join(path)} is a table of named entries, not {_kind(given)}")
         start = variable(".".join(path)) + "_"
         ends = {f"_{f.name.upper()}" for f in dataclasses.fields(kind)}
         spoken = {
@@ -333,18 +333,34 @@ class _Reader:
         self, each: dataclasses.Field[Any], hint: Any, keys: dict[str, Any], path: tuple[str, ...]
     ) -> Any:
         name = ".".join(path)
+        secret = bool(each.metadata.get("secret"))
         spoken = self.environ.get(variable(name))
         if spoken is not None:
             source = variable(name)
             value = _from_text(spoken, hint, source)
         elif each.name in keys:
             source = self.file
-            value = _from_file(keys[each.name], hint, f"{source}: {name}")
+            value = keys[each.name]
+            if secret and not isinstance(value, str):
+                raise UsageError(f"{source}: {name} is text, not {_kind(value)}")
+            value = _from_file(value, hint, f"{source}: {name}")
         else:
             source, value = DEFAULT, each.default
-        secret = bool(each.metadata.get("secret"))
         self.values.append(Value(name, value, source, each.metadata.get("help", ""), secret))
         return value
+
+
+def _kind(value: Any) -> str:
+    """Return what a value of a file is, but not the value: there may be a password in it."""
+    names = {
+        str: "text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "a table",
+    }
+    return names.get(type(value), "a time")
 
 
 def _bare(hint: Any) -> Any:

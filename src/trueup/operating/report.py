@@ -255,7 +255,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class GuardState:
-    """A guard, its mode, and the open alerts of its check."""
+    """A guard, its mode, the open alerts of its check, and the companies that have a mode of their own."""
 
     name: str
     mode: str
@@ -263,6 +263,7 @@ class GuardState:
     changed_by: str
     invariant: str
     open: int
+    companies: dict[str, str]
 
 
 @dataclass(frozen=True)

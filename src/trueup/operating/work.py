@@ -17,7 +17,6 @@ from trueup.model import Run
 from trueup.operating import notify, report
 from trueup.operating.config import Configuration
 from trueup.operating.schedule import Job
-from trueup.rendering import plain
 from trueup.repairing import repair
 from trueup.retention import prune
 from trueup.store import session
@@ -47,9 +46,17 @@ def perform(task: Task) -> dict[str, Any]:
 
 
 def tell(configuration: Configuration, database: str | None, pack: Path | None) -> dict[str, Any]:
-    """Send the notifications that are due; a channel that fails is no failure of the job."""
+    """Send the notifications that are due; a channel that fails is no failure of the job.
+
+    What was said is in trueup.notifications, where rows have a company, and not repeated here.
+    """
     delivery = notify.deliver(database=database, configuration=configuration, pack=pack)
-    return {"delivery": plain(delivery)}
+    return {
+        "sent": delivery.sent,
+        "waiting": delivery.waiting,
+        "errors": delivery.errors,
+        "busy": delivery.busy,
+    }
 
 
 def _changed(task: Task) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from (
     select
         count(*) as waiting,
         count(*) filter (where i.lease_expires_at > clock_timestamp()) as held,
-        count(*) filter (where i.due_at < clock_timestamp()) as overdue,
+        count(*) filter (
+            where i.due_at < clock_timestamp() and coalesce(i.snoozed_until <= clock_timestamp(), true)
+        ) as overdue,
         count(*) filter (where i.snoozed_until > clock_timestamp()) as snoozed,
         min(i.created_at) as oldest
     from trueup.manual_review_queue as i

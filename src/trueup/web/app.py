@@ -83,7 +83,6 @@ def create_app(web: Web, database: str | None = None) -> Console:
     app.config.update(
         TRUEUP_WEB=web,
         TRUEUP_POOL=app.pool,
-        TRUEUP_DATABASE=database,
         SECRET_KEY=key,
         SESSION_COOKIE_NAME="trueup_form",
         SESSION_COOKIE_HTTPONLY=True,

@@ -215,7 +215,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Guard:
-    """A guard and its mode."""
+    """A guard, its mode, and the companies that have a mode of their own."""
 
     name: str
     mode: str
@@ -224,6 +224,7 @@ class Guard:
     severity: str
     invariant: str
     open_alerts: int
+    companies: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,6 @@ begin
         trueup.settings,
         trueup.repairs,
         trueup.notifications,
-        trueup.notification_channels,
         trueup.notification_mutes,
         trueup.jobs,
         trueup.job_runs,
@@ -134,6 +133,11 @@ begin
         trueup.dashboard_logins
         to trueup_dashboard;
     grant select (table_name, changed_at) on trueup.changes to trueup_dashboard;
+    -- not what an Alertmanager was told of every company
+    grant select (
+        id, name, kind, first_seen_at, last_seen_at, last_sent_at, attempted_at,
+        failures, failing_since, next_attempt_at, error
+    ) on trueup.notification_channels to trueup_dashboard;
     grant select on trueup.session_company, trueup.dashboard_logins to trueup_reviewer;
     revoke insert, update, delete on trueup.dashboard_logins from trueup_runner;
 

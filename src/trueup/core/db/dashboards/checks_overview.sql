@@ -30,7 +30,8 @@ select
     latest.duration_ms / 1000.0 as last_duration_seconds,
     latest.planned_cost as last_planned_cost,
     latest.error as last_error,
-    ch.owes_full
+    ch.owes_full,
+    own.companies as guard_companies
 from trueup.checks as ch
 cross join (
     select st.value::interval as check_interval
@@ -38,6 +39,13 @@ cross join (
     where st.name = 'check_interval'
 ) as may
 left join trueup.guards as g on ch.name = g.name
+left join (
+    select
+        gc.guard,
+        jsonb_object_agg(gc.company_id, gc.mode) as companies
+    from trueup.guard_companies as gc
+    group by gc.guard
+) as own on g.name = own.guard and g.mode <> 'off'
 left join (
     select
         o.check_name,
@@ -94,3 +102,4 @@ comment on column trueup.checks_overview.last_duration_seconds is 'how long that
 comment on column trueup.checks_overview.last_planned_cost is 'what the planner expected it to cost, in its own units';
 comment on column trueup.checks_overview.last_error is 'why it failed';
 comment on column trueup.checks_overview.owes_full is 'why the next pass over changes evaluates it in full; NULL when it need not';
+comment on column trueup.checks_overview.guard_companies is 'companies for which the guard has a mode of its own, and which; NULL for none';
