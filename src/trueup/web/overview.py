@@ -1,4 +1,4 @@
-"""What is only read: runs, guards, the log of the console."""
+"""What is only read: runs, guards, the report, the log of the console."""
 
 from __future__ import annotations
 
