@@ -135,6 +135,7 @@ class Life:
     process: subprocess.Popen[bytes]
     weights: list[tuple[float, float]] = field(default_factory=list)
     is_stopped: bool = False
+    is_replaced: bool = False
 
     def weigh(self) -> None:
         with contextlib.suppress(OSError, StopIteration):
@@ -287,6 +288,8 @@ class Announcements:
         alarms: Counter[int] = Counter()
         given_up: Counter[int] = Counter()
         last: dict[int, float] = {}
+        # heard, but whoever sent it died before noting that, and it was given up later
+        repeated: set[int] = set()
         self.counts[f"refused or unanswered by {name}"] += listener.failed + listener.unanswered
         for message in written:
             times = heard.get(message.id, [])
@@ -299,7 +302,7 @@ class Announcements:
                 elif message.state == "pending":
                     self.wrong["not sent yet"].append([name, message.id])
                 continue
-            self.counts[f"{message.kind} heard by {name}"] += 1
+            self.counts[f"messages of kind {message.kind} heard by {name}"] += 1
             content = listener.said[message.id]
             is_same = content["subject"] == message.subject and [
                 sum(group["opened"] + group["reopened"] + group["returned"] for group in content["groups"]),
@@ -320,11 +323,15 @@ class Announcements:
                 self.counts[f"recoveries heard by {name}"] += 1
                 if not told.get(each):
                     where = "recoveries of alarms that were given up"
-                    if given_up[each]:
+                    if each in repeated:
+                        self.counts["recoveries said anew that had been heard, and not noted"] += 1
+                    elif given_up[each]:
                         self.counts[where] += 1
                     else:
                         self.wrong["recoveries of what was not announced"].append([name, message.id, each])
                 told[each] = False
+                if message.state == "failed":
+                    repeated.add(each)
             for each in message.alarm_ids:
                 self.counts[f"alarms heard by {name}"] += 1
                 alarms[each] += 1
@@ -441,7 +448,11 @@ class Soak:
     def launch(self) -> None:
         command = [sys.executable, __file__, "--runner", str(self.options.speed)]
         process = subprocess.Popen(
-            [*command, str(self.configuration), self.url], stdout=self.log, stderr=self.log
+            [*command, str(self.configuration), self.url],
+            stdout=self.log,
+            stderr=self.log,
+            # every thread having a heap of its own, which glibc fills bit by bit, looks like a leak
+            env={**os.environ, "MALLOC_ARENA_MAX": "1"},
         )
         self.lives.append(Life(process))
 
@@ -474,13 +485,17 @@ class Soak:
 
     def tend(self) -> None:
         """Weigh the runners, and start new ones for those that are gone, as a supervisor does."""
-        for life in [life for life in self.lives if life.process.returncode is None]:
+        for life in [life for life in self.lives if not life.is_replaced]:
             code = life.process.poll()
             if code is None:
                 life.weigh()
             else:
                 self.happened(f"runner ended with {code}")
-                self.launch()
+                self.replace(life)
+
+    def replace(self, life: Life) -> None:
+        life.is_replaced = True
+        self.launch()
 
     def happened(self, death: str) -> None:
         self.events[death] += 1
@@ -557,7 +572,7 @@ class Soak:
             life.process.kill()
             life.process.wait()
             self.happened("runner killed")
-            self.launch()
+            self.replace(life)
 
     def do_stop(self) -> None:
         """Stop a runner for longer than the others wait, then let it go on."""
