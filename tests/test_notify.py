@@ -409,6 +409,47 @@ def test_what_was_given_up_is_told_anew(database: str, hook: Hook) -> None:
     assert group["examples"] == ["call 4"]
 
 
+def test_what_was_heard_is_ended_though_everything_since_was_given_up(database: str, hook: Hook) -> None:
+    channel = webhook(hook)
+    deliver(database, hook=channel)
+    fault(database, 1)
+    deliver(database, hook=channel)
+    for change in (mend, fault):
+        later(database)
+        change(database, 1)
+        hook.answers = [500]
+        deliver(database, hook=channel)
+    # both are given up: the recovery while the alert is open again, and the alarm
+    sql(database, "update trueup.notifications set created_at = created_at - interval '2 days'")
+    later(database)
+    hook.answers = [500, 500]
+    deliver(database, hook=channel)
+    assert value(database, "select count(*) from trueup.notifications where state = 'failed'") == 2
+    mend(database, 1)
+    later(database)
+    hook.received.clear()
+    deliver(database, hook=channel)
+    assert [json.loads(body)["kind"] for _, body in hook.received] == ["recovery"]
+
+
+def test_a_recovery_does_not_overtake_its_alarm(database: str, hook: Hook) -> None:
+    channel = webhook(hook)
+    deliver(database, hook=channel)
+    fault(database, 1)
+    hook.answers = [500, 500]
+    deliver(database, hook=channel)
+    mend(database, 1)
+    fault(database, 2, check="call_id_malformed")
+    later(database)
+    hook.received.clear()
+    # the alarm fails again; what is about something else goes past it
+    assert deliver(database, hook=channel).sent == 1
+    hook.received.clear()
+    later(database)
+    deliver(database, hook=channel)
+    assert [json.loads(body)["kind"] for _, body in hook.received] == ["alarm", "recovery"]
+
+
 def test_no_secret_is_shown_anywhere(database: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     urls = {

@@ -21,7 +21,7 @@ def test_hours_in_which_runners_and_the_server_die_leaves_nothing_wrong() -> Non
     options = soak.parser().parse_args(
         [
             "--days",
-            "0.4",
+            "0.28",
             "--speed",
             "2400",
             "--faults",
@@ -32,6 +32,10 @@ def test_hours_in_which_runners_and_the_server_die_leaves_nothing_wrong() -> Non
             "3h",
             "--timeout",
             "10d",
+            "--answer-within",
+            "2h",
+            "--full-every",
+            "4",
         ]
     )
     options.library = library
@@ -39,6 +43,11 @@ def test_hours_in_which_runners_and_the_server_die_leaves_nothing_wrong() -> Non
     assert not found["wrong"], soak.table(found)
     assert sum(found["faults"].values()) >= 5
     assert found["events"]["runner killed"] + found["events"]["server killed"] >= 2
+    said = found["announcements"]
+    assert said["alarms heard by steady"] >= 3
+    assert said["recoveries heard by steady"] >= 1
+    # what was over before that channel took anything again, it is not told
+    assert said["alarms heard by flaky"] >= 1
     assert all(
         row["done"] for name, row in found["runs"].items() if name in ("changed", "queue", "full", "repair")
     )

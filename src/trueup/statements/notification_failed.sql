@@ -15,9 +15,34 @@ with failed as (
 ),
 
 unsaid as (
+    select na.channel_id, na.alert_id, last.was_alarm
+    from failed as f
+    inner join trueup.notified_alerts as na on f.channel_id = na.channel_id and na.alert_id = any(f.alarm_ids)
+    left join lateral (
+        select na.alert_id = any(n.alarm_ids) as was_alarm
+        from trueup.notifications as n
+        where
+            n.channel_id = na.channel_id
+            and n.state = 'sent'
+            and (na.alert_id = any(n.alarm_ids) or na.alert_id = any(n.ended_ids))
+        order by n.id desc
+        limit 1
+    ) as last on true
+    where f.state = 'failed'
+),
+
+-- an earlier life of it is open for the channel still: this one is told anew, or that it is over
+earlier as (
+    update trueup.notified_alerts as na
+    set reopened_count = -1
+    from unsaid as u
+    where na.channel_id = u.channel_id and na.alert_id = u.alert_id and u.was_alarm
+),
+
+unheard as (
     delete from trueup.notified_alerts as na
-    using failed as f
-    where f.state = 'failed' and na.channel_id = f.channel_id and na.alert_id = any(f.alarm_ids)
+    using unsaid as u
+    where na.channel_id = u.channel_id and na.alert_id = u.alert_id and u.was_alarm is not true
 ),
 
 untold as (
