@@ -316,12 +316,6 @@ def fill(url: str) -> None:
         values (null, 'x', 'info', 'x', '1', 'x');
         insert into trueup.manual_review_queue (company_id, reason, entity_type, entity_id, description, due_at, status, decided_at)
         select n.company_id, 'x', 'call', n.company_id, 'x', now(), 'resolved', now() from (values ('1'), ('2')) as n (company_id);
-        insert into trueup.notification_mutes (company_id, reason, ends_at)
-        select n.company_id, 'x', now() from (values ('1'), ('2'), (null)) as n (company_id);
-        insert into trueup.guard_companies (guard, company_id, mode)
-        select 'call_made_without_appointment', n.company_id, 'observe' from (values ('1'), ('2')) as n (company_id);
-        insert into trueup.guard_trips (guard, company_id, entity_type, entity_id, role_name, application)
-        select 'x', n.company_id, 'call', '1', 'x', 'x' from (values ('1'), ('2'), (null)) as n (company_id);
         """
         + SCHEDULE,
     )

@@ -181,7 +181,7 @@ def test_an_error_is_told_by_its_class_and_state(database: str) -> None:
     assert logged(caught.value) == {"error": "TrueupError", "sqlstate": "22P02"}
     with pytest.raises(DatabaseError) as lost:
         trueup.check(database=make_conninfo(database, dbname="nowhere", password="secret"))
-    assert logged(lost.value)["error"] == "DatabaseError"
+    assert logged(lost.value)["error"] == "ConnectionLostError"
     assert 'database "nowhere" does not exist' in logged(lost.value)["reason"]
     with pytest.raises(RefusedError) as refused:
         review.extend(1, UUID(int=1), database=database)
