@@ -10252,7 +10252,7 @@ CREATE VIEW trueup.alerts_by_day WITH (security_invoker='true') AS
            FROM trueup.data_consistency_alerts al
           WHERE (al.detected_at > (now() - '30 days'::interval))
         UNION ALL
-         SELECT 'reopened'::text,
+         SELECT 'reopened'::text AS event,
             al.reopened_at,
             al.company_id,
             al.alert_type,
@@ -10260,7 +10260,7 @@ CREATE VIEW trueup.alerts_by_day WITH (security_invoker='true') AS
            FROM trueup.data_consistency_alerts al
           WHERE (al.reopened_at > (now() - '30 days'::interval))
         UNION ALL
-         SELECT 'resolved'::text,
+         SELECT 'resolved'::text AS event,
             al.resolved_at,
             al.company_id,
             al.alert_type,

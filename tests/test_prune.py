@@ -500,7 +500,7 @@ def test_a_rule_is_about_a_table_of_ours(database: str) -> None:
 
 
 def test_a_missing_table_is_passed_over(planted: str) -> None:
-    sql(planted, "drop table trueup.circuit_breaker_metrics")
+    sql(planted, "drop table trueup.circuit_breaker_metrics cascade")
     assert "circuit_breaker_metrics" not in {
         entry.rule for entry in trueup.prune(database=planted, apply=True).tables
     }

@@ -25,7 +25,7 @@ from (
     where al.detected_at > now() - interval '30 days'
     union all
     select
-        'reopened',
+        'reopened' as event,
         al.reopened_at,
         al.company_id,
         al.alert_type,
@@ -34,7 +34,7 @@ from (
     where al.reopened_at > now() - interval '30 days'
     union all
     select
-        'resolved',
+        'resolved' as event,
         al.resolved_at,
         al.company_id,
         al.alert_type,
