@@ -117,9 +117,10 @@ def test_events_cost_a_few_times_their_rows(place: Place, monkeypatch: pytest.Mo
 def test_a_circuit_costs_little_more_than_a_round_trip(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "TRANSACTIONS", 800)
     measured = breaker.measure(replace(place, repetitions=3))
-    seconds = measured["seconds"]
-    assert ratio(seconds["allow 1"], seconds["round_trip 1"]) < 10
-    assert ratio(seconds["report 1"], seconds["insert 1"]) < 10
+    # by the clock on the wall: a single transaction takes too few microseconds to be told from none
+    rate = measured["facts"]["per_second"]
+    assert rate["round_trip 1"] / rate["allow 1"] < 10
+    assert rate["insert 1"] / rate["report 1"] < 10
     results = goals.read(page.RESULTS)
     results[max(results)]["variants"]["breaker"] = measured
     text = page.written(results)["benchmarks.md"]

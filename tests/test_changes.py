@@ -397,6 +397,7 @@ def test_the_first_pass_evaluates_everything_and_the_second_what_time_can_change
         "check_cost_high",
         "check_not_run",
         "guard_disarmed",
+        "notification_failing",
         "review_overdue",
         "schema_contract_broken",
     }
