@@ -304,7 +304,7 @@ EXAMPLES = [
 # run elsewhere: the README's test, the acceptance test, the test of db/README.md
 ELSEWHERE = (
     "trueup metrics --port 9188",  # serves until it is told to end: test_metrics
-    "trueup run --config /etc/trueup.toml --metrics-port 9187",
+    "trueup run --config /etc/trueup.toml --metrics-port 9188",
     "trueup demo",
     "trueup demo --format json",
     # tests/test_web.py: these serve until they are told to stop, or ask for a password

@@ -148,6 +148,17 @@ def test_revert_lets_every_guard_observe(ground: str) -> None:
         trueup.revert(["nothing"], database=ground)
 
 
+def test_a_guard_that_is_enforced_for_all_is_not_reverted_for_one(ground: str) -> None:
+    trueup.enforce([GUARD], database=ground)
+    left = of(trueup.revert([GUARD], database=ground, company="1"))
+    assert left.action == "leave"
+    assert f"`trueup guard set {GUARD} observe --company 1`" in left.detail
+    guards.set_mode(GUARD, "observe", company="1", database=ground)
+    sql(ground, FLAG + "1")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        sql(ground, FLAG + "2")
+
+
 def test_the_applications_own_constraint_is_left_to_it(legacy_database: str) -> None:
     sql(
         legacy_database,

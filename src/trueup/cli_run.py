@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="\b\nExamples:\n  trueup run --config /etc/trueup.toml --metrics-port 9187\n"
+    epilog="\b\nExamples:\n  trueup run --config /etc/trueup.toml --metrics-port 9188\n"
     "  trueup run --once full\n  trueup run --list"
 )
 @click.option(

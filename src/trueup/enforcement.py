@@ -154,6 +154,16 @@ def revert(
                 if mode == "enforce" and company in (None, each)
             ]
             is_whole = company is None and guard.mode == "enforce"
+            if company is not None and not own and guard.mode_of(company) == "enforce":
+                changes.append(
+                    Change(
+                        "leave",
+                        guard.name,
+                        f"enforced for all; `trueup guard set {guard.name} observe --company {company}` "
+                        "makes an exception",
+                    )
+                )
+                continue
             if not (own or is_whole):
                 changes.append(Change("keep", guard.name, f"guard, {guard.mode_of(company)}"))
                 continue
