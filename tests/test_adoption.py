@@ -65,6 +65,7 @@ def picture(url: str, schema: str) -> list[tuple[Any, ...]]:
     return sql(url, timeless)
 
 
+@pytest.mark.one_server
 def test_another_schema_ends_as_public_does(
     moved_incident: str, incident_database: str, binaries: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_another_schema_ends_as_public_does(
     assert schema(moved_incident, binaries) == as_it_was
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("name", ["My App", "order", "x; drop table calls"])
 def test_a_name_that_needs_quotes_is_refused(legacy_database: str, name: str) -> None:
     with pytest.raises(UsageError, match="without quotes"):
@@ -137,6 +139,7 @@ def test_psql_adopts_as_the_dry_run_says(moved_incident: str, binaries: Path) ->
     assert {change.action for change in trueup.migrate(database=moved_incident).changes} == {"pending"}
 
 
+@pytest.mark.one_server
 def test_an_empty_database_is_not_adopted(empty_database: str) -> None:
     for arguments in (["adopt"], ["adopt", "--apply"]):
         said = run(*arguments, url=empty_database)
@@ -146,6 +149,7 @@ def test_an_empty_database_is_not_adopted(empty_database: str) -> None:
     assert value(empty_database, "select to_regnamespace('trueup') is null")
 
 
+@pytest.mark.one_server
 def test_what_needs_a_missing_column_is_left_out(legacy_database: str) -> None:
     sql(
         legacy_database,
@@ -191,6 +195,7 @@ def test_what_needs_a_missing_column_is_left_out(legacy_database: str) -> None:
     assert trueup.verify(database=legacy_database).ok
 
 
+@pytest.mark.one_server
 def test_a_column_that_goes_later_is_a_fault(database: str) -> None:
     """What was agreed on is what was missing at the adoption; lesson 5 of the incident."""
     sql(database, "alter table public.appointment_modifications drop column new_starts_at cascade")
@@ -244,6 +249,7 @@ def roles(databases: Databases) -> Iterator[tuple[str, str]]:
         databases.admin(f"drop role {role}")
 
 
+@pytest.mark.one_server
 def test_tables_of_another_owner(roles: tuple[str, str], databases: Databases, legacy_database: str) -> None:
     app, dba = roles
     sql(legacy_database, "".join(f"alter table public.{t} owner to {app}; " for t in TABLES))
@@ -272,6 +278,7 @@ def test_tables_of_another_owner(roles: tuple[str, str], databases: Databases, l
     databases.drop(name)
 
 
+@pytest.mark.one_server
 def test_what_every_insert_must_give_is_told(legacy_database: str) -> None:
     sql(
         legacy_database,
@@ -360,6 +367,7 @@ def test_uuid_keys_end_as_numbers_do(uuid_incident: str, incident_database: str,
     assert schema(uuid_incident, binaries) == as_it_was
 
 
+@pytest.mark.one_server
 def test_keys_of_two_types_are_refused_by_name(legacy_database: str) -> None:
     sql(
         legacy_database,

@@ -456,6 +456,7 @@ def panels() -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
+@pytest.mark.one_server
 def test_every_panel_answers_for_the_role(faulty: str, login: str) -> None:
     fill(faulty)
     checks = [row[0] for row in sql(login, variable("check"))]
@@ -485,6 +486,7 @@ def variable(name: str) -> str:
     return str(query)
 
 
+@pytest.mark.one_server
 def test_the_dashboard_shows_what_it_should() -> None:
     said = " ".join(query for _, query, _ in panels())
     for view in VIEWS:
@@ -504,6 +506,7 @@ def test_the_dashboard_shows_what_it_should() -> None:
         assert apart, (one, other)
 
 
+@pytest.mark.one_server
 def test_grafana_is_provisioned_with_the_data_source_that_the_dashboard_names() -> None:
     (source,) = provisioned("datasources")["datasources"]
     (provider,) = provisioned("dashboards")["providers"]

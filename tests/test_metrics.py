@@ -174,6 +174,7 @@ def test_every_number_is_that_of_the_tables(database: str, login: str) -> None:
     assert not found.keys() & {"runners", "job_running", "notification_failures"}
 
 
+@pytest.mark.one_server
 def test_runners_jobs_and_channels_are_told_where_there_are_any(database: str, login: str) -> None:
     sql(database, UNATTENDED)
     found = told(login)
@@ -212,6 +213,7 @@ def test_a_run_tells_the_same_as_the_tables_do_afterwards(database: str) -> None
             assert found[name] == pytest.approx(samples), name
 
 
+@pytest.mark.one_server
 def test_what_an_application_names_is_bounded(database: str) -> None:
     sql(
         database,
@@ -257,6 +259,7 @@ def test_a_group_that_cannot_be_read_does_not_hide_the_others(
 # -- how it is told
 
 
+@pytest.mark.one_server
 def test_a_file_is_whole_and_for_others_to_read(database: str, tmp_path: Path) -> None:
     path = tmp_path / "trueup.prom"
     path.write_text("old")
@@ -273,6 +276,7 @@ def test_a_file_is_whole_and_for_others_to_read(database: str, tmp_path: Path) -
     )  # fmt: skip
 
 
+@pytest.mark.one_server
 def test_a_database_without_trueup_is_down(empty_database: str) -> None:
     done = run("metrics", url=empty_database)
     assert done.returncode == 4
@@ -280,6 +284,7 @@ def test_a_database_without_trueup_is_down(empty_database: str) -> None:
     assert parsed(done.stdout)["up"] == {(): 0}
 
 
+@pytest.mark.one_server
 def test_over_http(database: str, login: str) -> None:
     with metrics.serve("127.0.0.1", 0, database=login, settings=Metrics(cache=timedelta(seconds=30))) as url:
         text = fetched(url)
@@ -348,6 +353,7 @@ def test_a_silent_database_is_down_and_holds_nobody_up(caplog: pytest.LogCapture
     assert "hidden" not in said
 
 
+@pytest.mark.one_server
 def test_the_database_goes_and_comes_back(database: str, databases: Any) -> None:
     name = value(database, "select current_database()")
     settings = Metrics(cache=timedelta(milliseconds=1))
@@ -359,6 +365,7 @@ def test_the_database_goes_and_comes_back(database: str, databases: Any) -> None
         assert parsed(ours(fetched(url)))["up"] == {(): 1}
 
 
+@pytest.mark.one_server
 def test_the_command_serves_until_it_is_told_to_end(database: str) -> None:
     server = launch("metrics", "--port", "0", url=database)
     assert server.stdout is not None
