@@ -645,7 +645,8 @@ class Soak:
                 if alert.id in alarmed or alert.severity == "info":
                     continue
                 found.counts["over before they were told"] += 1
-                if any(
+                # a channel that refuses is left in peace between its tries, and those deliveries do not say so
+                if not found.counts[f"refused or unanswered by {name}"] and any(
                     alert.known_at < began and ended < alert.resolved_at and name not in unable
                     for began, ended, unable in deliveries
                     if alert.resolved_at
