@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from harness import Connection, Figures, Place, interleaved, timed
+from harness import Figures, Place, interleaved, timed
 
-from trueup.store import statement
+from trueup import packs
+from trueup.evaluation import begin_evaluation, worth_filing
+from trueup.store import Session, session
 
 CHECK = "call_type_missing"  # clean in the rows that are generated
 NEW = 100_000
@@ -24,36 +28,57 @@ from pg_temp.trueup_violations as f
 RUN = """
 insert into trueup.check_runs (kind, version, checks, snapshot_at, snapshot)
 values ('selected', 'benchmark', 1, clock_timestamp(), pg_current_snapshot())
-returning id
+returning id::text
 """
 
 
 def measure(place: Place) -> Figures:
-    """Return the seconds of each way, every time in a transaction that is rolled back."""
-    with place.connected() as connection:
+    """Return the seconds of each way, every time in a transaction that is rolled back.
+
+    Of a flood that is what a run does with the rows it has read from the view: it picks those
+    that are filed, puts them where filing reads them, and files.
+    """
+    with session(place.url, "benchmark") as connection:
         seconds = interleaved(
             place,
             {
-                "insert": lambda: _measured(place, connection, NEW, None),
-                "file": lambda: _measured(place, connection, NEW, NEW),
-                "flood": lambda: _measured(place, connection, NEW, MOST),
-                "flood_4": lambda: _measured(place, connection, FLOOD, MOST),
+                "insert": lambda: _measured(connection, NEW, lambda: connection.count(INSERT)),
+                "file": lambda: _measured(connection, NEW, lambda: _file(connection, NEW, NEW)),
+                "flood": lambda: _flooded(connection, NEW),
+                "flood_4": lambda: _flooded(connection, FLOOD),
             },
         )
     return {"seconds": seconds, "facts": {"new": NEW, "flood": FLOOD, "most": MOST}}
 
 
-def _measured(place: Place, connection: Connection, count: int, most: int | None) -> float:
-    """File `count` violations, at most `most` alerts; or insert them when there is no most."""
-    connection.execute("vacuum trueup.data_consistency_alerts")
-    connection.execute("set client_min_messages = warning")
-    connection.execute(statement("begin_evaluation"))
-    connection.execute(VIOLATIONS.encode(), {"check": CHECK, "count": count})
-    with connection.transaction(force_rollback=True):
-        if most is None:
-            return timed(lambda: connection.execute(INSERT.encode()))
-        run = connection.execute(RUN).fetchone()
-        assert run is not None
-        whole = {"entity_type": None, "entity_ids": None, "expected": None}
-        parameters = {"run_id": run[0], "name": CHECK, "most": most, **whole}
-        return timed(lambda: connection.execute(statement("file_check"), parameters))
+def _measured(connection: Session, count: int, what: Callable[[], object]) -> float:
+    """Return the seconds of something done to `count` violations."""
+    begin_evaluation(connection)
+    connection.count(f"insert into pg_temp.trueup_violations {VIOLATIONS}", check=CHECK, count=count)
+    return _rolled_back(connection, what)
+
+
+def _flooded(connection: Session, count: int) -> float:
+    begin_evaluation(connection)
+    check = next(check for check in packs.load().checks if check.name == CHECK)
+    query = VIOLATIONS % {"check": f"'{CHECK}'", "count": count}
+    found = connection.copy_out(query)
+
+    def file() -> None:
+        connection.copy_in("pg_temp.trueup_violations", worth_filing(connection, check, found, MOST))
+        _file(connection, MOST, count)
+
+    with closing(found.file):
+        return _rolled_back(connection, file)
+
+
+def _file(connection: Session, most: int, total: int) -> None:
+    (run,) = connection.texts(RUN)
+    whole = {"entity_type": None, "entity_ids": None, "expected": None}
+    connection.run("file_check", run_id=int(run), name=CHECK, most=most, total=total, **whole)
+
+
+def _rolled_back(connection: Session, what: Callable[[], object]) -> float:
+    connection.script("vacuum trueup.data_consistency_alerts")
+    with connection.transaction(rollback=True):
+        return timed(what)

@@ -256,7 +256,10 @@ def commands(
     """Yield every command with the words that call it."""
     yield names, command
     if isinstance(command, click.Group):
-        for name, each in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            each = command.get_command(context, name)
+            assert each is not None
             yield from commands(each, (*names, name))
 
 

@@ -18,7 +18,7 @@ LAYERS = (
     {"exposition"},
     {"calling", "fitting", "rendering", "locks", "snapshots", "tracking", "ledger", "dependents", "effects"},
     {"booking", "notices", "provider"},
-    {"deploy"},
+    {"deploy", "revisions"},
     {"backfilling"},
     {"migration"},
     {"evaluation"},
@@ -72,7 +72,7 @@ LAYERS = (
 )
 ALONE = {
     "psycopg": {"store", "calling"},
-    "alembic": {"migration"},
+    "alembic": {"migration", "revisions"},
     "sqlalchemy": {"migration"},
     "click": {
         "cli",

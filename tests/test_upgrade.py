@@ -21,12 +21,12 @@ from test_migrate import schema
 from test_uninstall import name_of
 
 import trueup
-from trueup import migration, packs
+from trueup import migration, packs, revisions
 from trueup.ledger import Ledger
 from trueup.store import session
 
 PACK = packs.load()
-KNOWN = [script.revision for script in reversed(list(migration._scripts(PACK).walk_revisions()))]
+KNOWN = [script.revision for script in reversed(list(revisions.scripts(PACK).walk_revisions()))]
 CHOSEN = ["core_0001", "bookings_0003", "core_0003", "bookings_0007"]
 REVISIONS = KNOWN[:-1] if os.environ.get("TRUEUP_TEST_UPGRADES") == "all" else CHOSEN
 # what a run, a person or a repair wrote, and nothing can write again; referred tables first

@@ -18,19 +18,16 @@ from trueup.locks import refuse_pooler
 from trueup.migration import (
     WAIT,
     expected_tables,
-    first_revision,
     host_sql,
     host_tables,
-    is_adopted,
     migrate,
     other_schemas,
-    refuse_branches,
-    refuse_newer,
     rehearse_adoption,
     stamp,
 )
 from trueup.model import Change, Migration
 from trueup.packs import BIGINT, PUBLIC, Pack, singulars
+from trueup.revisions import first_revision, is_adopted, refuse_branches, refuse_newer
 from trueup.store import LOCK_TIMEOUT, SCHEMA, Session, session
 
 _INSTANT = "timestamp with time zone"

@@ -16,10 +16,12 @@ from trueup.evaluation import (
     TIMEOUT,
     Filed,
     TimeLimit,
+    begin_evaluation,
     failed,
     file_result,
     finish_run,
     partners,
+    raise_lost,
     read_view,
     record_result,
     recorded,
@@ -33,7 +35,7 @@ from trueup.locks import acquire
 from trueup.model import Progress, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
 from trueup.snapshots import Snapshot
-from trueup.store import ServerSaid, Session, literal, quoted, session, statement
+from trueup.store import ServerSaid, Session, literal, quoted, session
 from trueup.tracking import Pending, driven
 
 WAIT = 60.0
@@ -46,6 +48,18 @@ class _Open:
     name: str
     entity_type: str
     entity_id: str
+
+
+@dataclass(frozen=True)
+class _Touched:
+    name: str
+    entity_type: str
+
+
+@dataclass(frozen=True)
+class _Read:
+    name: str
+    violations: int
 
 
 @dataclass(frozen=True)
@@ -114,7 +128,7 @@ def judge(
 ) -> Run:
     """Make one pass in a session that may stay open for the next one; the rest is as for `check_changed`."""
     with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
-        connection.script(statement("begin_evaluation").decode())
+        begin_evaluation(connection)
         with connection.transaction(snapshot=True):
             snapshot = connection.row("snapshot", Snapshot)
             assert snapshot is not None
@@ -182,9 +196,13 @@ class _Pass:
                 self.scopes[name].add(entity, ids)
         whole = self._whole(checks)
         limits = time_limits(self.connection, whole)
+        begun = self._evaluate_begun(
+            [check for check in whole if not self.scopes[check.name].full and limits[check.name].own is None]
+        )
         for done, check in enumerate(whole):
             progress(check.name, done, len(whole))
-            self._evaluate_view(check, limits[check.name])
+            if check.name not in begun:
+                self._evaluate_view(check, limits[check.name])
         self._narrow([check for check in checks if check.time and not self.scopes[check.name].full])
 
     def _judge(self, checks: list[Check], scopes: dict[str, dict[str, frozenset[str]]]) -> None:
@@ -260,6 +278,30 @@ class _Pass:
             if (self.scopes[check.name].full or check.time == "begins")
             and (check.name not in self.results or self.results[check.name].outcome == "changed")
         ]
+
+    def _evaluate_begun(self, checks: list[Check]) -> frozenset[str]:
+        """Read the views that every pass reads in one statement; return which were, none when it failed."""
+        if not checks:
+            return frozenset()
+        started = time.monotonic()
+        try:
+            with self.connection.transaction():
+                rows = self.connection.rows("read_begun", _Read, names=[check.name for check in checks])
+        except ServerSaid as error:
+            raise_lost(error)
+            return frozenset()  # whichever it was fails alone
+        read = {row.name: row.violations for row in rows}
+        took = round((time.monotonic() - started) * 1000 / len(checks), 1)
+        for check in checks:
+            self.results[check.name] = Result(
+                check.name,
+                check.severity,
+                "complete",
+                took,
+                invariant=check.invariant,
+                violations=read.get(check.name, 0),
+            )
+        return frozenset(check.name for check in checks)
 
     def _evaluate_view(self, check: Check, limit: TimeLimit) -> None:
         started = time.monotonic()
@@ -338,16 +380,19 @@ class _Pass:
 
     def _touched(self) -> set[tuple[str, str]]:
         """Return which checks have something to file, by entity type: violations, or open alerts."""
-        ids: dict[str, set[str]] = {}
-        for some in {
-            (entity, some) for name in self.results for entity, some in self.scopes[name].entities.items()
-        }:
-            ids.setdefault(some[0], set()).update(some[1])
-        return {
-            (name, entity)
-            for entity, some in ids.items()
-            for name in self.connection.values("touched_checks", entity_type=entity, ids=list(some))
+        judged = {
+            (entity, key)
+            for name in self.results
+            for entity, ids in self.scopes[name].entities.items()
+            for key in ids
         }
+        rows = self.connection.rows(
+            "touched_checks",
+            _Touched,
+            entity_types=[entity for entity, _ in judged],
+            entity_ids=[key for _, key in judged],
+        )
+        return {(row.name, row.entity_type) for row in rows}
 
     def _file_some(self, run_id: int, result: Result, entity: str, ids: frozenset[str]) -> Result:
         filed = self.connection.row(
@@ -359,6 +404,7 @@ class _Pass:
             entity_type=entity,
             entity_ids=list(ids),
             expected=None,
+            total=None,
         )
         assert filed is not None
         return replace(

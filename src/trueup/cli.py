@@ -11,20 +11,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trueup import __version__
-from trueup.cli_circuit import circuit
-from trueup.cli_config import config
-from trueup.cli_events import events
-from trueup.cli_explain import explain
-from trueup.cli_lint import lint
-from trueup.cli_listen import listen
-from trueup.cli_metrics import metrics
-from trueup.cli_notify import notify
 from trueup.cli_options import (
     as_option,
     check_names,
@@ -36,13 +29,6 @@ from trueup.cli_options import (
     print_table,
     shown_progress,
 )
-from trueup.cli_reconcile import reconcile
-from trueup.cli_report import report
-from trueup.cli_review import alerts, contract, guard, review
-from trueup.cli_run import run as run_command
-from trueup.cli_top import top
-from trueup.cli_uninstall import uninstall
-from trueup.cli_web import web
 from trueup.durations import elapsed_ms
 from trueup.errors import TrueupError, logged
 
@@ -63,7 +49,42 @@ Exit codes:
 """
 
 
+# in which module each command is that is not in this one
+ELSEWHERE = {
+    "alerts": "cli_review",
+    "circuit": "cli_circuit",
+    "config": "cli_config",
+    "contract": "cli_review",
+    "events": "cli_events",
+    "explain": "cli_explain",
+    "guard": "cli_review",
+    "lint": "cli_lint",
+    "metrics": "cli_metrics",
+    "notify": "cli_notify",
+    "reconcile": "cli_reconcile",
+    "report": "cli_report",
+    "review": "cli_review",
+    "run": "cli_run",
+    "top": "cli_top",
+    "uninstall": "cli_uninstall",
+    "web": "cli_web",
+}
+
+
+class _Commands(click.Group):
+    """The commands, of which those in other modules are imported when they are asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*self.commands, *ELSEWHERE})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in self.commands and name in ELSEWHERE:
+            self.add_command(getattr(import_module(f"trueup.{ELSEWHERE[name]}"), name))
+        return super().get_command(context, name)
+
+
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
 )
@@ -97,29 +118,6 @@ def cli(
     """
     if isinstance(context.obj, Logging):
         context.obj.begin(context.invoked_subcommand or "", level=log_level, format=log_format, file=log_file)
-
-
-for command in (
-    explain,
-    review,
-    alerts,
-    guard,
-    contract,
-    circuit,
-    notify,
-    config,
-    events,
-    reconcile,
-    report,
-    lint,
-    run_command,
-    top,
-    uninstall,
-    metrics,
-    web,
-):
-    cli.add_command(command)
-events.add_command(listen)
 
 
 @cli.command(
@@ -393,7 +391,6 @@ def check(
     triggers note the keys of changed rows. The alerts are then those of a full run, which
     remains the net, once a night, and counts what the passes had missed.
     """
-    from trueup import packs, rendering
     from trueup.evaluation import check as run
 
     if changed and names:
@@ -425,6 +422,9 @@ def check(
                 replica_wait=replica_wait,
                 progress=progress,
             )
+    # what only shows the run must not keep it waiting
+    from trueup import packs, rendering
+
     if form == "json":
         click.echo(rendering.run_as_json(done, fail_on))
     elif form == "junit":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from trueup.cli_listen import listen
 from trueup.cli_options import database_option, format_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ Examples:
 )
 def events() -> None:
     """Receive the webhook events of the providers and apply them, in whatever order they come."""
+
+
+events.add_command(listen)
 
 
 @events.command(

@@ -376,15 +376,16 @@ def placed_guards(pack: Pack, distant: Mapping[str, str]) -> list[str]:
 def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]:
     """Return what follows from the headers, each as what it creates and its SQL.
 
-    Per entity type, what lists the violations of some entities; per table that checks rest
-    on, what notes its changes.
+    Per entity type, what lists the violations of some entities; what lists those that time
+    alone may begin; per table that checks rest on, what notes its changes.
     """
     partners = {check.name: check.partners for check in pack.checks}
+    begun = [check.name for check in pack.checks if check.time == "begins"]
+    in_time = [([SqlObject("function", "trueup.violations_in_time")], begun_function(begun, partners))]
     entities = [
         (
             [SqlObject("function", f"trueup.violations_of_{entity.entity_type}")],
-            f"drop routine if exists trueup.violations_of_{entity.entity_type};\n"
-            + violations_function(entity, partners),
+            violations_function(entity, partners),
         )
         for entity in session.rows("entities", Entity)
     ]
@@ -396,7 +397,7 @@ def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]
         for table in tracking.watched(session, pack.checks)
         if table.is_trackable
     ]
-    return entities + tables
+    return entities + (in_time if begun else []) + tables
 
 
 def pending_generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str, str]]:
@@ -444,19 +445,38 @@ def violations_function(entity: Entity, partners: dict[str, tuple[str, ...]]) ->
     One statement whose plan is kept, because planning the views anew costs more than
     looking at a few rows; a branch for a check that is not asked for is never run.
     """
+    return _listing(
+        "violations_of_" + entity.entity_type,
+        f"p_ids {entity.key_type}[], p_checks text[] default null",
+        f"v.entity_id = any(p_ids) and v.entity_type = {literal(entity.entity_type)} and ",
+        entity.checks,
+        partners,
+    )
+
+
+def begun_function(checks: list[str], partners: dict[str, tuple[str, ...]]) -> str:
+    """Return the SQL of trueup.violations_in_time(checks): what the checks list that time drives.
+
+    Every pass over the changes reads these views whole, because no change tells what time began.
+    """
+    return _listing("violations_in_time", "p_checks text[] default null", "", checks, partners)
+
+
+def _listing(
+    name: str, parameters: str, condition: str, checks: list[str], partners: dict[str, tuple[str, ...]]
+) -> str:
     branches = "\n    union all\n".join(
-        f"    select {literal(check)}::text, v.company_id::text, v.entity_id::text, v.description, "
-        f"v.evidence, {tracking.related(partners.get(check, ()))}\n"
+        f"    select {literal(check)}::text, v.company_id::text, v.entity_type, v.entity_id::text, "
+        f"v.description, v.evidence, {tracking.related(partners.get(check, ()))}\n"
         f"    from {quoted('trueup', check)} as v\n"
-        f"    where v.entity_id = any(p_ids) and v.entity_type = {literal(entity.entity_type)}\n"
-        f"        and (p_checks is null or {literal(check)} = any(p_checks))"
-        for check in entity.checks
+        f"    where {condition}(p_checks is null or {literal(check)} = any(p_checks))"
+        for check in checks
     )
     return (
-        f"create or replace function {quoted('trueup', 'violations_of_' + entity.entity_type)}"
-        f"(p_ids {entity.key_type}[], p_checks text[] default null)\n"
-        "    returns table (check_name text, company_id text, entity_id text, description text, "
-        "evidence jsonb, related text[])\n"
+        f"drop routine if exists {quoted('trueup', name)};\n"
+        f"create or replace function {quoted('trueup', name)}({parameters})\n"
+        "    returns table (check_name text, company_id text, entity_type text, entity_id text, "
+        "description text, evidence jsonb, related text[])\n"
         "    language plpgsql\n    stable\n    set search_path = ''\n"
         "    set plan_cache_mode = force_generic_plan\n    set jit = off\n"
         f"as $$\nbegin\n    return query\n{branches};\nend;\n$$;\n"

@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from math import inf
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,8 +27,10 @@ from trueup.errors import DatabaseError, TrueupError
 from trueup.fitting import fitted
 from trueup.model import Progress, Rate, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
+from trueup.revisions import refuse_newer
 from trueup.snapshots import CONFLICTS, REPLICA_WAIT, Reader, Snapshot, Standby, readers, standby
 from trueup.store import (
+    Copied,
     ServerSaid,
     Session,
     brief,
@@ -181,6 +184,7 @@ def check(
                 selected,
                 timeout=timeout,
                 progress=progress,
+                max_alerts=max_alerts,
                 jobs=jobs,
                 replica=elsewhere,
                 populations=kind == "full",
@@ -200,8 +204,6 @@ def check(
 
 def require(connection: Session, pack: Pack) -> None:
     """Raise DatabaseError unless the database has trueup and may be written to."""
-    from trueup.migration import refuse_newer
-
     refuse_foreign(connection)
     if connection.value("is_read_only"):
         raise DatabaseError(
@@ -237,12 +239,19 @@ def planned(connection: Session, checks: list[Check]) -> dict[str, Decimal | Non
     return {item.name: item.planned_cost for item in connection.rows("plan_checks", _Planned, names=names)}
 
 
+def begin_evaluation(connection: Session) -> None:
+    """Have empty tables for what is found; a session that stays open mostly has them."""
+    if not connection.value("is_evaluation_ready"):
+        connection.script(statement("begin_evaluation").decode())
+
+
 def evaluate(
     connection: Session,
     checks: list[Check],
     *,
     timeout: str,
     progress: Progress,
+    max_alerts: int | None = None,
     jobs: int = 1,
     replica: Standby | None = None,
     populations: bool = True,
@@ -250,9 +259,10 @@ def evaluate(
     """Read every view on one snapshot into pg_temp.trueup_violations; return the results, unfiled.
 
     With `populations` the entities of each company are counted too, for the rates, unless
-    a check failed.
+    a check failed. Of a check with more than `max_alerts` violations without an alert no more than so
+    many of them are put there: that is all that is filed of a flood, besides their number.
     """
-    connection.script(statement("begin_evaluation").decode())
+    begin_evaluation(connection)
     limits = time_limits(connection, checks)
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
     tasks = [_view(check, limits[check.name], timeout) for check in checks]
@@ -269,7 +279,7 @@ def evaluate(
             for answer in answers:
                 if isinstance(answer.about, Check):
                     limit = limits[answer.about.name].spelled or timeout
-                    found[answer.about.name] = _gathered(connection, answer.about, answer, limit)
+                    found[answer.about.name] = _gathered(connection, answer.about, answer, limit, max_alerts)
                 else:
                     counted.append(answer)
         apart = [_count(count, timeout) for answer in counted if answer.error for count in _apart(answer)]
@@ -550,17 +560,20 @@ def _attempt(reader: Reader, task: _Task) -> _Answer:
     return _Answer(task.about, (time.monotonic() - started) * 1000, found, failure)
 
 
-def _gathered(connection: Session, check: Check, answer: _Answer, limit: str) -> Result:
+def _gathered(
+    connection: Session, check: Check, answer: _Answer, limit: str, max_alerts: int | None
+) -> Result:
     """Put the rows of a view with the others; return the result of its check."""
     started = time.monotonic()
     result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
     error = answer.error
     if error is None:
         try:
-            with answer.found, connection.transaction():
-                result = replace(
-                    result, violations=connection.copy_in("pg_temp.trueup_violations", answer.found)
+            with closing(answer.found.file), connection.transaction():
+                connection.copy_in(
+                    "pg_temp.trueup_violations", worth_filing(connection, check, answer.found, max_alerts)
                 )
+            result = replace(result, violations=answer.found.rows)
         except ServerSaid as refused:
             if _is_lost(refused):
                 raise
@@ -568,6 +581,36 @@ def _gathered(connection: Session, check: Check, answer: _Answer, limit: str) ->
     if error:
         result = _failed(result, error, limit)
     return replace(result, duration_ms=round(answer.duration_ms + (time.monotonic() - started) * 1000, 1))
+
+
+def worth_filing(connection: Session, check: Check, found: Copied, max_alerts: int | None) -> Iterable[bytes]:
+    """Return the rows of a view that filing needs: of a flood those that have an alert, and as many others.
+
+    The others are counted, and the first of them shown.
+    """
+    if max_alerts is None or found.rows <= max_alerts:
+        return found.blocks()
+    with closing(connection.copy_out(_with_an_alert(check)).file) as listed:
+        listed.seek(0)
+        alerts = set(listed)
+    known: list[bytes] = []
+    others: list[bytes] = []
+    for line in found.lines():
+        _, _, entity_type, entity_id, _ = line.split(b"\t", 4)
+        if entity_type + b"\t" + entity_id + b"\n" in alerts:
+            known.append(line)
+        elif len(others) < max_alerts:
+            others.append(line)
+        elif len(known) == len(alerts):
+            break
+    return chain(known, others)
+
+
+def _with_an_alert(check: Check) -> str:
+    return (
+        "select al.entity_type, al.entity_id from trueup.data_consistency_alerts as al "
+        f"where al.alert_type = {literal(check.name)} and al.status <> 'resolved'"
+    )
 
 
 def _with_rows_tested(
@@ -613,9 +656,14 @@ def _keep_populations(connection: Session, entities: list[_EntityTable], counted
 
 def failed(result: Result, error: ServerSaid, limit: str) -> Result:
     """Return the result of a check that the server ended; raise the error when the connection is gone."""
+    raise_lost(error)
+    return _failed(result, error, limit)
+
+
+def raise_lost(error: ServerSaid) -> None:
+    """Raise the error when it says that the connection is gone."""
     if _is_lost(error):
         raise error
-    return _failed(result, error, limit)
 
 
 def _failed(result: Result, error: ServerSaid | TrueupError | OSError, limit: str) -> Result:
@@ -674,6 +722,7 @@ def file_result(
             entity_type=None,
             entity_ids=None,
             expected=expected,
+            total=result.violations,
         )
         assert filed is not None
         result = replace(

@@ -18,8 +18,8 @@ from typing import Any
 from trueup import packs
 from trueup.errors import DatabaseError
 from trueup.fitting import fitted
-from trueup.migration import refuse_newer
 from trueup.packs import Check, Source
+from trueup.revisions import refuse_newer
 from trueup.store import ServerSaid, Session, literal, quoted, refuse_foreign, session, sqlstate
 
 TIMEOUT = "1min"

@@ -11,8 +11,9 @@ from typing import Any
 from trueup import backfilling, deploy, ledger, packs
 from trueup.fitting import fitted
 from trueup.ledger import LIMIT, Deployment
-from trueup.migration import current, edited_revisions, pending_revisions, refuse_newer
+from trueup.migration import edited_revisions
 from trueup.model import Change, ConstraintState
+from trueup.revisions import current, pending_revisions, refuse_newer
 from trueup.store import Session, refuse_foreign, session
 
 

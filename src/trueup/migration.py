@@ -1,6 +1,7 @@
 """Bring a database to head: revisions through Alembic, then the files, then constraints.
 
-The only module that imports alembic and sqlalchemy, and it imports them when used.
+With `revisions` the only module that imports alembic, and the only one that imports sqlalchemy; they are
+imported when used.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trueup import backfilling, deploy, effects, packs
 from trueup.dependents import run_script, run_statement
@@ -24,23 +25,26 @@ from trueup.ledger import Ledger, Revision, described
 from trueup.locks import limit_waiting, one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration, Progress, silent
 from trueup.packs import CORE, Pack
+from trueup.revisions import (
+    alembic_config,
+    current,
+    first_revision,
+    is_adopted,
+    names,
+    pending_revisions,
+    refuse_branches,
+    refuse_newer,
+    scripts,
+)
 from trueup.scripts import bare, lock_of
 from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, literal, refuse_foreign, session
 from trueup.tokens import texts
-
-if TYPE_CHECKING:
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
 
 logger = logging.getLogger(__name__)
 
 VERSION_TABLE = "alembic_version"
 _KINDS = {"up": "revision", "down": "revision taken back", "stamp": "stamp"}
 WAIT = 60.0
-_REVISION = re.compile(r"""^revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
-_FOLLOWS = re.compile(r"""^down_revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
-
 
 # above the script of a dry run
 _REHEARSED = """\
@@ -173,15 +177,15 @@ def _migrated(
 def _count(connection: Session, pack: Pack) -> list[str]:
     """Count the violations that the migration to come may change; return the checks that were counted."""
     missing = set(pending_revisions(connection, pack))
-    scripts = [
+    bodies = [
         pack.written(packs.readable(path))
-        for script in _scripts(pack).walk_revisions()
+        for script in scripts(pack).walk_revisions()
         if script.revision in missing
         for path in [Path(script.path).with_suffix(".up.sql")]
         if path.is_file()
     ]
     files = [file.name for file, _ in deploy.pending_files(connection, pack)]
-    names = effects.affected(connection, pack, scripts, files)
+    names = effects.affected(connection, pack, bodies, files)
     return effects.remember(connection, names) if names else []
 
 
@@ -194,12 +198,12 @@ def _take_back(
     was: list[deploy.Remembered],
 ) -> Migration:
     """Take the last revision of a migration back, and put views and triggers back as they were before it."""
-    script = _scripts(pack).get_revision(done.revisions[-1])
+    script = scripts(pack).get_revision(done.revisions[-1])
     last = str(script.revision)
     if Path(script.path).is_relative_to(CORE):
         connection.warnings.append(f"{last} is the layer's own and was not taken back")
         return replace(done, warnings=tuple(connection.warnings))
-    below = _names(script.down_revision)
+    below = names(script.down_revision)
     target = below[0] if below else f"{sorted(script.branch_labels)[0]}@base"
     try:
         retried(
@@ -267,82 +271,8 @@ def _accept(ledger: Ledger, connection: Session, pack: Pack, names: Iterable[str
 def _applied(connection: Session, pack: Pack) -> list[Revision]:
     """Return the revisions that the database has, oldest first, as their files are now."""
     missing = set(pending_revisions(connection, pack))
-    found = [script for script in _scripts(pack).walk_revisions() if script.revision not in missing]
+    found = [script for script in scripts(pack).walk_revisions() if script.revision not in missing]
     return [described(script.revision, Path(script.path), pack.root) for script in reversed(found)]
-
-
-def refuse_branches(pack: Pack) -> None:
-    """Raise CatalogError when the revisions are no line: two follow the same one, or bear one name.
-
-    As after a merge of two branches of work, each with a revision of its own.
-    """
-    files = _revision_files(pack)
-    named: dict[str, Path] = {}
-    for path, name, _ in files:
-        if name in named:
-            raise CatalogError(
-                f"{named[name].name} and {path.name} are both called {name}: rename the one that no database "
-                "has run, and let it follow the other"
-            )
-        named[name] = path
-    for path, name, follows in files:
-        if follows and follows not in named:
-            raise CatalogError(
-                f"{path.name}: revision {name} follows {follows}, and there is no such revision"
-            )
-    scripts = _scripts(pack)
-    lines: dict[str, list[Any]] = {}
-    for head in scripts.get_revisions("heads"):
-        script = head
-        while script.down_revision:
-            script = scripts.get_revision(_names(script.down_revision)[0])
-        lines.setdefault(script.revision, []).append(head)
-    for heads in lines.values():
-        if len(heads) < 2:
-            continue
-        trails = [[head] for head in heads]
-        for trail in trails:
-            while trail[-1].down_revision:
-                trail.append(scripts.get_revision(_names(trail[-1].down_revision)[0]))
-        common = next(s for s in trails[0] if all(s in trail for trail in trails[1:]))
-        firsts = [trail[trail.index(common) - 1] for trail in trails]
-        shown = " and ".join(f"{s.revision} ({Path(s.path).name})" for s in firsts)
-        raise CatalogError(
-            f"{shown} both follow {common.revision}: let one follow the other "
-            f"(down_revision = '{trails[0][0].revision}' in {Path(firsts[1].path).name}), "
-            "unless a database has run it already; then let the other one follow"
-        )
-
-
-def pending_revisions(connection: Session, pack: Pack) -> list[str]:
-    """Return the revisions of the core and of the pack that the database lacks, oldest first."""
-    scripts = _scripts(pack)
-    wanted = [script.revision for script in scripts.walk_revisions()]
-    had: set[str] = set()
-    left = list(current(connection))
-    while left:
-        script = scripts.get_revision(left.pop())
-        had.add(script.revision)
-        left += [
-            name for name in (*_names(script.down_revision), *_names(script.dependencies)) if name not in had
-        ]
-    return [name for name in reversed(wanted) if name not in had]
-
-
-def current(connection: Session) -> tuple[str, ...]:
-    """Return the revisions the database is at; none for one that has no trueup."""
-    if not connection.value("has_versions"):
-        return ()
-    return tuple(connection.values("versions"))
-
-
-def first_revision(pack: Pack) -> str | None:
-    """Return the pack's host revision, which adopt stamps; None for a pack without revisions."""
-    directory = pack.root / "migrations" / "versions"
-    for script in _scripts(pack).walk_revisions():
-        if script.down_revision is None and Path(script.path).parent.resolve() == directory.resolve():
-            return str(script.revision)
-    return None
 
 
 def host_sql(pack: Pack) -> str | None:
@@ -400,51 +330,6 @@ def expected_tables(connection: Session, text: str) -> Iterator[None]:
         connection.script(text)
         connection.set_local("search_path", "pg_catalog")
         yield
-
-
-def is_adopted(connection: Session, pack: Pack) -> bool:
-    """Say whether the pack's host revision was run or stamped."""
-    return first_revision(pack) not in (None, *pending_revisions(connection, pack))
-
-
-def refuse_newer(connection: Session, pack: Pack) -> None:
-    """Raise DatabaseError when the database is at a revision that this package does not know."""
-    spelled = _spelled_revisions(pack)
-    unknown = [revision for revision in current(connection) if revision not in spelled]
-    if unknown:
-        known = {script.revision for script in _scripts(pack).walk_revisions()}
-        unknown = [revision for revision in unknown if revision not in known]
-    if unknown:
-        raise DatabaseError(
-            f"the database is at revision {', '.join(unknown)}, which this package does not know; "
-            "upgrade trueup (pip install -U trueup), or name the pack it was migrated with"
-        )
-    deployed = connection.values("deployed_checks") if connection.value("has_trueup") else []
-    if deployed and not {check.name for check in pack.checks if not check.is_core} & set(deployed):
-        raise DatabaseError(
-            f"the database was migrated with another pack (its checks: {', '.join(deployed[:3])} ...); "
-            "name it with --pack or TRUEUP_PACK"
-        )
-
-
-def _spelled_revisions(pack: Pack) -> set[str]:
-    """Return the revisions whose files say so in so many words.
-
-    Every command asks, and most have no other need of Alembic, which takes longer to import than they run.
-    """
-    return {name for _, name, _ in _revision_files(pack)}
-
-
-def _revision_files(pack: Pack) -> list[tuple[Path, str, str | None]]:
-    """Return the modules of the revisions, each with its name and the one it follows."""
-    found = []
-    for root in (CORE, pack.root):
-        for path in sorted((root / "migrations" / "versions").glob("*.py")):
-            text = packs.readable(path)
-            if match := _REVISION.search(text):
-                follows = _FOLLOWS.search(text)
-                found.append((path, match[1], follows[1] if follows else None))
-    return found
 
 
 def stamp(database: str | None, pack: Pack, revision: str) -> None:
@@ -542,35 +427,6 @@ def _note_revision(ctx: Any, step: Any, **_: Any) -> None:
         attributes["ledger"].done(Session(driver), _KINDS[direction], revision)
 
 
-def _config(pack: Pack, output: StringIO | None = None) -> Config:
-    from alembic.config import Config
-
-    config = Config(output_buffer=output) if output else Config()
-    config.attributes["pack"] = pack
-    locations = [CORE / "migrations" / "versions"]
-    own = pack.root / "migrations"
-    if (own / "versions").is_dir():
-        locations.append(own / "versions")
-    config.set_main_option("script_location", _escaped(CORE / "migrations"))
-    config.set_main_option("path_separator", "newline")
-    config.set_main_option("version_locations", "\n".join(_escaped(path) for path in locations))
-    return config
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value or ())
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("%", "%%")
-
-
-def _scripts(pack: Pack) -> ScriptDirectory:
-    from alembic.script import ScriptDirectory
-
-    return ScriptDirectory.from_config(_config(pack))
-
-
 def _upgrade(connection: Session, database: str | None, pack: Pack, ledger: Ledger) -> list[str]:
     missing = pending_revisions(connection, pack)
     if missing:
@@ -595,7 +451,7 @@ def _command(
 
     def once() -> None:
         with _engine_connection(connection, database) as bind:
-            config = _config(pack)
+            config = alembic_config(pack)
             config.attributes["connection"] = bind
             config.attributes["ledger"] = ledger
             config.attributes["root"] = pack.root
@@ -730,7 +586,7 @@ def _offline(pack: Pack, present: Iterable[str]) -> Iterator[str]:
     from alembic import command
 
     revisions = StringIO()
-    config = _config(pack, revisions)
+    config = alembic_config(pack, revisions)
     config.attributes["present"] = present
     command.upgrade(config, "heads", sql=True)
     yield from texts(revisions.getvalue())

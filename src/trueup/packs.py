@@ -215,11 +215,21 @@ class Pack:
 
     root: Path
     checks: tuple[Check, ...]
-    files: tuple[SqlFile, ...]
     schema: str = PUBLIC
     key_type: str = BIGINT
     # what is not in this database, by file, with the reason
     left: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def files(self) -> tuple[SqlFile, ...]:
+        """The files in an order in which they can be deployed.
+
+        Read when they are first asked for: a run of checks needs none of them. Raises CatalogError
+        for a file that creates nothing, or what another one creates.
+        """
+        hand = _Hand(self.root, self.schema, self.key_type)
+        files = _in_order(_files(CORE, _Hand(CORE)) + _files(self.root, hand))
+        return tuple(file for file in files if file.name not in self.left or file.is_core)
 
     def placed(self, schema: str, key_type: str = BIGINT) -> Pack:
         """Return the pack for a database whose application has another schema, or keys of another type."""
@@ -249,6 +259,8 @@ class Pack:
             for file in self.files:
                 if not file.is_core and name in file.words:
                     left.setdefault(file.name, f"{self.schema}.{column} is missing")
+        if not left:
+            return self
         names = {check.name for check in self.checks}
         while found := [file for file in self.files if file.name in left and file.name not in gone]:
             gone |= {file.name for file in found}
@@ -257,12 +269,9 @@ class Pack:
             for file in self.files:
                 if file.name not in left and not file.is_core and (file.uses & made or file.stem in stems):
                     left[file.name] = f"needs {sorted(file.uses & made or {file.stem})[0]}, which is left out"
-        if not left:
-            return self
         return replace(
             self,
             checks=tuple(check for check in self.checks if check.file not in left or check.is_core),
-            files=tuple(file for file in self.files if file.name not in left or file.is_core),
             left=dict(sorted(left.items(), key=lambda item: (not item[0].startswith("checks/"), item[0]))),
         )
 
@@ -280,7 +289,8 @@ class Pack:
     @cached_property
     def repairs(self) -> frozenset[str]:
         """Names of the checks that have a repair function."""
-        return frozenset(file.stem for file in self.files if file.folder == "db/repairs")
+        own, core = ({path.stem for path in root.glob("db/repairs/*.sql")} for root in (self.root, CORE))
+        return frozenset(core | {name for name in own if f"db/repairs/{name}.sql" not in self.left})
 
     def select(self, names: Iterable[str]) -> list[Check]:
         """Return the checks named, in catalogue order; all of them for no names.
@@ -325,10 +335,7 @@ def load(root: Path | None = None, schema: str = PUBLIC, key_type: str = BIGINT)
         raise CatalogError(f"{root} has no checks: a pack needs at least one file checks/<check>.sql")
     checks = own + _checks(CORE, _Hand(CORE))
     _refuse_twins(checks)
-    files = _files(CORE, _Hand(CORE)) + _files(root, hand)
-    pack = Pack(
-        root, tuple(sorted(checks, key=lambda check: check.name)), tuple(_in_order(files)), schema, key_type
-    )
+    pack = Pack(root, tuple(sorted(checks, key=lambda check: check.name)), schema, key_type)
     _refuse_missing_repairs(pack)
     return pack
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -46,6 +47,32 @@ def statement(name: str) -> bytes:
     return (STATEMENTS / f"{name}.sql").read_bytes()
 
 
+@dataclass(frozen=True)
+class Copied:
+    """Rows as COPY writes them, a line each, in a file that is gone when it is closed."""
+
+    file: IO[bytes]
+    rows: int
+
+    def blocks(self) -> Iterator[bytes]:
+        """Return all of it in pieces."""
+        self.file.seek(0)
+        return iter(partial(self.file.read, BLOCK), b"")
+
+    def lines(self) -> Iterator[bytes]:
+        """Return the rows one by one."""
+        self.file.seek(0)
+        return iter(self.file)
+
+
+def _is_prepared(parameters: Mapping[str, Any]) -> bool | None:
+    """Say whether a statement may be prepared: None leaves it to its repetitions.
+
+    A plan that is kept knows nothing of what an array holds: it is neither counted nor hashed.
+    """
+    return False if any(isinstance(value, list) for value in parameters.values()) else None
+
+
 class Session:
     """One connection in autocommit; `transaction()` opens and nests transactions."""
 
@@ -73,12 +100,12 @@ class Session:
         """Run a statement file; return the number of rows it touched."""
         if self._recorded is not None:
             self._recorded.append(_uncommented(self.spelled(name, **parameters)))
-        return self.connection.execute(statement(name), parameters).rowcount
+        return self.connection.execute(statement(name), parameters, prepare=_is_prepared(parameters)).rowcount
 
     def rows(self, name: str, row: type[T], /, **parameters: Any) -> list[T]:
         """Run a statement file; return its rows as instances of `row`, a dataclass."""
         with self.connection.cursor(row_factory=class_row(row)) as cursor:
-            return cursor.execute(statement(name), parameters).fetchall()
+            return cursor.execute(statement(name), parameters, prepare=_is_prepared(parameters)).fetchall()
 
     def row(self, name: str, row: type[T], /, **parameters: Any) -> T | None:
         """Run a statement file; return its first row, or None."""
@@ -88,7 +115,7 @@ class Session:
     def values(self, name: str, /, **parameters: Any) -> list[Any]:
         """Run a statement file of one column; return the column."""
         with self.connection.cursor(row_factory=scalar_row) as cursor:
-            return cursor.execute(statement(name), parameters).fetchall()
+            return cursor.execute(statement(name), parameters, prepare=_is_prepared(parameters)).fetchall()
 
     def value(self, name: str, /, **parameters: Any) -> Any:
         """Run a statement file of one column; return its first value, or None."""
@@ -103,18 +130,20 @@ class Session:
     def records(self, name: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run a statement file; return its rows as dictionaries."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement(name), parameters or None).fetchall()
+            return cursor.execute(
+                statement(name), parameters or None, prepare=_is_prepared(parameters)
+            ).fetchall()
 
     def dicts(self, text: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run SQL text that a pack or a revision holds; return its rows as dictionaries."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(text.encode(), parameters or None)
+            cursor.execute(text.encode(), parameters or None, prepare=_is_prepared(parameters))
             return cursor.fetchall() if cursor.description else []
 
     def texts(self, text: str, /, **parameters: Any) -> list[str]:
         """Run one statement of SQL text with a column of text; return the column."""
         with self.connection.cursor(row_factory=scalar_row) as cursor:
-            return cursor.execute(text.encode(), parameters).fetchall()
+            return cursor.execute(text.encode(), parameters, prepare=_is_prepared(parameters)).fetchall()
 
     def script(self, text: str) -> None:
         """Run the statements of a file of a pack, without parameters."""
@@ -132,7 +161,9 @@ class Session:
 
     def count(self, text: str, /, **parameters: Any) -> int:
         """Run one statement of SQL text; return the number of rows it touched."""
-        return self.connection.execute(text.encode(), parameters or None).rowcount
+        return self.connection.execute(
+            text.encode(), parameters or None, prepare=_is_prepared(parameters)
+        ).rowcount
 
     def counted(self, table: str, predicate: str) -> int:
         """Return how many rows of a table a pack's predicate selects."""
@@ -145,7 +176,7 @@ class Session:
         """Run one query of SQL text; return its rows."""
         return self.connection.execute(text.encode()).fetchall()
 
-    def copy_out(self, query: str) -> IO[bytes]:
+    def copy_out(self, query: str) -> Copied:
         """Return the rows of a query as COPY writes them, in a file that is gone when it is closed.
 
         Unlike INSERT ... SELECT, the query may run in parallel.
@@ -156,13 +187,14 @@ class Session:
                 self.connection.cursor() as cursor,
                 cursor.copy(f"copy ({query}) to stdout".encode()) as copy,
             ):
+                count = 0
                 for row in copy:
                     rows.write(row)
+                    count += 1
         except BaseException:
             rows.close()
             raise
-        rows.seek(0)
-        return rows
+        return Copied(rows, count)
 
     def copy_json(self, query: str, lines: IO[bytes]) -> None:
         """Write each row of a query of one column of jsonb to `lines`, one JSON text a line."""
@@ -175,13 +207,14 @@ class Session:
             for row in copy:
                 lines.write(row)
 
-    def copy_in(self, table: str, rows: IO[bytes]) -> int:
-        """Read into a table what `copy_out` wrote; return the number of rows."""
-        with self.connection.cursor() as cursor:
-            with cursor.copy(f"copy {table} from stdin".encode()) as copy:
-                while block := rows.read(BLOCK):
-                    copy.write(block)
-            return cursor.rowcount
+    def copy_in(self, table: str, rows: Iterable[bytes]) -> None:
+        """Read into a table what `copy_out` wrote: its blocks, or some of its lines."""
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(f"copy {table} from stdin".encode()) as copy,
+        ):
+            for some in rows:
+                copy.write(some)
 
     def copy_rows(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Read rows of values into a table."""

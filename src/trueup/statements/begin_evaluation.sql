@@ -1,6 +1,4 @@
 set client_min_messages = warning;
--- an array of keys is hashed only when the planner sees it
-set plan_cache_mode = force_custom_plan;
 
 -- one row per violation, kept on the server; the NOT NULL keys refuse a view that has lost its entity
 create temporary table if not exists trueup_violations (
@@ -19,11 +17,4 @@ create temporary table if not exists trueup_populations (
     entities bigint not null
 ) on commit preserve rows;
 
--- a session that stays open finds them empty most of the time, and truncate makes new files
-do $$
-begin
-    if pg_relation_size('pg_temp.trueup_violations') + pg_relation_size('pg_temp.trueup_populations') > 0 then
-        truncate pg_temp.trueup_violations, pg_temp.trueup_populations;
-    end if;
-end;
-$$;
+truncate pg_temp.trueup_violations, pg_temp.trueup_populations;

@@ -1,11 +1,12 @@
 -- the tables that each check rests on, and whether what happens to them is noted: all four triggers fire,
 -- and no BEFORE trigger of others may write a column that the list of the one for updates leaves out
-select
-    ct.check_name,
-    ct.table_name,
-    tr.is_armed
-from trueup.check_tables as ct
-inner join (
+with tables as materialized (
+    select distinct ct.table_name
+    from trueup.check_tables as ct
+),
+
+-- each table is looked at once, not once for each check
+armed as materialized (
     select
         t.table_name,
         (
@@ -34,8 +35,12 @@ inner join (
                     )
                 )
         ) as is_armed
-    from (
-        select distinct x.table_name, to_regclass(x.table_name) as relid
-        from trueup.check_tables as x
-    ) as t
-) as tr on ct.table_name = tr.table_name;
+    from (select x.table_name, to_regclass(x.table_name) as relid from tables as x) as t
+)
+
+select
+    ct.check_name,
+    ct.table_name,
+    ar.is_armed
+from trueup.check_tables as ct
+inner join armed as ar on ct.table_name = ar.table_name;

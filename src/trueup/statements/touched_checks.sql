@@ -1,10 +1,13 @@
-select f.check_name
+-- the checks that have something to file of some entities: violations, or alerts that are not resolved
+select
+    f.check_name as name,
+    f.entity_type
 from pg_temp.trueup_violations as f
-where f.entity_type = %(entity_type)s
 union
-select al.alert_type
-from trueup.data_consistency_alerts as al
-where
-    al.entity_type = %(entity_type)s
-    and al.entity_id = any(%(ids)s::text[])
-    and al.status <> 'resolved';
+select
+    al.alert_type,
+    al.entity_type
+from unnest(%(entity_types)s::text[], %(entity_ids)s::text[]) as e (entity_type, entity_id)
+inner join trueup.data_consistency_alerts as al
+    on e.entity_type = al.entity_type and e.entity_id = al.entity_id
+where al.status <> 'resolved';

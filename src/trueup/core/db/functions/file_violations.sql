@@ -1,4 +1,4 @@
--- file_violations(run, check, most new alerts, entity type, entities, expected): the life of alerts
+-- file_violations(run, check, most new alerts, entity type, entities, expected, total): the life of alerts
 --
 -- Reads pg_temp.trueup_violations, which the run filled from the check's view on its
 -- snapshot, and files the difference in one statement:
@@ -15,7 +15,9 @@
 -- transaction id (a visible row with an id that this snapshot does not know yet belongs to
 -- another cluster, after a restore, and is ours); it is noted as a change, for the next pass.
 -- And everything, when a run with a newer snapshot has already filed this check
--- (superseded). More new violations than p_most are counted in one flood alert instead.
+-- (superseded). More new violations than p_most are counted in one flood alert instead; of
+-- such a flood the run hands over what has an alert already, some others, and how many there are
+-- in all, p_total.
 --
 -- missed counts what was opened, reopened or resolved and is not among p_expected
 -- ('<entity type> <key>'): what no recorded change explains. NULL when nobody can tell.
@@ -31,6 +33,7 @@ create or replace function trueup.file_violations(
     p_entity_type text default null,
     p_entity_ids text[] default null,
     p_expected text[] default null,
+    p_total bigint default null,
     out superseded boolean,
     out flooded boolean,
     out violations bigint,
@@ -52,6 +55,7 @@ declare
     v_run trueup.check_runs;
     v_check trueup.checks;
     v_new bigint;
+    v_unlisted bigint;
 begin
     if p_entity_type is not null then
         perform set_config('enable_nestloop', 'on', true);
@@ -72,6 +76,8 @@ begin
     select count(*) into violations
     from pg_temp.trueup_violations as f
     where f.check_name = p_check and f.entity_type = coalesce(p_entity_type, f.entity_type);
+    v_unlisted := coalesce(p_total, violations) - violations;
+    violations := violations + v_unlisted;
     opened := 0;
     reopened := 0;
     resolved := 0;
@@ -80,7 +86,7 @@ begin
     end if;
 
     if p_entity_type is null then
-        select count(*) into v_new
+        select v_unlisted + count(*) into v_new
         from pg_temp.trueup_violations as f
         where
             f.check_name = p_check
