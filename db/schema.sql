@@ -4351,7 +4351,7 @@ begin
 end;
 $$;
 
-CREATE FUNCTION trueup.file_violations(p_run_id bigint, p_check text, p_most bigint, p_entity_type text DEFAULT NULL::text, p_entity_ids text[] DEFAULT NULL::text[], p_expected text[] DEFAULT NULL::text[], OUT superseded boolean, OUT flooded boolean, OUT violations bigint, OUT opened bigint, OUT reopened bigint, OUT resolved bigint, OUT missed bigint) RETURNS record
+CREATE FUNCTION trueup.file_violations(p_run_id bigint, p_check text, p_most bigint, p_entity_type text DEFAULT NULL::text, p_entity_ids text[] DEFAULT NULL::text[], p_expected text[] DEFAULT NULL::text[], p_total bigint DEFAULT NULL::bigint, OUT superseded boolean, OUT flooded boolean, OUT violations bigint, OUT opened bigint, OUT reopened bigint, OUT resolved bigint, OUT missed bigint) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
     SET plan_cache_mode TO 'force_custom_plan'
@@ -4362,6 +4362,7 @@ declare
     v_run trueup.check_runs;
     v_check trueup.checks;
     v_new bigint;
+    v_unlisted bigint;
 begin
     if p_entity_type is not null then
         perform set_config('enable_nestloop', 'on', true);
@@ -4382,6 +4383,8 @@ begin
     select count(*) into violations
     from pg_temp.trueup_violations as f
     where f.check_name = p_check and f.entity_type = coalesce(p_entity_type, f.entity_type);
+    v_unlisted := coalesce(p_total, violations) - violations;
+    violations := violations + v_unlisted;
     opened := 0;
     reopened := 0;
     resolved := 0;
@@ -4390,7 +4393,7 @@ begin
     end if;
 
     if p_entity_type is null then
-        select count(*) into v_new
+        select v_unlisted + count(*) into v_new
         from pg_temp.trueup_violations as f
         where
             f.check_name = p_check
@@ -9477,6 +9480,68 @@ begin
 end;
 $_$;
 
+CREATE FUNCTION trueup.violations_in_time(p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+begin
+    return query
+    select 'appointment_past_open'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."appointment_past_open" as v
+    where (p_checks is null or 'appointment_past_open' = any(p_checks))
+    union all
+    select 'call_creation_pending_stale'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."call_creation_pending_stale" as v
+    where (p_checks is null or 'call_creation_pending_stale' = any(p_checks))
+    union all
+    select 'call_stuck_ongoing'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."call_stuck_ongoing" as v
+    where (p_checks is null or 'call_stuck_ongoing' = any(p_checks))
+    union all
+    select 'circuit_open_long'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."circuit_open_long" as v
+    where (p_checks is null or 'circuit_open_long' = any(p_checks))
+    union all
+    select 'event_unprocessed'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."event_unprocessed" as v
+    where (p_checks is null or 'event_unprocessed' = any(p_checks))
+    union all
+    select 'idempotency_key_stuck'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."idempotency_key_stuck" as v
+    where (p_checks is null or 'idempotency_key_stuck' = any(p_checks))
+    union all
+    select 'job_overdue'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."job_overdue" as v
+    where (p_checks is null or 'job_overdue' = any(p_checks))
+    union all
+    select 'rate_booking_success'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."rate_booking_success" as v
+    where (p_checks is null or 'rate_booking_success' = any(p_checks))
+    union all
+    select 'rate_customer_creation'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."rate_customer_creation" as v
+    where (p_checks is null or 'rate_customer_creation' = any(p_checks))
+    union all
+    select 'runner_lost'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."runner_lost" as v
+    where (p_checks is null or 'runner_lost' = any(p_checks))
+    union all
+    select 'sync_failed_stale'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."sync_failed_stale" as v
+    where (p_checks is null or 'sync_failed_stale' = any(p_checks))
+    union all
+    select 'sync_failure_exhausted'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."sync_failure_exhausted" as v
+    where (p_checks is null or 'sync_failure_exhausted' = any(p_checks))
+    union all
+    select 'sync_pending_stale'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
+    from "trueup"."sync_pending_stale" as v
+    where (p_checks is null or 'sync_pending_stale' = any(p_checks));
+end;
+$$;
+
 CREATE FUNCTION trueup.violations_of(p_entities jsonb) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -9510,7 +9575,7 @@ begin
 end;
 $_$;
 
-CREATE FUNCTION trueup.violations_of_appointment(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_appointment(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9518,99 +9583,81 @@ CREATE FUNCTION trueup.violations_of_appointment(p_ids bigint[], p_checks text[]
     AS $$
 begin
     return query
-    select 'appointment_booking_shared'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['sharing_ids'])
+    select 'appointment_booking_shared'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['sharing_ids'])
     from "trueup"."appointment_booking_shared" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_booking_shared' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_booking_shared' = any(p_checks))
     union all
-    select 'appointment_call_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'appointment_call_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_call_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_call_mismatch' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_call_mismatch' = any(p_checks))
     union all
-    select 'appointment_cancel_contradicts'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'appointment_cancel_contradicts'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_cancel_contradicts" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_cancel_contradicts' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_cancel_contradicts' = any(p_checks))
     union all
-    select 'appointment_duplicate'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['duplicate_ids'])
+    select 'appointment_duplicate'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['duplicate_ids'])
     from "trueup"."appointment_duplicate" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_duplicate' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_duplicate' = any(p_checks))
     union all
-    select 'appointment_key_missing'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'appointment_key_missing'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_key_missing" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_key_missing' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_key_missing' = any(p_checks))
     union all
-    select 'appointment_modification_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'appointment_modification_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_modification_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_modification_mismatch' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_modification_mismatch' = any(p_checks))
     union all
-    select 'appointment_past_open'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'appointment_past_open'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_past_open" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_past_open' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_past_open' = any(p_checks))
     union all
-    select 'appointment_staff_overlap'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['overlapping_ids'])
+    select 'appointment_staff_overlap'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['overlapping_ids'])
     from "trueup"."appointment_staff_overlap" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_staff_overlap' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_staff_overlap' = any(p_checks))
     union all
-    select 'appointment_times_invalid'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'appointment_times_invalid'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_times_invalid" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_times_invalid' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_times_invalid' = any(p_checks))
     union all
-    select 'appointment_value_unknown'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'appointment_value_unknown'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_value_unknown" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_value_unknown' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_value_unknown' = any(p_checks))
     union all
-    select 'appointment_without_call'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'appointment_without_call'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_without_call" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'appointment_without_call' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'appointment_without_call' = any(p_checks))
     union all
-    select 'booking_differs'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'booking_differs'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."booking_differs" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'booking_differs' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'booking_differs' = any(p_checks))
     union all
-    select 'booking_missing_remotely'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'booking_missing_remotely'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."booking_missing_remotely" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'booking_missing_remotely' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'booking_missing_remotely' = any(p_checks))
     union all
-    select 'event_double_encoded'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'event_double_encoded'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."event_double_encoded" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'event_double_encoded' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'event_double_encoded' = any(p_checks))
     union all
-    select 'sync_failed_stale'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'sync_failed_stale'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."sync_failed_stale" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'sync_failed_stale' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'sync_failed_stale' = any(p_checks))
     union all
-    select 'sync_pending_stale'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'sync_pending_stale'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."sync_pending_stale" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'sync_pending_stale' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'sync_pending_stale' = any(p_checks))
     union all
-    select 'sync_synced_without_id'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'sync_synced_without_id'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."sync_synced_without_id" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'sync_synced_without_id' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'sync_synced_without_id' = any(p_checks))
     union all
-    select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'appointment'
-        and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'appointment' and (p_checks is null or 'tenant_mismatch' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_booking(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_booking(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9618,14 +9665,13 @@ CREATE FUNCTION trueup.violations_of_booking(p_ids bigint[], p_checks text[] DEF
     AS $$
 begin
     return query
-    select 'booking_missing_locally'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'booking_missing_locally'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."booking_missing_locally" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'booking'
-        and (p_checks is null or 'booking_missing_locally' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'booking' and (p_checks is null or 'booking_missing_locally' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_branch(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_branch(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9633,14 +9679,13 @@ CREATE FUNCTION trueup.violations_of_branch(p_ids bigint[], p_checks text[] DEFA
     AS $$
 begin
     return query
-    select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'branch'
-        and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'branch' and (p_checks is null or 'tenant_mismatch' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_call(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_call(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9648,149 +9693,121 @@ CREATE FUNCTION trueup.violations_of_call(p_ids bigint[], p_checks text[] DEFAUL
     AS $$
 begin
     return query
-    select 'call_appointment_not_flagged'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_appointment_not_flagged'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_appointment_not_flagged" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_appointment_not_flagged' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_appointment_not_flagged' = any(p_checks))
     union all
-    select 'call_backlink_broken'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_backlink_broken'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_backlink_broken" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_backlink_broken' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_backlink_broken' = any(p_checks))
     union all
-    select 'call_backlink_missing'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_backlink_missing'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_backlink_missing" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_backlink_missing' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_backlink_missing' = any(p_checks))
     union all
-    select 'call_booked_without_appointment'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_booked_without_appointment'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_booked_without_appointment" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_booked_without_appointment' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_booked_without_appointment' = any(p_checks))
     union all
-    select 'call_creation_failed_unqueued'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_creation_failed_unqueued'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_creation_failed_unqueued" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_creation_failed_unqueued' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_creation_failed_unqueued' = any(p_checks))
     union all
-    select 'call_creation_pending_stale'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_creation_pending_stale'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_creation_pending_stale" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_creation_pending_stale' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_creation_pending_stale' = any(p_checks))
     union all
-    select 'call_customer_not_linked'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_customer_not_linked'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_customer_not_linked" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_customer_not_linked' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_customer_not_linked' = any(p_checks))
     union all
-    select 'call_direction_missing'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_direction_missing'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_direction_missing" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_direction_missing' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_direction_missing' = any(p_checks))
     union all
-    select 'call_duplicate'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['other_call_ids'])
+    select 'call_duplicate'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['other_call_ids'])
     from "trueup"."call_duplicate" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_duplicate' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_duplicate' = any(p_checks))
     union all
-    select 'call_failed_but_booked'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_failed_but_booked'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_failed_but_booked" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_failed_but_booked' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_failed_but_booked' = any(p_checks))
     union all
-    select 'call_id_malformed'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_id_malformed'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_id_malformed" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_id_malformed' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_id_malformed' = any(p_checks))
     union all
-    select 'call_link_status_wrong'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_link_status_wrong'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_link_status_wrong" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_link_status_wrong' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_link_status_wrong' = any(p_checks))
     union all
-    select 'call_link_unproven'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_link_unproven'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_link_unproven" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_link_unproven' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_link_unproven' = any(p_checks))
     union all
-    select 'call_linked_without_appointment'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_linked_without_appointment'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_linked_without_appointment" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_linked_without_appointment' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_linked_without_appointment' = any(p_checks))
     union all
-    select 'call_linked_without_customer'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_linked_without_customer'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_linked_without_customer" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_linked_without_customer' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_linked_without_customer' = any(p_checks))
     union all
-    select 'call_made_without_appointment'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_made_without_appointment'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_made_without_appointment" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_made_without_appointment' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_made_without_appointment' = any(p_checks))
     union all
-    select 'call_outcome_contradicts_flag'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_outcome_contradicts_flag'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_outcome_contradicts_flag" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_outcome_contradicts_flag' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_outcome_contradicts_flag' = any(p_checks))
     union all
-    select 'call_outcome_unknown'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_outcome_unknown'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_outcome_unknown" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_outcome_unknown' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_outcome_unknown' = any(p_checks))
     union all
-    select 'call_outcome_without_appointment'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_outcome_without_appointment'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_outcome_without_appointment" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_outcome_without_appointment' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_outcome_without_appointment' = any(p_checks))
     union all
-    select 'call_status_unknown'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_status_unknown'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_status_unknown" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_status_unknown' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_status_unknown' = any(p_checks))
     union all
-    select 'call_stuck_ongoing'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_stuck_ongoing'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_stuck_ongoing" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_stuck_ongoing' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_stuck_ongoing' = any(p_checks))
     union all
-    select 'call_times_contradict'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_times_contradict'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_times_contradict" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_times_contradict' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_times_contradict' = any(p_checks))
     union all
-    select 'call_transcript_name'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_transcript_name'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_transcript_name" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_transcript_name' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_transcript_name' = any(p_checks))
     union all
-    select 'call_type_missing'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_type_missing'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_type_missing" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_type_missing' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_type_missing' = any(p_checks))
     union all
-    select 'call_unknown_number'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_unknown_number'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_unknown_number" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_unknown_number' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_unknown_number' = any(p_checks))
     union all
-    select 'call_value_unknown'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'call_value_unknown'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_value_unknown" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'call_value_unknown' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'call_value_unknown' = any(p_checks))
     union all
-    select 'event_double_encoded'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'event_double_encoded'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."event_double_encoded" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'event_double_encoded' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'event_double_encoded' = any(p_checks))
     union all
-    select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'call'
-        and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'call' and (p_checks is null or 'tenant_mismatch' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_customer(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_customer(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9798,34 +9815,29 @@ CREATE FUNCTION trueup.violations_of_customer(p_ids bigint[], p_checks text[] DE
     AS $$
 begin
     return query
-    select 'customer_company_missing'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'customer_company_missing'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."customer_company_missing" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
-        and (p_checks is null or 'customer_company_missing' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer' and (p_checks is null or 'customer_company_missing' = any(p_checks))
     union all
-    select 'customer_deleted_but_linked'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'customer_deleted_but_linked'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."customer_deleted_but_linked" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
-        and (p_checks is null or 'customer_deleted_but_linked' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer' and (p_checks is null or 'customer_deleted_but_linked' = any(p_checks))
     union all
-    select 'customer_duplicate'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['same_phone_ids', 'same_email_ids'])
+    select 'customer_duplicate'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['same_phone_ids', 'same_email_ids'])
     from "trueup"."customer_duplicate" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
-        and (p_checks is null or 'customer_duplicate' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer' and (p_checks is null or 'customer_duplicate' = any(p_checks))
     union all
-    select 'customer_unreachable'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'customer_unreachable'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."customer_unreachable" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
-        and (p_checks is null or 'customer_unreachable' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer' and (p_checks is null or 'customer_unreachable' = any(p_checks))
     union all
-    select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'customer'
-        and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'customer' and (p_checks is null or 'tenant_mismatch' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_modification(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_modification(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9833,19 +9845,17 @@ CREATE FUNCTION trueup.violations_of_modification(p_ids bigint[], p_checks text[
     AS $$
 begin
     return query
-    select 'modification_kind_unknown'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'modification_kind_unknown'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."modification_kind_unknown" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'modification'
-        and (p_checks is null or 'modification_kind_unknown' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'modification' and (p_checks is null or 'modification_kind_unknown' = any(p_checks))
     union all
-    select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'modification'
-        and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'modification' and (p_checks is null or 'tenant_mismatch' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_phone_number(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_phone_number(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9853,14 +9863,13 @@ CREATE FUNCTION trueup.violations_of_phone_number(p_ids bigint[], p_checks text[
     AS $$
 begin
     return query
-    select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'phone_number'
-        and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'phone_number' and (p_checks is null or 'tenant_mismatch' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_request(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_request(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9868,14 +9877,13 @@ CREATE FUNCTION trueup.violations_of_request(p_ids bigint[], p_checks text[] DEF
     AS $$
 begin
     return query
-    select 'idempotency_key_stuck'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'idempotency_key_stuck'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."idempotency_key_stuck" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'request'
-        and (p_checks is null or 'idempotency_key_stuck' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'request' and (p_checks is null or 'idempotency_key_stuck' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_service(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_service(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9883,14 +9891,13 @@ CREATE FUNCTION trueup.violations_of_service(p_ids bigint[], p_checks text[] DEF
     AS $$
 begin
     return query
-    select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'service'
-        and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'service' and (p_checks is null or 'tenant_mismatch' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_staff(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_staff(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9898,14 +9905,13 @@ CREATE FUNCTION trueup.violations_of_staff(p_ids bigint[], p_checks text[] DEFAU
     AS $$
 begin
     return query
-    select 'tenant_mismatch'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'staff'
-        and (p_checks is null or 'tenant_mismatch' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'staff' and (p_checks is null or 'tenant_mismatch' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_sync_failure(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_sync_failure(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9913,14 +9919,13 @@ CREATE FUNCTION trueup.violations_of_sync_failure(p_ids bigint[], p_checks text[
     AS $$
 begin
     return query
-    select 'sync_failure_exhausted'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'sync_failure_exhausted'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."sync_failure_exhausted" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'sync_failure'
-        and (p_checks is null or 'sync_failure_exhausted' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'sync_failure' and (p_checks is null or 'sync_failure_exhausted' = any(p_checks));
 end;
 $$;
 
-CREATE FUNCTION trueup.violations_of_webhook_event(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_of_webhook_event(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
@@ -9928,15 +9933,13 @@ CREATE FUNCTION trueup.violations_of_webhook_event(p_ids bigint[], p_checks text
     AS $$
 begin
     return query
-    select 'event_double_encoded'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'event_double_encoded'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."event_double_encoded" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'webhook_event'
-        and (p_checks is null or 'event_double_encoded' = any(p_checks))
+    where v.entity_id = any(p_ids) and v.entity_type = 'webhook_event' and (p_checks is null or 'event_double_encoded' = any(p_checks))
     union all
-    select 'event_unprocessed'::text, v.company_id::text, v.entity_id::text, v.description, v.evidence, null::text[]
+    select 'event_unprocessed'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."event_unprocessed" as v
-    where v.entity_id = any(p_ids) and v.entity_type = 'webhook_event'
-        and (p_checks is null or 'event_unprocessed' = any(p_checks));
+    where v.entity_id = any(p_ids) and v.entity_type = 'webhook_event' and (p_checks is null or 'event_unprocessed' = any(p_checks));
 end;
 $$;
 

@@ -1,14 +1,17 @@
 """Make the catalogue equal to the files: views, functions and triggers, then constraints.
 
-Views, functions and triggers hold no data and are deployed in one transaction.
+Views, functions and triggers hold no data and are deployed in one transaction, once the first
+adoption is over.
 Constraints and indexes are added one at a time, each in a statement of its own, so
 that an interrupted run is simply run again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from trueup import tracking
@@ -158,6 +161,7 @@ def deploy(
     declared_keys: Mapping[str, str] = MappingProxyType({}),
     *,
     keep_drift: bool = False,
+    before_triggers: Callable[[], list[Change]] = list,
 ) -> list[Change]:
     """Deploy the pack's files and register its checks, guards and entities; return what was done.
 
@@ -165,13 +169,15 @@ def deploy(
     name, for those whose key the catalogue cannot tell. With `keep_drift`, what was changed
     by hand is left as it is, and said.
 
-    One transaction; the caller retries it when a lock is not granted. Triggers come last,
-    because from the first of them to the commit the writers of a table wait.
+    One transaction, so that no trigger calls what is not there; the caller retries it when a
+    lock is not granted. Triggers come last, because from the first of them to the commit the
+    writers of a table wait.
+
+    While no trigger of ours stands yet, `before_triggers` is called ahead of the first, between two
+    transactions: triggers look rows up, and without an index each write would read a table.
+    Then each file of triggers is a transaction of its own, and nobody waits for all of them.
     """
-    with session.transaction():
-        session.set_local("lock_timeout", session.lock_timeout)
-        session.set_local("check_function_bodies", "off")
-        session.set_local("search_path", "pg_catalog")
+    with _deploying(session):
         states = object_states(session)
         kept = drifted_objects(session) if keep_drift else []
         kept_files = {state.file for state in kept}
@@ -205,20 +211,57 @@ def deploy(
         _record_files(session, quiet, distant)
         changes += _drop_retired(session, pack, states, distant)
         _register(session, pack, declared_keys, distant)
-        for file in loud:
-            _run(session, file, distant)
-        _record_files(session, loud, distant)
+        is_apart = not any(kind == "trigger" for kind, _ in states)
+        left = _Triggers(loud, distant, keep_drift, frozenset((state.kind, state.identity) for state in kept))
+        if not is_apart:
+            changes += _deploy_triggers(session, pack, left, nullcontext)
+    if is_apart:
+        changes += before_triggers()
+        changes += _deploy_triggers(session, pack, left, partial(_deploying, session))
+    return changes + [Change("keep", f"{state.kind} {state.identity}", BY_HAND) for state in kept]
+
+
+@contextmanager
+def _deploying(session: Session) -> Iterator[None]:
+    with session.part():
+        session.set_local("lock_timeout", session.lock_timeout)
+        session.set_local("check_function_bodies", "off")
+        session.set_local("search_path", "pg_catalog")
+        yield
+
+
+@dataclass(frozen=True)
+class _Triggers:
+    """The files of triggers to deploy, the tables that can have none, and what is left as it is."""
+
+    files: list[SqlFile]
+    distant: Mapping[str, str]
+    keep_drift: bool
+    kept: frozenset[tuple[str, str]]
+
+
+def _deploy_triggers(
+    session: Session, pack: Pack, triggers: _Triggers, each: Callable[[], AbstractContextManager[None]]
+) -> list[Change]:
+    """Deploy files of triggers and what is generated, each inside `each()`; return what else was done."""
+    changes: list[Change] = []
+    for file in triggers.files:
+        with each():
+            _run(session, file, triggers.distant)
+            _record_files(session, [file], triggers.distant)
+    with each():
         # first those that call a function which is about to go
-        if keep_drift:
+        if triggers.keep_drift:
             changes += [
                 Change("keep", f"{stray.name} on {stray.table_name}", "stands in no file; left as it is")
                 for stray in _strays(session)
             ]
         else:
             changes += _drop_strays(session)
-        changes += _generate(session, pack, frozenset((state.kind, state.identity) for state in kept))
+    changes += _generate(session, pack, triggers.kept, each)
+    with each():
         session.run("fill_definitions")
-    return changes + [Change("keep", f"{state.kind} {state.identity}", BY_HAND) for state in kept]
+    return changes
 
 
 def _run(session: Session, file: SqlFile, distant: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -412,20 +455,27 @@ def pending_generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject
     return found
 
 
-def _generate(session: Session, pack: Pack, kept: frozenset[tuple[str, str]]) -> Iterator[Change]:
+def _generate(
+    session: Session,
+    pack: Pack,
+    kept: frozenset[tuple[str, str]],
+    each: Callable[[], AbstractContextManager[None]],
+) -> Iterator[Change]:
     states = object_states(session)
     for items, text, reason in pending_generated(session, pack):
         if any((item.kind, item.identity) in kept for item in items):
             continue
-        session.script(text)
-        for item in items:
-            _record(session, item, GENERATED, checksum(text))
+        with each():
+            session.script(text)
+            for item in items:
+                _record(session, item, GENERATED, checksum(text))
         yield Change("deploy", items[0].identity, f"generated: {reason}")
     known = {(item.kind, item.identity) for items, _ in generated(session, pack) for item in items}
     retired = [state for key, state in states.items() if state.file == GENERATED and key not in known]
     for state in sorted(retired, key=lambda state: state.kind != "trigger"):
-        _drop(session, state.kind, state.identity)
-        session.run("forget_object", kind=state.kind, identity=state.identity)
+        with each():
+            _drop(session, state.kind, state.identity)
+            session.run("forget_object", kind=state.kind, identity=state.identity)
         yield Change("drop", state.identity, "no check needs it any more")
 
 
@@ -483,8 +533,12 @@ def _listing(
     )
 
 
-def add_constraints(session: Session, ledger: Ledger, *, keep_drift: bool = False) -> list[Change]:
+def add_constraints(
+    session: Session, ledger: Ledger, *, keep_drift: bool = False, lookups_only: bool = False
+) -> list[Change]:
     """Add what is missing of the registered constraints and indexes, and rebuild what is broken.
+
+    With `lookups_only` nothing but the indexes that stand for no check: rows cannot refuse them.
 
     Nothing here scans a large table under a strong lock: indexes are built
     concurrently, CHECK and FOREIGN KEY constraints arrive NOT VALID unless the table
@@ -492,6 +546,8 @@ def add_constraints(session: Session, ledger: Ledger, *, keep_drift: bool = Fals
     """
     changes = [Change("keep", name, FOUND) for name in session.values("record_constraints_found")]
     for state in session.rows("constraint_states", ConstraintState):
+        if lookups_only and not is_lookup(state):
+            continue
         if state.state == "different" and keep_drift:
             changes.append(Change("keep", state.name, BY_HAND))
         elif state.state in ("missing", "different", "invalid"):
@@ -573,6 +629,11 @@ def _awaits(session: Session, state: ConstraintState) -> bool:
 
 def _is_index(state: ConstraintState) -> bool:
     return state.kind.endswith("index")
+
+
+def is_lookup(state: ConstraintState) -> bool:
+    """Say whether it is an index that stands for no check."""
+    return _is_index(state) and state.check_name is None
 
 
 def drop_index(session: Session, state: ConstraintState) -> list[str]:

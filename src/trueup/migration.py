@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -145,10 +145,17 @@ def _migrated(
             connection.run("forget_found_columns")
             loaded = fitted(connection, packs.load(loaded.root))
             keys = declared_keys(connection, loaded)
+
+            def build_lookups() -> list[Change]:
+                turn.go_on()
+                return deploy.add_constraints(connection, ledger, keep_drift=keep_drift, lookups_only=True)
+
             with ledger.step("files", "views, functions and triggers") as step:
                 changes = retried(
                     connection,
-                    lambda: deploy.deploy(connection, loaded, keys, keep_drift=keep_drift),
+                    lambda: deploy.deploy(
+                        connection, loaded, keys, keep_drift=keep_drift, before_triggers=build_lookups
+                    ),
                     lambda: "while deploying views and triggers",
                 )
                 deployed = [change for change in changes if change.action in ("deploy", "drop")]
@@ -528,24 +535,21 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
         if now.left != pack.left:
             text += sent
             pack = now
+        lookups: list[Change] = []
+
+        def build_lookups() -> list[Change]:
+            lookups[:] = _constraints(connection, sent, keep_drift, deploy.is_lookup)
+            return lookups
+
         with connection.recording() as sent:
-            changes += deploy.deploy(connection, pack, keys, keep_drift=keep_drift)
+            changes += deploy.deploy(
+                connection, pack, keys, keep_drift=keep_drift, before_triggers=build_lookups
+            )
         if any(change.action != "keep" for change in changes):
-            text += ["begin", *sent, "commit"]
-        with connection.recording() as sent:
-            found = connection.values("record_constraints_found")
-        if found:
-            text.append(connection.spelled("record_constraints_found"))
-            changes += [Change("keep", name, deploy.FOUND) for name in found]
-        for state in connection.rows("constraint_states", ConstraintState):
-            if keep_drift and state.state == "different":
-                changes.append(Change("keep", state.name, deploy.BY_HAND))
-                continue
-            wanted = deploy.statements(connection, state, build=False)
-            if wanted:
-                changes.append(Change("add", state.name))
-                text += [_with_lock(one, state) for one in wanted]
-                text.append(connection.spelled("record_constraint", name=state.name))
+            text += sent
+        # they are not there yet, because nothing is built here
+        planned = {change.what for change in lookups}
+        changes += _constraints(connection, text, keep_drift, lambda state: state.name not in planned)
     fills = backfilling.pending(connection, pack)
     changes += [Change("backfill", fill.name, fill.table) for fill in fills]
     work = missing or any(change.action != "keep" for change in changes)
@@ -553,6 +557,26 @@ def _dry_run(connection: Session, pack: Pack, keep_drift: bool) -> Migration:
         text += [*_role_files(pack), *(backfilling.script(fill) for fill in fills)]
     script = _REHEARSED + "".join(f"{part.strip().rstrip(';')};\n\n" for part in text) if work else ""
     return Migration(tuple(missing), tuple(changes), script, tuple(connection.warnings))
+
+
+def _constraints(
+    connection: Session, text: list[str], keep_drift: bool, wanted: Callable[[ConstraintState], bool]
+) -> list[Change]:
+    """Append what adds the constraints and indexes wanted to a script; return what it does."""
+    found = connection.values("record_constraints_found")
+    changes = [Change("keep", name, deploy.FOUND) for name in found]
+    if found:
+        text.append(connection.spelled("record_constraints_found"))
+    for state in connection.rows("constraint_states", ConstraintState):
+        if not wanted(state):
+            continue
+        if keep_drift and state.state == "different":
+            changes.append(Change("keep", state.name, deploy.BY_HAND))
+        elif statements := deploy.statements(connection, state, build=False):
+            changes.append(Change("add", state.name))
+            text += [_with_lock(one, state) for one in statements]
+            text.append(connection.spelled("record_constraint", name=state.name))
+    return changes
 
 
 def rehearse_adoption(

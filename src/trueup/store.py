@@ -304,6 +304,19 @@ class Session:
         finally:
             self._recorded = None
 
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Open a transaction that is one of its own in what is recorded, too."""
+        if self._recorded is None:
+            with self.transaction():
+                yield
+            return
+        self._recorded.append("begin")
+        self.begin_part()
+        with self.transaction():
+            yield
+        self._recorded.append("commit")
+
     def begin_part(self) -> None:
         """Say that what is recorded from now on runs in a transaction of its own."""
         self._carried = self._strong_locks()
