@@ -20,6 +20,23 @@ import trueup
 from trueup import bodies, migration, packs, server
 from trueup.errors import UsageError
 
+# what is created later has the higher oid
+INDEXES_AND_TRIGGERS = """
+select
+    (
+        select max(i.oid)
+        from pg_catalog.pg_class as i
+        inner join trueup.constraints as ct on i.relname = ct.name
+        where i.relkind = 'i' and ct.check_name is null
+    ) < (
+        select min(tg.oid)
+        from pg_catalog.pg_trigger as tg
+        inner join pg_catalog.pg_proc as p on tg.tgfoid = p.oid
+        where
+            p.pronamespace = 'trueup'::regnamespace
+            and tg.tgrelid in ('public.calls'::regclass, 'public.appointments'::regclass)
+    )
+"""
 TABLES = migration.host_tables(migration.host_sql(packs.load()) or "")
 
 
@@ -137,6 +154,16 @@ def test_psql_adopts_as_the_dry_run_says(moved_incident: str, binaries: Path) ->
     assert done.returncode == 0, done.stderr
     assert trueup.verify(database=moved_incident).ok
     assert {change.action for change in trueup.migrate(database=moved_incident).changes} == {"pending"}
+
+
+@pytest.mark.one_server
+def test_no_trigger_looks_for_an_index_that_is_not_there_yet(legacy_database: str) -> None:
+    """An insert whose triggers read whole tables kept the writers of a large table waiting for seconds."""
+    script = run("adopt", "--dry-run", url=legacy_database).stdout
+    first = script.index("create trigger ")
+    assert "create index concurrently" not in script[first:]
+    trueup.adopt(database=legacy_database, apply=True)
+    assert value(legacy_database, INDEXES_AND_TRIGGERS)
 
 
 @pytest.mark.one_server

@@ -703,6 +703,24 @@ def test_a_check_that_fails_is_owed_and_the_others_are_judged(caught_up: str) ->
     assert alerts(caught_up, "call_id_malformed") == ["1"]
 
 
+def test_a_check_that_time_drives_fails_alone(caught_up: str) -> None:
+    before = value(caught_up, "select pg_get_viewdef('trueup.call_stuck_ongoing'::regclass)")
+    sql(
+        caught_up,
+        "create or replace view trueup.call_stuck_ongoing as select c.company_id, 'call' as entity_type, "
+        "c.id as entity_id, (1 / (c.id - c.id))::text as description, '{}'::jsonb as evidence from calls as c",
+    )
+    sql(
+        caught_up,
+        "select factory.appointment(1, starts_at => now() - interval '40 days')",
+    )
+    found = changed(caught_up)
+    assert found["failed"] == ["call_stuck_ongoing"]
+    assert alerts(caught_up, "appointment_past_open") == ["1"]
+    sql(caught_up, f"create or replace view trueup.call_stuck_ongoing as {before}")
+    assert changed(caught_up)["failed"] == []
+
+
 def test_a_run_that_began_earlier_does_not_have_the_last_word(caught_up: str) -> None:
     sql(caught_up, BARE)
     with psycopg.connect(caught_up, autocommit=True) as other:

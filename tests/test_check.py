@@ -18,6 +18,7 @@ select factory.company(1);
 select factory.call(id => i, appointment_made => true, session_outcome => 'appointment_rescheduled')
 from generate_series(1, 5) as i
 """
+METADATA = "select al.metadata from trueup.data_consistency_alerts as al where al.entity_id = %s"
 ALERTS = """
 select al.entity_id, al.status, al.occurrences, al.reopened_count, al.resolution
 from trueup.data_consistency_alerts as al
@@ -150,6 +151,50 @@ def test_a_flood_is_one_alert(database: str) -> None:
     ]
     again = trueup.check(database=database)
     assert (result(again).opened, result(again).resolved) == (5, 1)
+
+
+def test_a_flood_leaves_the_alerts_that_are_there_alone(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    mend(database, 3)
+    plant(
+        database,
+        "select factory.call(id => i, appointment_made => true, session_outcome => 'appointment_rescheduled') "
+        "from generate_series(6, 400) as i",
+    )
+    flooded = trueup.check(database=database, max_alerts=10)
+    assert result(flooded).flooded
+    assert (result(flooded).violations, result(flooded).opened, result(flooded).resolved) == (399, 1, 1)
+    assert len(result(flooded).examples) == 3
+    assert sql(
+        database,
+        "select al.entity_id, al.status, al.occurrences, al.metadata from trueup.data_consistency_alerts as al "
+        "where al.alert_type = %s and al.entity_type = 'call' order by al.entity_id::bigint",
+        CHECK,
+    ) == [
+        (str(i), *(("resolved", 1) if i == 3 else ("open", 2)), value(database, METADATA, str(i)))
+        for i in range(1, 6)
+    ]
+    assert value(
+        database,
+        "select al.metadata from trueup.data_consistency_alerts as al where al.entity_type = 'check'",
+    ) == {"new": 395, "most": 10}
+    again = trueup.check(database=database)
+    assert (result(again).opened, result(again).resolved, result(again).violations) == (395, 1, 399)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_as_many_as_are_listed_are_no_flood(database: str, jobs: int) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    plant(
+        database,
+        "select factory.call(id => i, appointment_made => true, session_outcome => 'appointment_rescheduled') "
+        "from generate_series(6, 15) as i",
+    )
+    listed = trueup.check(database=database, max_alerts=10, jobs=jobs)
+    assert not result(listed).flooded
+    assert (result(listed).violations, result(listed).opened) == (15, 10)
 
 
 def test_an_alert_touched_after_the_snapshot_is_left_alone(database: str) -> None:
