@@ -7,7 +7,8 @@
 -- population:  appointments where calcom_booking_uid is not null and deleted_at is null
 -- prevented:   constraint appointments_booking_uid_key
 -- repair:      review
--- cost:        one pass over appointments with a booking uid; one probe of appointments_booking_uid_idx each
+-- cost:        one pass over appointments_booking_uid_idx (appointment_booking_shared_candidates); of
+--              some a probe of it each
 --
 -- Cancelled ones count: a booking that is cancelled and booked anew has a new uid. Each
 -- appointment that shares is listed.

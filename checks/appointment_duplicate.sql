@@ -8,7 +8,8 @@
 -- prevented:   none: two bookings that differ by minutes have different idempotency keys, and both may
 --              be meant
 -- repair:      review
--- cost:        one pass over live appointments; one probe of appointments_customer_id_idx each
+-- cost:        one pass over live appointments by their start (appointment_duplicate_candidates); of
+--              some a probe of appointments_customer_id_idx each
 --
 -- At a time: starts within the setting duplicate_appointment_window of each other. Each
 -- appointment of the pair is listed. No service is a service, as it is for the

@@ -7,8 +7,8 @@
 -- population:  appointments where staff_id is not null and deleted_at is null and status <> 'cancelled'
 -- prevented:   constraint appointments_staff_id_excl
 -- repair:      review
--- cost:        one pass over live appointments; a probe of appointments_staff_id_idx and one of
---              appointments_long_idx each
+-- cost:        one pass over live appointments by their start (appointment_staff_overlap_candidates);
+--              of some a probe of appointments_staff_id_idx and one of appointments_long_idx each
 --
 -- Half-open: one appointment may start when another ends. Each appointment of an overlap
 -- is listed. One that ends before it starts is appointment_times_invalid and overlaps

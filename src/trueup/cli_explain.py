@@ -70,6 +70,11 @@ def explained(found: Explanation) -> Iterator[str]:
         yield ""
         yield "The deployed view is not that of the file: `trueup migrate` deploys it."
     yield from _heading("In full")
+    if check.candidates:
+        yield from _labelled(
+            "candidates",
+            f"the plan is that of trueup.{check.candidates}; of what it lists, the plan is below",
+        )
     yield from _labelled("planned", _planned(found))
     yield from _measured(found.plan)
     yield from _labelled("last run", _last(found))

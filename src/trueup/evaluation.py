@@ -453,7 +453,17 @@ def _expected(connection: Session, check: Check, pending: Pending) -> list[str] 
     ]
 
 
-def _query(check: Check) -> str:
+def query_of(check: Check) -> str:
+    """Return the query for what a check lists in all, in the columns of pg_temp.trueup_violations."""
+    if check.candidates:
+        candidates = quoted("trueup", check.candidates)
+        return " union all ".join(
+            "select v.check_name, v.company_id, v.entity_type, v.entity_id, v.description, v.evidence, "
+            f"v.related from {quoted('trueup', 'violations_of_' + population.entity)}("
+            f"array(select c.entity_id from {candidates} as c "
+            f"where c.entity_type = {literal(population.entity)}), array[{literal(check.name)}]) as v"
+            for population in check.populations
+        )
     return (
         f"select {literal(check.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
         f"v.description, v.evidence, {related(check.partners)} from {quoted('trueup', check.name)} as v"
@@ -462,7 +472,7 @@ def _query(check: Check) -> str:
 
 def read_view(connection: Session, check: Check) -> int:
     """Read the whole view of a check into pg_temp.trueup_violations; return the number of its rows."""
-    return connection.count(f"insert into pg_temp.trueup_violations {_query(check)}")
+    return connection.count(f"insert into pg_temp.trueup_violations {query_of(check)}")
 
 
 def time_limits(connection: Session, checks: Iterable[Check]) -> dict[str, TimeLimit]:
@@ -473,7 +483,9 @@ def time_limits(connection: Session, checks: Iterable[Check]) -> dict[str, TimeL
 
 
 def _view(check: Check, limit: TimeLimit, timeout: str) -> _Task:
-    return _Task(check, limit.own or timeout, lambda reading: reading.copy_out(_query(check)), limit.last_ms)
+    return _Task(
+        check, limit.own or timeout, lambda reading: reading.copy_out(query_of(check)), limit.last_ms
+    )
 
 
 def _count(count: _Count, timeout: str) -> _Task:

@@ -256,7 +256,11 @@ def explain(
             connection.set_local("max_parallel_workers_per_gather", "0")
             connection.set_local("plan_cache_mode", "force_generic_plan")
             planner = _Planner(connection, timeout if analyze else None)
-            plan = planner.plan(f"select {_COLUMNS} from {quoted('trueup', name)} as v")
+            plan = planner.plan(
+                f"select c.entity_type, c.entity_id from {quoted('trueup', check.candidates)} as c"
+                if check.candidates
+                else f"select {_COLUMNS} from {quoted('trueup', name)} as v"
+            )
             tables = {
                 table.entity_type: table for table in connection.rows("check_entities", _Entities, name=name)
             }

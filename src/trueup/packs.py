@@ -97,6 +97,17 @@ class Check:
     checksum: str
     is_core: bool
     schema: str = PUBLIC
+    has_candidates: bool = False
+
+    @property
+    def candidates(self) -> str | None:
+        """The view that lists the entities among which a full run finds its violations; None: its own.
+
+        It is a file of the pack, db/views/<check>_candidates.sql, with the columns entity_type and
+        entity_id, and may list others besides; for checks whose own view is written to be asked about
+        some entities, and is slow to list all.
+        """
+        return f"{self.name}_candidates" if self.has_candidates else None
 
     @property
     def populations(self) -> list[Population]:
@@ -271,7 +282,11 @@ class Pack:
                     left[file.name] = f"needs {sorted(file.uses & made or {file.stem})[0]}, which is left out"
         return replace(
             self,
-            checks=tuple(check for check in self.checks if check.file not in left or check.is_core),
+            checks=tuple(
+                replace(check, has_candidates=check.has_candidates and _candidates(check.name) not in left)
+                for check in self.checks
+                if check.file not in left or check.is_core
+            ),
             left=dict(sorted(left.items(), key=lambda item: (not item[0].startswith("checks/"), item[0]))),
         )
 
@@ -399,6 +414,7 @@ def parse(name: str, text: str, file: str, *, is_core: bool = False, schema: str
         checksum=checksum(text),
         is_core=is_core,
         schema=schema,
+        has_candidates=False,
         **values,
     )
     if check.sources and not check.populations:
@@ -465,15 +481,22 @@ class _Hand:
 
 def _checks(root: Path, hand: _Hand) -> list[Check]:
     return [
-        parse(
-            path.stem,
-            hand.written(readable(path)),
-            f"checks/{path.name}",
-            is_core=root == CORE,
-            schema=hand.schema,
+        replace(
+            parse(
+                path.stem,
+                hand.written(readable(path)),
+                f"checks/{path.name}",
+                is_core=root == CORE,
+                schema=hand.schema,
+            ),
+            has_candidates=(root / _candidates(path.stem)).is_file(),
         )
         for path in sorted((root / "checks").glob("*.sql"))
     ]
+
+
+def _candidates(name: str) -> str:
+    return f"db/views/{name}_candidates.sql"
 
 
 def _files(root: Path, hand: _Hand) -> list[SqlFile]:

@@ -1,8 +1,9 @@
--- planned_cost(check): what the planner expects the whole view of a check to cost
+-- planned_cost(check): what the planner expects a full evaluation of a check to cost
 --
--- Planner units; NULL for a view that cannot be planned, whose evaluation will say why,
--- or whose tables are locked. Nothing is executed. Planned without parallel workers, as
--- a run plans it: what it finds is inserted into a temporary table.
+-- Planner units: of its whole view, or of its candidates where a view <check>_candidates
+-- lists them, for those it names are few. NULL for a view that cannot be planned, whose
+-- evaluation will say why, or whose tables are locked. Nothing is executed. Planned without
+-- parallel workers, because a plan with them costs less only where workers are free.
 
 create or replace function trueup.planned_cost(p_check text)
     returns numeric
@@ -14,7 +15,18 @@ as $$
 declare
     v_plan jsonb;
 begin
-    execute format('explain (format json) select v.* from trueup.%I as v', p_check) into v_plan;
+    execute format(
+        'explain (format json) select v.* from trueup.%I as v',
+        coalesce(
+            (
+                select c.relname
+                from pg_catalog.pg_class as c
+                where c.relnamespace = 'trueup'::regnamespace and c.relname = p_check || '_candidates'
+            ),
+            p_check
+        )
+    )
+    into v_plan;
     return v_plan #>> '{0,Plan,Total Cost}';
 exception
     when others then
