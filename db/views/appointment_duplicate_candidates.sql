@@ -21,11 +21,14 @@ from (
         order by la.starts_at
     )
 ) as n
-cross join (
-    select st.value::interval as width
-    from trueup.settings as st
-    where st.name = 'duplicate_appointment_window'
-) as w
 where
-    n.last_starts_at >= n.starts_at - w.width
-    or n.next_starts_at <= n.starts_at + w.width;
+    n.last_starts_at >= n.starts_at - (
+        select st.value::interval
+        from trueup.settings as st
+        where st.name = 'duplicate_appointment_window'
+    )
+    or n.next_starts_at <= n.starts_at + (
+        select st.value::interval
+        from trueup.settings as st
+        where st.name = 'duplicate_appointment_window'
+    );

@@ -14,7 +14,8 @@ from (
         la.starts_at,
         la.ends_at,
         max(la.ends_at) over earlier as busy_until,
-        lead(la.starts_at) over (partition by la.staff_id order by la.starts_at) as next_starts_at
+        -- looks past the frame, which is that of max
+        lead(la.starts_at) over earlier as next_starts_at
     from trueup.live_appointments as la
     where
         la.staff_id is not null
