@@ -6343,7 +6343,18 @@ CREATE FUNCTION trueup.planned_cost(p_check text) RETURNS numeric
 declare
     v_plan jsonb;
 begin
-    execute format('explain (format json) select v.* from trueup.%I as v', p_check) into v_plan;
+    execute format(
+        'explain (format json) select v.* from trueup.%I as v',
+        coalesce(
+            (
+                select c.relname
+                from pg_catalog.pg_class as c
+                where c.relnamespace = 'trueup'::regnamespace and c.relname = p_check || '_candidates'
+            ),
+            p_check
+        )
+    )
+    into v_plan;
     return v_plan #>> '{0,Plan,Total Cost}';
 exception
     when others then
@@ -10313,6 +10324,19 @@ CREATE VIEW trueup.appointment_booking_shared AS
            FROM trueup.kept_appointments other
           WHERE ((other.company_id = ka.company_id) AND (other.calcom_booking_uid = ka.calcom_booking_uid) AND (other.id <> ka.id))));
 
+CREATE VIEW trueup.appointment_booking_shared_candidates AS
+ SELECT 'appointment'::text AS entity_type,
+    s.id AS entity_id
+   FROM (( SELECT a.company_id,
+            a.calcom_booking_uid
+           FROM public.appointments a
+          WHERE (a.calcom_booking_uid IS NOT NULL)
+          GROUP BY a.company_id, a.calcom_booking_uid
+         HAVING (count(*) > 1)) d
+     CROSS JOIN LATERAL unnest(ARRAY( SELECT a.id
+           FROM public.appointments a
+          WHERE ((a.company_id = d.company_id) AND (a.calcom_booking_uid = d.calcom_booking_uid)))) s(id));
+
 CREATE VIEW trueup.appointment_call_mismatch AS
  SELECT ka.company_id,
     'appointment'::text AS entity_type,
@@ -10403,6 +10427,22 @@ CREATE VIEW trueup.appointment_duplicate AS
                    FROM trueup.settings st
                   WHERE (st.name = 'duplicate_appointment_window'::text)))))) o)
   WHERE ((la.customer_id IS NOT NULL) AND (o.ids IS NOT NULL));
+
+CREATE VIEW trueup.appointment_duplicate_candidates AS
+ SELECT 'appointment'::text AS entity_type,
+    id AS entity_id
+   FROM ( SELECT la.id,
+            la.starts_at,
+            lag(la.starts_at) OVER by_start AS last_starts_at,
+            lead(la.starts_at) OVER by_start AS next_starts_at
+           FROM trueup.live_appointments la
+          WHERE (la.customer_id IS NOT NULL)
+          WINDOW by_start AS (PARTITION BY la.customer_id, la.company_id, la.service_id ORDER BY la.starts_at)) n
+  WHERE ((last_starts_at >= (starts_at - ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_appointment_window'::text)))) OR (next_starts_at <= (starts_at + ( SELECT (st.value)::interval AS value
+           FROM trueup.settings st
+          WHERE (st.name = 'duplicate_appointment_window'::text)))));
 
 CREATE VIEW trueup.appointment_key_missing AS
  SELECT company_id,
@@ -10496,6 +10536,19 @@ CREATE VIEW trueup.appointment_staff_overlap AS
            FROM trueup.live_appointments other
           WHERE ((other.staff_id = la.staff_id) AND (other.id <> la.id) AND (other.starts_at < la.ends_at) AND (other.ends_at > la.starts_at) AND (other.ends_at > other.starts_at) AND ((other.starts_at >= (la.starts_at - '04:00:00'::interval)) OR ((other.ends_at - other.starts_at) > '04:00:00'::interval)))) o)
   WHERE ((la.staff_id IS NOT NULL) AND (la.ends_at > la.starts_at) AND (o.ids IS NOT NULL));
+
+CREATE VIEW trueup.appointment_staff_overlap_candidates AS
+ SELECT 'appointment'::text AS entity_type,
+    id AS entity_id
+   FROM ( SELECT la.id,
+            la.starts_at,
+            la.ends_at,
+            max(la.ends_at) OVER earlier AS busy_until,
+            lead(la.starts_at) OVER earlier AS next_starts_at
+           FROM trueup.live_appointments la
+          WHERE ((la.staff_id IS NOT NULL) AND (la.ends_at > la.starts_at))
+          WINDOW earlier AS (PARTITION BY la.staff_id ORDER BY la.starts_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) n
+  WHERE ((busy_until > starts_at) OR (next_starts_at < ends_at));
 
 CREATE VIEW trueup.appointment_times_invalid AS
  SELECT company_id,
@@ -13833,7 +13886,7 @@ CREATE UNIQUE INDEX calls_company_id_id_key ON public.calls USING btree (company
 
 CREATE INDEX calls_confirmed_created_at_idx ON public.calls USING btree (created_at) WHERE booking_confirmed;
 
-CREATE INDEX calls_created_at_idx ON public.calls USING brin (created_at) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX calls_created_at_idx ON public.calls USING btree (created_at);
 
 CREATE INDEX calls_customer_id_idx ON public.calls USING btree (customer_id, company_id) WHERE (customer_id IS NOT NULL);
 
