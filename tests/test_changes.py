@@ -721,7 +721,7 @@ def test_a_check_that_time_drives_fails_alone(caught_up: str) -> None:
     )
     sql(
         caught_up,
-        "select factory.appointment(1, starts_at => now() - interval '40 days')",
+        "select factory.call(1); select factory.appointment(1, starts_at => now() - interval '40 days')",
     )
     found = changed(caught_up)
     assert found["failed"] == ["call_stuck_ongoing"]
