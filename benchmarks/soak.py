@@ -217,9 +217,10 @@ class _Request(BaseHTTPRequestHandler):
             super().handle()
 
 
+# what a run writes down is seen once it has committed: a second at the speed of a soak
 ALERTS = """
 select al.id, al.alert_type, al.severity, al.status, al.reopened_count, al.resolved_at,
-    greatest(coalesce(al.reopened_at + interval '30 minutes', al.detected_at), r.finished_at) as known_at
+    greatest(coalesce(al.reopened_at, al.detected_at), r.finished_at) + interval '30 minutes' as known_at
 from trueup.data_consistency_alerts as al
 left join trueup.check_runs as r on r.id = al.first_run_id
 """
