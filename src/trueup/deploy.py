@@ -1,7 +1,7 @@
 """Make the catalogue equal to the files: views, functions and triggers, then constraints.
 
-Views, functions and triggers hold no data and are deployed in one transaction, once the first
-adoption is over.
+Views, functions and triggers hold no data and are deployed in one transaction; triggers that are
+all new, as at the first adoption, in one for each file.
 Constraints and indexes are added one at a time, each in a statement of its own, so
 that an interrupted run is simply run again.
 """
@@ -173,7 +173,7 @@ def deploy(
     lock is not granted. Triggers come last, because from the first of them to the commit the
     writers of a table wait.
 
-    While no trigger of ours stands yet, `before_triggers` is called ahead of the first, between two
+    When all the triggers to deploy are new, `before_triggers` is called ahead of the first, between two
     transactions: triggers look rows up, and without an index each write would read a table.
     Then each file of triggers is a transaction of its own, and nobody waits for all of them.
     """
@@ -211,7 +211,9 @@ def deploy(
         _record_files(session, quiet, distant)
         changes += _drop_retired(session, pack, states, distant)
         _register(session, pack, declared_keys, distant)
-        is_apart = not any(kind == "trigger" for kind, _ in states)
+        is_apart = bool(loud) and not any(
+            (item.kind, item.identity) in states for file in loud for item in file.objects
+        )
         left = _Triggers(loud, distant, keep_drift, frozenset((state.kind, state.identity) for state in kept))
         if not is_apart:
             changes += _deploy_triggers(session, pack, left, nullcontext)
