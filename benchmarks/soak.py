@@ -232,7 +232,8 @@ DELIVERIES = """
 select jr.started_at, jr.finished_at,
     array(select jsonb_array_elements_text(d.delivery -> 'busy')
         union all select jsonb_object_keys(d.delivery -> 'errors')
-        union all select jsonb_object_keys(d.delivery -> 'waiting'))
+        union all select jsonb_object_keys(d.delivery -> 'waiting')),
+    jr.id
 from trueup.job_runs as jr
 cross join lateral (select jr.detail -> 'delivery') as d (delivery)
 where jr.job = 'notify' and jr.outcome = 'done'
@@ -647,14 +648,25 @@ class Soak:
                     continue
                 found.counts["over before they were told"] += 1
                 # a channel that refuses is left in peace between its tries, and those deliveries do not say so
-                if not found.counts[f"refused or unanswered by {name}"] and any(
-                    alert.known_at < began and ended < alert.resolved_at and name not in unable
-                    for began, ended, unable in deliveries
-                    if alert.resolved_at
-                ):
-                    found.wrong["open during a delivery and not announced"].append(
-                        [name, alert.id, alert.check]
-                    )
+                if found.counts[f"refused or unanswered by {name}"]:
+                    continue
+                for began, ended, unable, run in deliveries:
+                    if (
+                        alert.resolved_at
+                        and alert.known_at < began
+                        and ended < alert.resolved_at
+                        and name not in unable
+                    ):
+                        found.wrong["open during a delivery and not announced"].append(
+                            [
+                                name,
+                                alert.id,
+                                alert.check,
+                                run,
+                                *map(str, (alert.known_at, began, ended, alert.resolved_at)),
+                            ]
+                        )
+                        break
         return found
 
     def growths(self) -> list[tuple[float, float]]:
