@@ -230,12 +230,11 @@ select n.id, n.channel, n.kind, n.state, n.subject, n.alarm_ids, n.ended_ids fro
 # which jobs had told every channel besides some what was due to it
 DELIVERIES = """
 select jr.started_at, jr.finished_at,
-    array(select jsonb_array_elements_text(d.delivery -> 'busy')
-        union all select jsonb_object_keys(d.delivery -> 'errors')
-        union all select jsonb_object_keys(d.delivery -> 'waiting')),
+    array(select jsonb_array_elements_text(jr.detail -> 'busy')
+        union all select jsonb_object_keys(jr.detail -> 'errors')
+        union all select jsonb_object_keys(jr.detail -> 'waiting')),
     jr.id
 from trueup.job_runs as jr
-cross join lateral (select jr.detail -> 'delivery') as d (delivery)
 where jr.job = 'notify' and jr.outcome = 'done'
 """
 
@@ -647,9 +646,6 @@ class Soak:
                 if alert.id in alarmed or alert.severity == "info":
                     continue
                 found.counts["over before they were told"] += 1
-                # a channel that refuses is left in peace between its tries, and those deliveries do not say so
-                if found.counts[f"refused or unanswered by {name}"]:
-                    continue
                 for began, ended, unable, run in deliveries:
                     if (
                         alert.resolved_at
