@@ -263,6 +263,8 @@ def evaluate(
     many of them are put there: that is all that is filed of a flood, besides their number.
     """
     begin_evaluation(connection)
+    # what is asked next, of repairs too, is asked of tables that may have grown since they were analysed
+    connection.script("set plan_cache_mode = force_custom_plan")
     limits = time_limits(connection, checks)
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
     tasks = [_view(check, limits[check.name], timeout) for check in checks]
