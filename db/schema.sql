@@ -6463,6 +6463,7 @@ begin
         from trueup.webhook_events as e
         where
             e.status = 'received'
+            and e.object_id is not null
             and e.next_attempt_at <= clock_timestamp()
             and not exists (
                 select 1
@@ -6522,6 +6523,10 @@ declare
     v_event_id bigint;
     v_key text;
 begin
+    if p_object_id is null then
+        return '{}';
+    end if;
+
     -- what was read before the lock may have grown before it was got
     loop
         if p_provider = 'retell' then
@@ -8414,7 +8419,13 @@ begin
     if v_event.status not in ('processed', 'ignored') then
         return (
             'review',
-            coalesce(v_event.error, 'the event could not be processed'),
+            coalesce(
+                v_event.error,
+                case
+                    when v_event.object_id is null then 'the event does not say which object it is about'
+                    else 'the event could not be processed'
+                end
+            ),
             jsonb_build_object('status', v_event.status, 'attempt_count', v_event.attempt_count)
         )::trueup.repair_outcome;
     end if;

@@ -490,6 +490,30 @@ def test_a_guard_refuses_the_event_and_not_the_batch(ground: str) -> None:
     ) == [("dead", True), ("processed", None)]
 
 
+def test_an_event_without_an_object_is_for_a_person(ground: str) -> None:
+    """receive_event refuses it; a row written past it must neither hang a worker nor be in anybody's way."""
+    sql(
+        ground,
+        "insert into trueup.webhook_events (provider, event_type, body, body_hash) "
+        "values ('retell', 'call_ended', '{}', 'a'), ('calcom', 'BOOKING_CREATED', '{}', 'b')",
+    )
+    receive(ground, call_event())
+    with psycopg.connect(ground, autocommit=True) as connection:
+        connection.execute("set statement_timeout = '30s'")
+        taken = "select objects, processed from trueup.process_events(1)"
+        assert connection.execute(taken).fetchall() == [(1, 1)]
+        connection.execute("update trueup.webhook_events set received_at = '2025-10-20' where object_id is null")
+        repaired = (
+            "select r.outcome, r.reason from trueup.webhook_events as e, "
+            "trueup.apply_repair('event_unprocessed', 'webhook_event', e.id::text) as r where e.object_id is null"
+        )
+        assert (
+            connection.execute(repaired).fetchall()
+            == [("review", "the event does not say which object it is about")] * 2
+        )
+    assert value(ground, "select count(*) from trueup.manual_review_queue where reason = 'event_unprocessed'") == 2
+
+
 def test_moves_in_a_circle_are_for_a_person(ground: str) -> None:
     sql(ground, "update trueup.settings set value = '1' where name = 'event_max_attempts'")
     sql(ground, "update trueup.settings set value = '0' where name = 'event_order_wait'")

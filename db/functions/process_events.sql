@@ -46,6 +46,7 @@ begin
         from trueup.webhook_events as e
         where
             e.status = 'received'
+            and e.object_id is not null
             and e.next_attempt_at <= clock_timestamp()
             and not exists (
                 select 1

@@ -3,7 +3,8 @@
 -- For process_events and the repair of event_unprocessed. Nobody else may be at the
 -- object meanwhile: advisory locks on the call or on every uid of the booking and on the
 -- calls its events name, tried and not waited for, until the transaction ends. NULL when
--- somebody holds one; else the events looked at.
+-- somebody holds one; else the events looked at: none when there is no object, which
+-- receive_event refuses to store and a row from elsewhere may be.
 --
 -- All events of the object are applied together, in a savepoint. When that fails they
 -- are applied one by one, in order of occurrence, each in a savepoint, so that one which
@@ -24,6 +25,10 @@ declare
     v_event_id bigint;
     v_key text;
 begin
+    if p_object_id is null then
+        return '{}';
+    end if;
+
     -- what was read before the lock may have grown before it was got
     loop
         if p_provider = 'retell' then

@@ -22,7 +22,13 @@ begin
     if v_event.status not in ('processed', 'ignored') then
         return (
             'review',
-            coalesce(v_event.error, 'the event could not be processed'),
+            coalesce(
+                v_event.error,
+                case
+                    when v_event.object_id is null then 'the event does not say which object it is about'
+                    else 'the event could not be processed'
+                end
+            ),
             jsonb_build_object('status', v_event.status, 'attempt_count', v_event.attempt_count)
         )::trueup.repair_outcome;
     end if;
