@@ -9502,7 +9502,7 @@ begin
 end;
 $_$;
 
-CREATE FUNCTION trueup.violations_in_time(p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
+CREATE FUNCTION trueup.violations_in_time(p_checks text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'

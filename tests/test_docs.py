@@ -250,12 +250,6 @@ def test_files_that_are_named_exist(name: str) -> None:
             assert (ROOT / path).exists(), path
 
 
-ORDER = (
-    *("explain", "review", "alerts", "guard", "contract", "circuit", "notify", "config", "events"),
-    *("reconcile", "report", "lint", "run", "top", "uninstall", "metrics", "web"),
-)
-
-
 def commands(
     command: click.Command = command_line.cli, names: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -263,9 +257,7 @@ def commands(
     yield names, command
     if isinstance(command, click.Group):
         context = click.Context(command)
-        # as they always came: the examples share a database
-        apart = ORDER if command is command_line.cli else ()
-        for name in dict.fromkeys([*apart, *command.commands, *command.list_commands(context)]):
+        for name in command.list_commands(context):
             each = command.get_command(context, name)
             assert each is not None
             yield from commands(each, (*names, name))

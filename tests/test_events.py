@@ -502,7 +502,9 @@ def test_an_event_without_an_object_is_for_a_person(ground: str) -> None:
         connection.execute("set statement_timeout = '30s'")
         taken = "select objects, processed from trueup.process_events(1)"
         assert connection.execute(taken).fetchall() == [(1, 1)]
-        connection.execute("update trueup.webhook_events set received_at = '2025-10-20' where object_id is null")
+        connection.execute(
+            "update trueup.webhook_events set received_at = '2025-10-20' where object_id is null"
+        )
         repaired = (
             "select r.outcome, r.reason from trueup.webhook_events as e, "
             "trueup.apply_repair('event_unprocessed', 'webhook_event', e.id::text) as r where e.object_id is null"
@@ -511,7 +513,10 @@ def test_an_event_without_an_object_is_for_a_person(ground: str) -> None:
             connection.execute(repaired).fetchall()
             == [("review", "the event does not say which object it is about")] * 2
         )
-    assert value(ground, "select count(*) from trueup.manual_review_queue where reason = 'event_unprocessed'") == 2
+    assert (
+        value(ground, "select count(*) from trueup.manual_review_queue where reason = 'event_unprocessed'")
+        == 2
+    )
 
 
 def test_moves_in_a_circle_are_for_a_person(ground: str) -> None:

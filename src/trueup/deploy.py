@@ -426,7 +426,7 @@ def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]
     """
     partners = {check.name: check.partners for check in pack.checks}
     begun = [check.name for check in pack.checks if check.time == "begins"]
-    in_time = [([SqlObject("function", "trueup.violations_in_time")], begun_function(begun, partners))]
+    in_time = [SqlObject("function", "trueup.violations_in_time")]
     entities = [
         (
             [SqlObject("function", f"trueup.violations_of_{entity.entity_type}")],
@@ -442,7 +442,7 @@ def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]
         for table in tracking.watched(session, pack.checks)
         if table.is_trackable
     ]
-    return entities + (in_time if begun else []) + tables
+    return entities + ([(in_time, begun_function(begun, partners))] if begun else []) + tables
 
 
 def pending_generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str, str]]:
@@ -511,7 +511,7 @@ def begun_function(checks: list[str], partners: dict[str, tuple[str, ...]]) -> s
 
     Every pass over the changes reads these views whole, because no change tells what time began.
     """
-    return _listing("violations_in_time", "p_checks text[] default null", "", checks, partners)
+    return _listing("violations_in_time", "p_checks text[]", "", checks, partners)
 
 
 def _listing(

@@ -20,7 +20,7 @@ from typing import IO, Any, TypeVar
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import class_row, dict_row, scalar_row
+from psycopg.rows import RowFactory, class_row, dict_row, scalar_row, tuple_row
 
 from trueup.errors import ConnectionLostError, DatabaseError, RefusedError, TrueupError
 from trueup.scripts import lock_of
@@ -65,14 +65,6 @@ class Copied:
         return iter(self.file)
 
 
-def _is_prepared(parameters: Mapping[str, Any]) -> bool | None:
-    """Say whether a statement may be prepared: None leaves it to its repetitions.
-
-    A plan that is kept knows nothing of what an array holds: it is neither counted nor hashed.
-    """
-    return False if any(isinstance(value, list) for value in parameters.values()) else None
-
-
 class Session:
     """One connection in autocommit; `transaction()` opens and nests transactions."""
 
@@ -96,16 +88,23 @@ class Session:
         if said.severity_nonlocalized == "WARNING" and said.message_primary:
             self.warnings.append(said.message_primary)
 
+    def _execute(
+        self, text: bytes, parameters: Mapping[str, Any] | None, row_factory: RowFactory[Any] = tuple_row
+    ) -> psycopg.Cursor[Any]:
+        # a plan that is kept knows nothing of what an array holds: it is neither counted nor hashed
+        has_array = any(isinstance(value, list) for value in (parameters or {}).values())
+        cursor = self.connection.cursor(row_factory=row_factory)
+        return cursor.execute(text, parameters, prepare=False if has_array else None)
+
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement file; return the number of rows it touched."""
         if self._recorded is not None:
             self._recorded.append(_uncommented(self.spelled(name, **parameters)))
-        return self.connection.execute(statement(name), parameters, prepare=_is_prepared(parameters)).rowcount
+        return self._execute(statement(name), parameters).rowcount
 
     def rows(self, name: str, row: type[T], /, **parameters: Any) -> list[T]:
         """Run a statement file; return its rows as instances of `row`, a dataclass."""
-        with self.connection.cursor(row_factory=class_row(row)) as cursor:
-            return cursor.execute(statement(name), parameters, prepare=_is_prepared(parameters)).fetchall()
+        return self._execute(statement(name), parameters, class_row(row)).fetchall()
 
     def row(self, name: str, row: type[T], /, **parameters: Any) -> T | None:
         """Run a statement file; return its first row, or None."""
@@ -114,8 +113,7 @@ class Session:
 
     def values(self, name: str, /, **parameters: Any) -> list[Any]:
         """Run a statement file of one column; return the column."""
-        with self.connection.cursor(row_factory=scalar_row) as cursor:
-            return cursor.execute(statement(name), parameters, prepare=_is_prepared(parameters)).fetchall()
+        return self._execute(statement(name), parameters, scalar_row).fetchall()
 
     def value(self, name: str, /, **parameters: Any) -> Any:
         """Run a statement file of one column; return its first value, or None."""
@@ -129,21 +127,16 @@ class Session:
 
     def records(self, name: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run a statement file; return its rows as dictionaries."""
-        with self.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(
-                statement(name), parameters or None, prepare=_is_prepared(parameters)
-            ).fetchall()
+        return self._execute(statement(name), parameters or None, dict_row).fetchall()
 
     def dicts(self, text: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run SQL text that a pack or a revision holds; return its rows as dictionaries."""
-        with self.connection.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(text.encode(), parameters or None, prepare=_is_prepared(parameters))
-            return cursor.fetchall() if cursor.description else []
+        cursor = self._execute(text.encode(), parameters or None, dict_row)
+        return cursor.fetchall() if cursor.description else []
 
     def texts(self, text: str, /, **parameters: Any) -> list[str]:
         """Run one statement of SQL text with a column of text; return the column."""
-        with self.connection.cursor(row_factory=scalar_row) as cursor:
-            return cursor.execute(text.encode(), parameters, prepare=_is_prepared(parameters)).fetchall()
+        return self._execute(text.encode(), parameters, scalar_row).fetchall()
 
     def script(self, text: str) -> None:
         """Run the statements of a file of a pack, without parameters."""
@@ -161,9 +154,7 @@ class Session:
 
     def count(self, text: str, /, **parameters: Any) -> int:
         """Run one statement of SQL text; return the number of rows it touched."""
-        return self.connection.execute(
-            text.encode(), parameters or None, prepare=_is_prepared(parameters)
-        ).rowcount
+        return self._execute(text.encode(), parameters or None).rowcount
 
     def counted(self, table: str, predicate: str) -> int:
         """Return how many rows of a table a pack's predicate selects."""
