@@ -4406,7 +4406,7 @@ begin
                     and al.entity_id = f.entity_id
                     and al.status <> 'resolved'
             );
-        flooded := v_new > p_most;
+        flooded := v_unlisted > 0 or v_new > p_most;
     end if;
 
     with seen as (
@@ -9509,6 +9509,10 @@ CREATE FUNCTION trueup.violations_in_time(p_checks text[]) RETURNS TABLE(check_n
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['appointment_past_open', 'call_creation_pending_stale', 'call_stuck_ongoing', 'circuit_open_long', 'event_unprocessed', 'idempotency_key_stuck', 'job_overdue', 'rate_booking_success', 'rate_customer_creation', 'runner_lost', 'sync_failed_stale', 'sync_failure_exhausted', 'sync_pending_stale']::text[] then
+        raise exception 'trueup.violations_in_time was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'appointment_past_open'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."appointment_past_open" as v
@@ -9604,6 +9608,10 @@ CREATE FUNCTION trueup.violations_of_appointment(p_ids bigint[], p_checks text[]
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['appointment_booking_shared', 'appointment_call_mismatch', 'appointment_cancel_contradicts', 'appointment_duplicate', 'appointment_key_missing', 'appointment_modification_mismatch', 'appointment_past_open', 'appointment_staff_overlap', 'appointment_times_invalid', 'appointment_value_unknown', 'appointment_without_call', 'booking_differs', 'booking_missing_remotely', 'event_double_encoded', 'sync_failed_stale', 'sync_pending_stale', 'sync_synced_without_id', 'tenant_mismatch']::text[] then
+        raise exception 'trueup.violations_of_appointment was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'appointment_booking_shared'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, trueup.related(v.evidence, array['sharing_ids'])
     from "trueup"."appointment_booking_shared" as v
@@ -9686,6 +9694,10 @@ CREATE FUNCTION trueup.violations_of_booking(p_ids bigint[], p_checks text[] DEF
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['booking_missing_locally']::text[] then
+        raise exception 'trueup.violations_of_booking was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'booking_missing_locally'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."booking_missing_locally" as v
@@ -9700,6 +9712,10 @@ CREATE FUNCTION trueup.violations_of_branch(p_ids bigint[], p_checks text[] DEFA
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['tenant_mismatch']::text[] then
+        raise exception 'trueup.violations_of_branch was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
@@ -9714,6 +9730,10 @@ CREATE FUNCTION trueup.violations_of_call(p_ids bigint[], p_checks text[] DEFAUL
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['call_appointment_not_flagged', 'call_backlink_broken', 'call_backlink_missing', 'call_booked_without_appointment', 'call_creation_failed_unqueued', 'call_creation_pending_stale', 'call_customer_not_linked', 'call_direction_missing', 'call_duplicate', 'call_failed_but_booked', 'call_id_malformed', 'call_link_status_wrong', 'call_link_unproven', 'call_linked_without_appointment', 'call_linked_without_customer', 'call_made_without_appointment', 'call_outcome_contradicts_flag', 'call_outcome_unknown', 'call_outcome_without_appointment', 'call_status_unknown', 'call_stuck_ongoing', 'call_times_contradict', 'call_transcript_name', 'call_type_missing', 'call_unknown_number', 'call_value_unknown', 'event_double_encoded', 'tenant_mismatch']::text[] then
+        raise exception 'trueup.violations_of_call was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'call_appointment_not_flagged'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."call_appointment_not_flagged" as v
@@ -9836,6 +9856,10 @@ CREATE FUNCTION trueup.violations_of_customer(p_ids bigint[], p_checks text[] DE
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['customer_company_missing', 'customer_deleted_but_linked', 'customer_duplicate', 'customer_unreachable', 'tenant_mismatch']::text[] then
+        raise exception 'trueup.violations_of_customer was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'customer_company_missing'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."customer_company_missing" as v
@@ -9866,6 +9890,10 @@ CREATE FUNCTION trueup.violations_of_modification(p_ids bigint[], p_checks text[
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['modification_kind_unknown', 'tenant_mismatch']::text[] then
+        raise exception 'trueup.violations_of_modification was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'modification_kind_unknown'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."modification_kind_unknown" as v
@@ -9884,6 +9912,10 @@ CREATE FUNCTION trueup.violations_of_phone_number(p_ids bigint[], p_checks text[
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['tenant_mismatch']::text[] then
+        raise exception 'trueup.violations_of_phone_number was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
@@ -9898,6 +9930,10 @@ CREATE FUNCTION trueup.violations_of_request(p_ids bigint[], p_checks text[] DEF
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['idempotency_key_stuck']::text[] then
+        raise exception 'trueup.violations_of_request was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'idempotency_key_stuck'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."idempotency_key_stuck" as v
@@ -9912,6 +9948,10 @@ CREATE FUNCTION trueup.violations_of_service(p_ids bigint[], p_checks text[] DEF
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['tenant_mismatch']::text[] then
+        raise exception 'trueup.violations_of_service was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
@@ -9926,6 +9966,10 @@ CREATE FUNCTION trueup.violations_of_staff(p_ids bigint[], p_checks text[] DEFAU
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['tenant_mismatch']::text[] then
+        raise exception 'trueup.violations_of_staff was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'tenant_mismatch'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."tenant_mismatch" as v
@@ -9940,6 +9984,10 @@ CREATE FUNCTION trueup.violations_of_sync_failure(p_ids bigint[], p_checks text[
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['sync_failure_exhausted']::text[] then
+        raise exception 'trueup.violations_of_sync_failure was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'sync_failure_exhausted'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."sync_failure_exhausted" as v
@@ -9954,6 +10002,10 @@ CREATE FUNCTION trueup.violations_of_webhook_event(p_ids bigint[], p_checks text
     SET jit TO 'off'
     AS $$
 begin
+    if not p_checks <@ array['event_double_encoded', 'event_unprocessed']::text[] then
+        raise exception 'trueup.violations_of_webhook_event was made for other checks; run `trueup migrate`';
+    end if;
+
     return query
     select 'event_double_encoded'::text, v.company_id::text, v.entity_type, v.entity_id::text, v.description, v.evidence, null::text[]
     from "trueup"."event_double_encoded" as v

@@ -206,6 +206,21 @@ def test_two_files_that_create_one_thing(tmp_path: Path) -> None:
     refused(run("catalog", "--pack", pack), 2, "already created in")
 
 
+def test_candidates_of_a_check_without_entities(tmp_path: Path) -> None:
+    pack = small_pack(
+        tmp_path,
+        call_made_without_appointment=HEADER.replace("evidence\n", "review\n", 1)
+        .replace("population:  calls where appointment_made", "population:  none")
+        .replace("calls.id, appointments.call_id", "none"),
+    )
+    (pack / "db" / "views").mkdir(parents=True)
+    (pack / "db" / "views" / "call_made_without_appointment_candidates.sql").write_text(
+        "create or replace view trueup.call_made_without_appointment_candidates as "
+        "select 'call' as entity_type, 1::bigint as entity_id;"
+    )
+    refused(run("catalog", "--pack", pack), 2, "_candidates.sql", "has no population")
+
+
 def test_files_that_are_no_text(tmp_path: Path) -> None:
     (small_pack(tmp_path) / "checks" / "x.sql").write_bytes(b"-- x\n\xff\xfe")
     refused(run("catalog", "--pack", tmp_path), 2, "not UTF-8 text")

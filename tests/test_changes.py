@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from conftest import Databases
+from conftest import ROOT, Databases
 from helpers import eventually, launch, plant, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -728,6 +731,57 @@ def test_a_check_that_time_drives_fails_alone(caught_up: str) -> None:
     assert alerts(caught_up, "appointment_past_open") == ["1"]
     sql(caught_up, f"create or replace view trueup.call_stuck_ongoing as {before}")
     assert changed(caught_up)["failed"] == []
+
+
+def pack_with(tmp_path: Path, name: str, changes: str) -> Path:
+    """A copy of the pack in which a check has another line `changes`."""
+    pack = tmp_path / "pack"
+    for folder in ("checks", "triggers", "db", "migrations"):
+        shutil.copytree(ROOT / folder, pack / folder)
+    check = pack / "checks" / f"{name}.sql"
+    check.write_text(re.sub(r"(?m)^-- changes: .*$", f"-- changes:     {changes}", check.read_text()))
+    return pack
+
+
+def test_a_pack_that_is_newer_than_the_database_resolves_nothing(caught_up: str, tmp_path: Path) -> None:
+    """What was generated before the check followed the time lists nothing of it, which is no answer."""
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(n, appointment_made => true) from generate_series(1, 3) as n")
+    changed(caught_up)
+    wrong = "call_made_without_appointment"
+    assert alerts(caught_up, wrong) == ["1", "2", "3"]
+    pack = pack_with(tmp_path, wrong, "time, calls.id, appointments.call_id")
+    changed(caught_up, "--pack", str(pack))
+    assert alerts(caught_up, wrong) == ["1", "2", "3"]
+
+    # nor does a function of an entity, asked about what it was not made for
+    name = "call_transcript_name"
+    for asked in ("violations_of_call(array[1::bigint], %s)", "violations_in_time(%s)"):
+        with pytest.raises(psycopg.Error, match=r"was made for other checks; run `trueup migrate`"):
+            sql(caught_up, f"select * from trueup.{asked}", [name, "call_new"])
+
+
+def test_a_check_with_partners_that_time_begins_counts_each_violation_once(
+    caught_up: str, tmp_path: Path
+) -> None:
+    overlap = "appointment_staff_overlap"
+    pack = pack_with(tmp_path, overlap, "time, appointments.id with overlapping_ids")
+    trueup.migrate(database=caught_up, pack=pack)
+    sql(caught_up, BARE)
+    changed(caught_up, "--pack", str(pack))
+    sql(
+        caught_up,
+        "select factory.appointment(n, staff_id => 1, starts_at => '2025-10-27 10:00+00', "
+        "ends_at => '2025-10-27 10:30+00') from generate_series(1, 2) as n",
+    )
+    changed(caught_up, "--pack", str(pack))
+    assert alerts(caught_up, overlap) == ["1", "2"]
+    sql(caught_up, "update appointments set ends_at = '2025-10-27 10:45+00' where id = 1")
+    (found,) = (
+        result for result in changed(caught_up, "--pack", str(pack))["results"] if result["name"] == overlap
+    )
+    assert sorted(example["entity_id"] for example in found["examples"]) == ["1", "2"]
+    assert alerts(caught_up, overlap) == ["1", "2"]
 
 
 def test_a_run_that_began_earlier_does_not_have_the_last_word(caught_up: str) -> None:

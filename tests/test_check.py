@@ -183,6 +183,44 @@ def test_a_flood_leaves_the_alerts_that_are_there_alone(database: str) -> None:
     assert (result(again).opened, result(again).resolved, result(again).violations) == (395, 1, 399)
 
 
+def test_a_flood_lowers_the_rate_as_its_rows_would(database: str) -> None:
+    """Also of each company, and what is accepted lowers nothing."""
+    plant(
+        database,
+        "select factory.company(1); select factory.company(2);"
+        "select factory.call(id => i, company_id => 1 + i % 2, appointment_made => i % 3 > 0, "
+        "session_outcome => case when i % 3 > 0 then 'appointment_rescheduled' end) "
+        "from generate_series(1, 40) as i",
+    )
+    trueup.check([CHECK], database=database)
+    alert = value(database, "select al.id from trueup.data_consistency_alerts as al where al.entity_id = '4'")
+    trueup.alerts.accept(alert, "known", database=database, actor="ada")
+    listed = trueup.check(database=database)
+    for most in (20, 2, 1):
+        plant(database, "delete from trueup.data_consistency_alerts where accepted_by is null")
+        flooded = trueup.check(database=database, max_alerts=most)
+        assert result(flooded).flooded
+        assert flooded.rates == listed.rates, most
+    assert {rate.company_id for rate in listed.rates} == {None, "1", "2"}
+    assert all(0 < rate.rate < 100 for rate in listed.rates)
+
+
+def test_a_flood_that_lists_an_entity_twice_leaves_the_others_their_alerts(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    sql(
+        database,
+        f"""
+        create or replace view trueup.{CHECK} as
+        select 1::bigint as company_id, 'call' as entity_type, i::bigint as entity_id, 'x' as description,
+            '{{}}'::jsonb as evidence
+        from unnest(array[1, 1, 2, 3, 4] || array(select generate_series(6, 60)) || 5) as i
+        """,
+    )
+    flooded = trueup.check(database=database, max_alerts=5)
+    assert (result(flooded).flooded, result(flooded).resolved) == (True, 0)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_as_many_as_are_listed_are_no_flood(database: str, jobs: int) -> None:
     plant(database, FAULTS)

@@ -216,6 +216,35 @@ def test_no_statement_that_defines_anything_runs_without_a_lock_timeout(empty_da
     assert trueup.verify(database=empty_database).ok
 
 
+def test_a_deployment_in_parts_forgets_nothing_when_one_of_them_waits(databases: Databases) -> None:
+    """What the parts before did is in the result and in the ledger, and is done once."""
+    found = {}
+    for refused in (0, 60):
+        name = databases.create("template1")
+        url = databases.server.url(name)
+        sql(
+            url,
+            f"""
+            create sequence public.triggers;
+            create function public.hold() returns event_trigger language plpgsql as $$
+            begin
+                if nextval('public.triggers') = {refused} then
+                    raise exception 'held by somebody' using errcode = '55P03';
+                end if;
+            end $$;
+            create event trigger hold on ddl_command_start when tag in ('CREATE TRIGGER')
+                execute function public.hold();
+            """,
+        )
+        done = trueup.migrate(database=url)
+        ledger = [row.detail for row in trueup.history(database=url) if row.kind == "files"]
+        found[refused] = (sorted((change.action, change.what) for change in done.changes), ledger)
+        assert value(url, "select last_value from public.triggers") > 60
+        assert trueup.verify(database=url).ok
+        databases.drop(name)
+    assert found[60] == found[0]
+
+
 # ------------------------------------------------------------------ interrupted
 
 

@@ -35,7 +35,7 @@ from trueup.locks import acquire
 from trueup.model import Progress, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
 from trueup.snapshots import Snapshot
-from trueup.store import ServerSaid, Session, literal, quoted, session
+from trueup.store import ServerSaid, Session, quoted, session
 from trueup.tracking import Pending, driven
 
 WAIT = 60.0
@@ -190,7 +190,8 @@ class _Pass:
         asked = self._asked(checks)
         self._judge([check for check in checks if asked[check.name]], asked)
         more = {check.name: self._partners(check) for check in checks if check.partners}
-        self._judge([check for check in checks if more.get(check.name)], more)
+        # what time begins is read whole below
+        self._judge([check for check in checks if more.get(check.name) and check.time != "begins"], more)
         for name, entities in more.items():
             for entity, ids in entities.items():
                 self.scopes[name].add(entity, ids)
@@ -232,9 +233,7 @@ class _Pass:
         with self.connection.transaction():
             self.connection.count(
                 "insert into pg_temp.trueup_violations "
-                f"select v.check_name, v.company_id, {literal(entity)}, v.entity_id, v.description, "
-                "v.evidence, v.related "
-                f"from {quoted('trueup', 'violations_of_' + entity)}"
+                f"select v.* from {quoted('trueup', 'violations_of_' + entity)}"
                 f"(%(ids)s::text[]::{key.key_type}[], %(checks)s::text[]) as v",
                 ids=list(ids),
                 checks=[check.name for check in checks],

@@ -9,10 +9,11 @@ that an interrupted run is simply run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
+from typing import Protocol, TypeVar
 
 from trueup import tracking
 from trueup.errors import CatalogError, MigrationError
@@ -21,6 +22,8 @@ from trueup.locks import patiently
 from trueup.model import Change, ConstraintState, ObjectState
 from trueup.packs import Pack, SqlFile, SqlObject, checksum
 from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
+
+T = TypeVar("T")
 
 GENERATED = "(generated from the headers of checks/)"
 INDEX_LOCK_TIMEOUT = "10min"
@@ -139,6 +142,16 @@ def left_out(session: Session, pack: Pack) -> list[Change]:
     )
 
 
+class Attempt(Protocol):
+    """Runs a transaction, once or until its locks are granted, and returns what it returns."""
+
+    def __call__(self, work: Callable[[], T], /) -> T: ...
+
+
+def _once(work: Callable[[], T]) -> T:
+    return work()
+
+
 def drifted_objects(session: Session) -> list[ObjectState]:
     """Return the views, functions and triggers of ours that are there and were changed by hand."""
     return [state for state in object_states(session).values() if state.state in CHANGED_BY_HAND]
@@ -162,6 +175,7 @@ def deploy(
     *,
     keep_drift: bool = False,
     before_triggers: Callable[[], list[Change]] = list,
+    attempt: Attempt = _once,
 ) -> list[Change]:
     """Deploy the pack's files and register its checks, guards and entities; return what was done.
 
@@ -169,14 +183,34 @@ def deploy(
     name, for those whose key the catalogue cannot tell. With `keep_drift`, what was changed
     by hand is left as it is, and said.
 
-    One transaction, so that no trigger calls what is not there; the caller retries it when a
-    lock is not granted. Triggers come last, because from the first of them to the commit the
-    writers of a table wait.
+    One transaction, so that no trigger calls what is not there. Triggers come last, because
+    from the first of them to the commit the writers of a table wait.
 
     When all the triggers to deploy are new, `before_triggers` is called ahead of the first, between two
     transactions: triggers look rows up, and without an index each write would read a table.
     Then each file of triggers is a transaction of its own, and nobody waits for all of them.
+
+    Each transaction is run by `attempt`, which may run it again when a lock is not granted.
     """
+    changes, left = attempt(partial(_deploy_together, session, pack, declared_keys, keep_drift))
+    if left is None:
+        return changes
+
+    def apart(work: Callable[[], T]) -> T:
+        return attempt(partial(_in_part, session, work))
+
+    return changes + before_triggers() + _deploy_triggers(session, pack, left, apart)
+
+
+def _in_part(session: Session, work: Callable[[], T]) -> T:
+    with _deploying(session):
+        return work()
+
+
+def _deploy_together(
+    session: Session, pack: Pack, declared_keys: Mapping[str, str], keep_drift: bool
+) -> tuple[list[Change], _Triggers | None]:
+    """Deploy in one transaction; return what was done, and the triggers that are left when all are new."""
     with _deploying(session):
         states = object_states(session)
         kept = drifted_objects(session) if keep_drift else []
@@ -215,12 +249,10 @@ def deploy(
             (item.kind, item.identity) in states for file in loud for item in file.objects
         )
         left = _Triggers(loud, distant, keep_drift, frozenset((state.kind, state.identity) for state in kept))
-        if not is_apart:
-            changes += _deploy_triggers(session, pack, left, nullcontext)
-    if is_apart:
-        changes += before_triggers()
-        changes += _deploy_triggers(session, pack, left, partial(_deploying, session))
-    return changes + [Change("keep", f"{state.kind} {state.identity}", BY_HAND) for state in kept]
+        by_hand = [Change("keep", f"{state.kind} {state.identity}", BY_HAND) for state in kept]
+        if is_apart:
+            return changes + by_hand, left
+        return changes + _deploy_triggers(session, pack, left, _once) + by_hand, None
 
 
 @contextmanager
@@ -242,27 +274,26 @@ class _Triggers:
     kept: frozenset[tuple[str, str]]
 
 
-def _deploy_triggers(
-    session: Session, pack: Pack, triggers: _Triggers, each: Callable[[], AbstractContextManager[None]]
-) -> list[Change]:
-    """Deploy files of triggers and what is generated, each inside `each()`; return what else was done."""
-    changes: list[Change] = []
+def _deploy_triggers(session: Session, pack: Pack, triggers: _Triggers, each: Attempt) -> list[Change]:
+    """Deploy files of triggers and what is generated, each run by `each`; return what else was done."""
+
+    def deploy_file(file: SqlFile) -> None:
+        _run(session, file, triggers.distant)
+        _record_files(session, [file], triggers.distant)
+
+    def strays() -> list[Change]:
+        if not triggers.keep_drift:
+            return list(_drop_strays(session))
+        return [
+            Change("keep", f"{stray.name} on {stray.table_name}", "stands in no file; left as it is")
+            for stray in _strays(session)
+        ]
+
     for file in triggers.files:
-        with each():
-            _run(session, file, triggers.distant)
-            _record_files(session, [file], triggers.distant)
-    with each():
-        # first those that call a function which is about to go
-        if triggers.keep_drift:
-            changes += [
-                Change("keep", f"{stray.name} on {stray.table_name}", "stands in no file; left as it is")
-                for stray in _strays(session)
-            ]
-        else:
-            changes += _drop_strays(session)
-    changes += _generate(session, pack, triggers.kept, each)
-    with each():
-        session.run("fill_definitions")
+        each(partial(deploy_file, file))
+    # first those that call a function which is about to go
+    changes = [*each(strays), *_generate(session, pack, triggers.kept, each)]
+    each(partial(session.run, "fill_definitions"))
     return changes
 
 
@@ -461,23 +492,27 @@ def _generate(
     session: Session,
     pack: Pack,
     kept: frozenset[tuple[str, str]],
-    each: Callable[[], AbstractContextManager[None]],
+    each: Attempt,
 ) -> Iterator[Change]:
+    def write(items: list[SqlObject], text: str) -> None:
+        session.script(text)
+        for item in items:
+            _record(session, item, GENERATED, checksum(text))
+
+    def drop(state: ObjectState) -> None:
+        _drop(session, state.kind, state.identity)
+        session.run("forget_object", kind=state.kind, identity=state.identity)
+
     states = object_states(session)
     for items, text, reason in pending_generated(session, pack):
         if any((item.kind, item.identity) in kept for item in items):
             continue
-        with each():
-            session.script(text)
-            for item in items:
-                _record(session, item, GENERATED, checksum(text))
+        each(partial(write, items, text))
         yield Change("deploy", items[0].identity, f"generated: {reason}")
     known = {(item.kind, item.identity) for items, _ in generated(session, pack) for item in items}
     retired = [state for key, state in states.items() if state.file == GENERATED and key not in known]
     for state in sorted(retired, key=lambda state: state.kind != "trigger"):
-        with each():
-            _drop(session, state.kind, state.identity)
-            session.run("forget_object", kind=state.kind, identity=state.identity)
+        each(partial(drop, state))
         yield Change("drop", state.identity, "no check needs it any more")
 
 
@@ -524,6 +559,7 @@ def _listing(
         f"    where {condition}(p_checks is null or {literal(check)} = any(p_checks))"
         for check in checks
     )
+    known = ", ".join(literal(check) for check in checks)
     return (
         f"drop routine if exists {quoted('trueup', name)};\n"
         f"create or replace function {quoted('trueup', name)}({parameters})\n"
@@ -531,7 +567,12 @@ def _listing(
         "description text, evidence jsonb, related text[])\n"
         "    language plpgsql\n    stable\n    set search_path = ''\n"
         "    set plan_cache_mode = force_generic_plan\n    set jit = off\n"
-        f"as $$\nbegin\n    return query\n{branches};\nend;\n$$;\n"
+        "as $$\nbegin\n"
+        # no row would mean that nothing is wrong
+        f"    if not p_checks <@ array[{known}]::text[] then\n"
+        f"        raise exception 'trueup.{name} was made for other checks; run `trueup migrate`';\n"
+        "    end if;\n\n"
+        f"    return query\n{branches};\nend;\n$$;\n"
     )
 
 

@@ -281,7 +281,9 @@ def evaluate(
             for answer in answers:
                 if isinstance(answer.about, Check):
                     limit = limits[answer.about.name].spelled or timeout
-                    found[answer.about.name] = _gathered(connection, answer.about, answer, limit, max_alerts)
+                    found[answer.about.name] = _gathered(
+                        connection, answer.about, answer, limit, max_alerts, is_rated=populations
+                    )
                 else:
                     counted.append(answer)
         apart = [_count(count, timeout) for answer in counted if answer.error for count in _apart(answer)]
@@ -460,11 +462,10 @@ def query_of(check: Check) -> str:
     if check.candidates:
         candidates = quoted("trueup", check.candidates)
         return " union all ".join(
-            "select v.check_name, v.company_id, v.entity_type, v.entity_id, v.description, v.evidence, "
-            f"v.related from {quoted('trueup', 'violations_of_' + population.entity)}("
+            f"select v.* from {quoted('trueup', 'violations_of_' + entity)}("
             f"array(select c.entity_id from {candidates} as c "
-            f"where c.entity_type = {literal(population.entity)}), array[{literal(check.name)}]) as v"
-            for population in check.populations
+            f"where c.entity_type = {literal(entity)}), array[{literal(check.name)}]) as v"
+            for entity in dict.fromkeys(population.entity for population in check.populations)
         )
     return (
         f"select {literal(check.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
@@ -575,7 +576,13 @@ def _attempt(reader: Reader, task: _Task) -> _Answer:
 
 
 def _gathered(
-    connection: Session, check: Check, answer: _Answer, limit: str, max_alerts: int | None
+    connection: Session,
+    check: Check,
+    answer: _Answer,
+    limit: str,
+    max_alerts: int | None,
+    *,
+    is_rated: bool,
 ) -> Result:
     """Put the rows of a view with the others; return the result of its check."""
     started = time.monotonic()
@@ -584,9 +591,12 @@ def _gathered(
     if error is None:
         try:
             with closing(answer.found.file), connection.transaction():
-                connection.copy_in(
-                    "pg_temp.trueup_violations", worth_filing(connection, check, answer.found, max_alerts)
-                )
+                rows: Iterable[bytes] = answer.found.blocks()
+                if max_alerts is not None and answer.found.rows > max_alerts:
+                    rows = worth_filing(connection, check, answer.found, max_alerts)
+                    if is_rated:
+                        connection.copy_in("pg_temp.trueup_flooded", map(_identity, answer.found.lines()))
+                connection.copy_in("pg_temp.trueup_violations", rows)
             result = replace(result, violations=answer.found.rows)
         except ServerSaid as refused:
             if _is_lost(refused):
@@ -597,27 +607,37 @@ def _gathered(
     return replace(result, duration_ms=round(answer.duration_ms + (time.monotonic() - started) * 1000, 1))
 
 
-def worth_filing(connection: Session, check: Check, found: Copied, max_alerts: int | None) -> Iterable[bytes]:
-    """Return the rows of a view that filing needs: of a flood those that have an alert, and as many others.
+def worth_filing(connection: Session, check: Check, found: Copied, max_alerts: int) -> Iterable[bytes]:
+    """Return the rows of a flood that filing needs: those that have an alert, and `max_alerts` others.
 
     The others are counted, and the first of them shown.
     """
-    if max_alerts is None or found.rows <= max_alerts:
-        return found.blocks()
     with closing(connection.copy_out(_with_an_alert(check)).file) as listed:
         listed.seek(0)
         alerts = set(listed)
+    unseen = set(alerts)
     known: list[bytes] = []
     others: list[bytes] = []
     for line in found.lines():
-        _, _, entity_type, entity_id, _ = line.split(b"\t", 4)
-        if entity_type + b"\t" + entity_id + b"\n" in alerts:
+        *_, entity_type, entity_id = _fields(line)
+        entity = entity_type + b"\t" + entity_id + b"\n"
+        if entity in alerts:
             known.append(line)
+            unseen.discard(entity)
         elif len(others) < max_alerts:
             others.append(line)
-        elif len(known) == len(alerts):
+        elif not unseen:
             break
     return chain(known, others)
+
+
+def _fields(line: bytes) -> list[bytes]:
+    """Return the first columns of a row of pg_temp.trueup_violations: check, company, entity type and key."""
+    return line.split(b"\t", 4)[:4]
+
+
+def _identity(line: bytes) -> bytes:
+    return b"\t".join(_fields(line)) + b"\n"
 
 
 def _with_an_alert(check: Check) -> str:

@@ -151,12 +151,15 @@ def _migrated(
                 return deploy.add_constraints(connection, ledger, keep_drift=keep_drift, lookups_only=True)
 
             with ledger.step("files", "views, functions and triggers") as step:
-                changes = retried(
+                changes = deploy.deploy(
                     connection,
-                    lambda: deploy.deploy(
-                        connection, loaded, keys, keep_drift=keep_drift, before_triggers=build_lookups
+                    loaded,
+                    keys,
+                    keep_drift=keep_drift,
+                    before_triggers=build_lookups,
+                    attempt=lambda work: retried(
+                        connection, work, lambda: "while deploying views and triggers"
                     ),
-                    lambda: "while deploying views and triggers",
                 )
                 deployed = [change for change in changes if change.action in ("deploy", "drop")]
                 if deployed:

@@ -480,19 +480,24 @@ class _Hand:
 
 
 def _checks(root: Path, hand: _Hand) -> list[Check]:
-    return [
-        replace(
-            parse(
-                path.stem,
-                hand.written(readable(path)),
-                f"checks/{path.name}",
-                is_core=root == CORE,
-                schema=hand.schema,
-            ),
-            has_candidates=(root / _candidates(path.stem)).is_file(),
+    found = []
+    for path in sorted((root / "checks").glob("*.sql")):
+        check = parse(
+            path.stem,
+            hand.written(readable(path)),
+            f"checks/{path.name}",
+            is_core=root == CORE,
+            schema=hand.schema,
         )
-        for path in sorted((root / "checks").glob("*.sql"))
-    ]
+        if (root / _candidates(check.name)).is_file():
+            if not check.populations:
+                raise CatalogError(
+                    f"{_candidates(check.name)}: check {check.name} has no population, so a full run cannot "
+                    "ask about some of its entities; name one, or delete this file"
+                )
+            check = replace(check, has_candidates=True)
+        found.append(check)
+    return found
 
 
 def _candidates(name: str) -> str:

@@ -11,10 +11,18 @@ create temporary table if not exists trueup_violations (
     related text[]
 ) on commit preserve rows;
 
+-- all that a flood consists of, which is in trueup_violations only in part: the rates count it
+create temporary table if not exists trueup_flooded (
+    check_name text not null,
+    company_id text,
+    entity_type text not null,
+    entity_id text not null
+) on commit preserve rows;
+
 create temporary table if not exists trueup_populations (
     entity_type text not null,
     company_id text,
     entities bigint not null
 ) on commit preserve rows;
 
-truncate pg_temp.trueup_violations, pg_temp.trueup_populations;
+truncate pg_temp.trueup_violations, pg_temp.trueup_flooded, pg_temp.trueup_populations;

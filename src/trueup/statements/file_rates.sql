@@ -1,7 +1,15 @@
 -- entities without an open critical or warning alert, accepted ones aside; a company of NULL counts in the whole only
-with wrong as (
+with found as (
+    select v.check_name, v.company_id, v.entity_type, v.entity_id
+    from pg_temp.trueup_violations as v
+    union all
+    select fl.check_name, fl.company_id, fl.entity_type, fl.entity_id
+    from pg_temp.trueup_flooded as fl
+),
+
+wrong as (
     select distinct f.company_id, f.entity_type, f.entity_id
-    from pg_temp.trueup_violations as f
+    from found as f
     inner join trueup.checks as ch on f.check_name = ch.name
     where
         ch.severity in ('critical', 'warning')

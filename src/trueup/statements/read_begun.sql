@@ -1,7 +1,7 @@
 -- what the checks list whose violations time alone may begin, and how much each of them listed
 with listed as (
     insert into pg_temp.trueup_violations
-    select v.check_name, v.company_id, v.entity_type, v.entity_id, v.description, v.evidence, v.related
+    select v.*
     from trueup.violations_in_time(%(names)s::text[]) as v
     returning check_name
 )

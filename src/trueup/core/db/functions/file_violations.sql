@@ -99,7 +99,7 @@ begin
                     and al.entity_id = f.entity_id
                     and al.status <> 'resolved'
             );
-        flooded := v_new > p_most;
+        flooded := v_unlisted > 0 or v_new > p_most;
     end if;
 
     with seen as (
