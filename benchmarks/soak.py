@@ -149,7 +149,7 @@ class Life:
         Doing something for the first time imports what that needs.
         """
         later = [weight for at, weight in self.weights if at >= warm]
-        if not later or self.weights[-1][0] - warm < LONG_LIFE:
+        if len(later) < 10 or self.weights[-1][0] - warm < LONG_LIFE:
             return None
         tenth, quarter = len(later) // 10, len(later) // 4
         return (
@@ -751,7 +751,9 @@ class Soak:
             "announcements": dict(sorted(announced.counts.items())),
             "runners": len(self.lives),
             "megabytes": {
-                "heaviest": round(max(weight for life in self.lives for _, weight in life.weights), 1),
+                "heaviest": round(
+                    max((weight for life in self.lives for _, weight in life.weights), default=0.0), 1
+                ),
                 "growth since all jobs were done once": [round(growth, 1) for growth, _ in growths],
                 "growth in the second half of that": [round(late, 1) for _, late in growths],
             },

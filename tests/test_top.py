@@ -154,12 +154,23 @@ def test_jobs_and_runners_where_there_is_a_scheduler(database: str) -> None:
         " with r as (insert into trueup.runners (host, pid, version, application, silent_after, heartbeat_at)"
         " values ('db1', 7, '1.0', 'x', '1 min', clock_timestamp() - interval '10 min') returning id)"
         " insert into trueup.job_runs (job, slot, runner_id, deadline_at, outcome, finished_at)"
-        " select 'changes', timestamptz '2026-01-01', r.id, clock_timestamp(), 'running', null from r"
-        " union all select 'changes', timestamptz '2025-12-31', r.id, clock_timestamp(), 'done', clock_timestamp() from r",
+        # an earlier slot that ran later is the newest run
+        " select 'changes', timestamptz '2026-01-01', r.id, clock_timestamp(), 'done', clock_timestamp() from r"
+        " union all select 'changes', timestamptz '2025-12-31', r.id, clock_timestamp(), 'running', null from r",
     )
     text = run("top", "--once", url=database).stdout
     assert re.search(r"^  changes +running +slot", text, re.M)
     assert re.search(r"^  db1:7 +1\.0 +heard of 10 min ago$", text, re.M)
+
+    # however many died, the one that is up is seen
+    sql(
+        database,
+        "insert into trueup.runners (host, pid, version, application, silent_after, heartbeat_at)"
+        " select 'dead', i, '1.0', 'x', interval '1 min', clock_timestamp() - interval '2 hours'"
+        " from generate_series(1, 60) as i"
+        " union all select 'alive', 1, '1.0', 'x', interval '1 min', clock_timestamp()",
+    )
+    assert re.search(r"^  alive:1 +1\.0", run("top", "--once", url=database).stdout, re.M)
 
 
 def test_it_draws_resizes_and_ends(database: str) -> None:

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import write_translations
 from click.testing import CliRunner
 from conftest import Databases
 from console import PASSWORD, add_people, console_database, emptied, quick
-from helpers import TRUEUP, plant, run, sql, value
+from helpers import TRUEUP, eventually, plant, run, sql, value
 from rows import flagged_call, queue
 from werkzeug.test import TestResponse
 
@@ -430,6 +431,16 @@ def test_odd_addresses_are_not_found(app: Console, people: None, db: Connection)
 # who sees what
 
 
+WAITS = "select exists (select 1 from pg_stat_activity where usename = %s and wait_event_type = 'Lock')"
+IDLE_IN_TRANSACTION = """
+select exists (
+    select 1
+    from pg_stat_activity
+    where application_name = %s and datname = current_database() and state = 'idle in transaction'
+)
+"""
+
+
 def test_the_report_is_of_ones_own_company(login: str, database: str, people: None, db: Connection) -> None:
     name = f"report_{value(database, 'select current_database()')}"
     sql(database, f"create role {name} login in role trueup_dashboard")
@@ -446,6 +457,17 @@ def test_the_report_is_of_ones_own_company(login: str, database: str, people: No
             assert "company 1" in plain(answer).lower()
             assert bob.get("/report?company=2").status_code == 404
             assert Person(app, "ann").get("/report").status_code == 200
+        # one that takes long holds no session of the console, and ends
+        short = Web(
+            rate="100000 per minute", report_database_url=as_reader, statement_timeout=timedelta(seconds=2)
+        )
+        with opened(short, login) as app, psycopg.connect(database) as holder, ThreadPoolExecutor(1) as pool:
+            ann = Person(app, "ann")
+            holder.execute("lock table trueup.consistency_rates")
+            slow = pool.submit(ann.get, "/report")
+            eventually(lambda: value(database, WAITS, name))
+            assert not value(database, IDLE_IN_TRANSACTION, "trueup web")
+            assert slow.result(20).status_code == 500
     finally:
         sql(database, f"drop owned by {name}; drop role {name}")
 

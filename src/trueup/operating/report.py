@@ -409,13 +409,15 @@ def build(
     until: datetime | None = None,
     company: str | None = None,
     zone: str | None = None,
+    timeout: timedelta | None = None,
 ) -> Report:
     """Read a report in one snapshot; changes nothing.
 
     `since` is an instant, or a time before `until` (default: seven days); `until` is the
     server's now, or earlier. An instant without an offset is meant in `zone`, an IANA name
     (default: the zone of this machine), in which the report also tells times. `pack` is
-    taken because every job has one; the catalogue that counts is the database's.
+    taken because every job has one; the catalogue that counts is the database's. No
+    statement takes longer than `timeout` (default: as long as it takes).
 
     Raises UsageError for a period that is none and an unknown zone, NotFoundError for a
     company that no run and no alert knows, DatabaseError when the database cannot be
@@ -426,6 +428,8 @@ def build(
     with session(database, "report") as connection:
         refuse_foreign(connection)
         with connection.transaction(snapshot=True):
+            if timeout is not None:
+                connection.set_local("statement_timeout", f"{timeout.total_seconds():.3f}s")
             facts = connection.row("report_facts", _Facts)
             assert facts is not None
             if company is not None and not connection.value("report_knows_company", company=company):

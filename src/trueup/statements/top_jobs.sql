@@ -1,4 +1,4 @@
--- the newest run of each job
+-- the newest run of each job, as in jobs_overview
 select
     j.job,
     j.slot,
@@ -10,7 +10,7 @@ cross join lateral (
     select r.job, r.slot, r.outcome, r.started_at, r.finished_at
     from trueup.job_runs as r
     where r.job = n.name
-    order by r.slot desc
+    order by r.id desc
     limit 1
 ) as j
 order by j.outcome <> 'running', j.started_at desc

@@ -1,10 +1,10 @@
--- runners that have not said that they stopped, those that are silent first
+-- runners that have not said that they stopped, those that are up first
 select
-    r.host,
-    r.pid,
-    r.version,
-    extract(epoch from clock_timestamp() - r.heartbeat_at)::float8 as silent_seconds
-from trueup.runners as r
-where r.stopped_at is null
-order by r.heartbeat_at
+    ru.host,
+    ru.pid,
+    ru.version,
+    ru.heartbeat_age_seconds::float8 as silent_seconds
+from trueup.runners_overview as ru
+where ru.state <> 'stopped'
+order by ru.state <> 'up', ru.heartbeat_at desc
 limit %(most)s;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, cast
 
@@ -57,8 +57,10 @@ def token_hash(token: str) -> bytes:
 @contextmanager
 def entered() -> Iterator[Me | None]:
     """Lend a session, open a transaction, and act for who presents a token; None: nobody."""
-    with pool().session() as session, session.transaction():
-        g.session = session
+    with ExitStack() as lent:
+        session = lent.enter_context(pool().session())
+        lent.enter_context(session.transaction())
+        g.lent, g.session = lent, session
         try:
             found = None
             if token := request.cookies.get(cookie_name()):
@@ -72,6 +74,12 @@ def entered() -> Iterator[Me | None]:
             yield found
         finally:
             g.session = None
+
+
+def give_back() -> None:
+    """Commit, and give the session back before the request ends: what follows takes long and needs none."""
+    g.session = None
+    g.lent.close()
 
 
 def signed_in(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:

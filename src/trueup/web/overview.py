@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, make_response, render_template, request
+from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, NotFound
 
 from trueup.errors import NotFoundError
-from trueup.operating.config import Web
 from trueup.operating.report import build, render
-from trueup.web.context import database, me, signed_in
+from trueup.web.context import configuration, database, give_back, me, signed_in
 from trueup.web.forms import MOST, fresh
 from trueup.web.model import Guard, LogLine, Result, Run
 
@@ -68,7 +67,7 @@ def log() -> ResponseReturnValue:
 @signed_in
 def report() -> ResponseReturnValue:
     """The report, of one company for who may not see all."""
-    settings: Web = current_app.config["TRUEUP_WEB"]
+    settings = configuration()
     if settings.report_database_url is None:
         raise NotFound
     company = request.args.get("company") or None
@@ -77,8 +76,14 @@ def report() -> ResponseReturnValue:
         company = company or companies[0]
         if company not in companies:
             raise NotFound
+    give_back()
     try:
-        made = build(database=settings.report_database_url, company=company, zone=settings.zone)
+        made = build(
+            database=settings.report_database_url,
+            company=company,
+            zone=settings.zone,
+            timeout=settings.statement_timeout,
+        )
     except NotFoundError:  # nothing was ever measured of this company
         raise NotFound from None
     response = make_response(render(made, "html"))

@@ -44,7 +44,10 @@ class _Server(Server):
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         """Log what goes wrong before the application is asked: a connection broken off, a bad request."""
-        logger.info("console connection failed", extra={"reason": msg})
+        if traceback:
+            logger.error("console server failed", exc_info=True)
+        else:
+            logger.info("console connection failed", extra={"reason": msg})
 
 
 def refuse_exposed(web: Web) -> None:
