@@ -12,12 +12,12 @@ from trueup import packs
 from trueup.deploy import add_constraint
 from trueup.durations import length
 from trueup.errors import MigrationError, NotFoundError
-from trueup.evaluation import require
+from trueup.evaluation import query_of, require
 from trueup.fitting import fitted
 from trueup.locks import limit_waiting, one_at_a_time, patiently
 from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
-from trueup.packs import Pack
+from trueup.packs import Check, Pack
 from trueup.store import Session, literal, quoted, session
 
 logger = logging.getLogger(__name__)
@@ -95,14 +95,18 @@ def enforce(
         limit_waiting(connection)
         _refuse_unknown(connection, loaded, wanted)
         # where the check is left out, only VALIDATE can say
-        counts = {Path(file).stem: 0 for file in loaded.left}
+        violations = _Violations(
+            connection,
+            {check.name: check for check in loaded.checks},
+            {Path(file).stem: 0 for file in loaded.left},
+        )
         changes = []
         with one_at_a_time(database, wait):
             # what another migration did while this one waited
             constraints, guards = _now(connection)
             for constraint in constraints if company is None else []:
                 if not wanted or {constraint.name, constraint.check_name} & wanted:
-                    changes.append(_constraint(connection, constraint, counts, dry_run))
+                    changes.append(_constraint(connection, constraint, violations, dry_run))
             placed = {guard.name for guard in guards}
             changes += [
                 Change("leave", name, "guard; the rows it would watch are not in this database")
@@ -111,7 +115,7 @@ def enforce(
             ]
             for guard in guards:
                 if not wanted or guard.name in wanted:
-                    changes.append(_guard(connection, guard, counts, company, actor, quiet, dry_run))
+                    changes.append(_guard(connection, guard, violations, company, actor, quiet, dry_run))
     _log(changes, dry_run)
     return changes
 
@@ -214,14 +218,16 @@ def _now(connection: Session) -> tuple[list[ConstraintState], list[_Guard]]:
     return connection.rows("constraint_states", ConstraintState), connection.rows("guard_modes", _Guard)
 
 
-def _constraint(connection: Session, state: ConstraintState, counts: dict[str, int], dry_run: bool) -> Change:
+def _constraint(
+    connection: Session, state: ConstraintState, violations: _Violations, dry_run: bool
+) -> Change:
     if state.state == "valid":
         return Change("keep", state.name, "valid")
     if state.left_out:
         return Change("leave", state.name, state.left_out)
     if state.state == "not valid" and state.was_there:
         return Change("leave", state.name, "the application's own, NOT VALID before we came")
-    if state.check_name and (wrong := _violations(connection, state.check_name, counts)):
+    if state.check_name and (wrong := violations.of(state.check_name)):
         return Change("leave", state.name, f"{wrong} violations of {state.check_name}")
     action = "validate" if state.state == "not valid" else "build"
     if dry_run:
@@ -246,7 +252,7 @@ def _constraint(connection: Session, state: ConstraintState, counts: dict[str, i
 def _guard(
     connection: Session,
     guard: _Guard,
-    counts: dict[str, int],
+    violations: _Violations,
     company: str | None,
     actor: str | None,
     quiet: timedelta,
@@ -261,11 +267,7 @@ def _guard(
         )
     which = "true" if company is None else _OF_COMPANY.format(literal(company))
     view = quoted("trueup", guard.name)
-    wrong = (
-        _violations(connection, guard.name, counts)
-        if company is None
-        else connection.counted(f"{view} as v", which)
-    )
+    wrong = violations.of(guard.name) if company is None else connection.counted(f"{view} as v", which)
     if wrong and (
         unknown := connection.counted(
             f"{view} as v", f"{which} and {_NOBODY_KNOWS.format(literal(guard.name))}"
@@ -298,7 +300,15 @@ def _said(seen: _Observed, quiet: timedelta) -> str:
     return said
 
 
-def _violations(connection: Session, check: str, counts: dict[str, int]) -> int:
-    if check not in counts:
-        counts[check] = connection.counted(quoted("trueup", check), "true")
-    return counts[check]
+@dataclass(frozen=True)
+class _Violations:
+    """How many violations each check lists, counted once, as a full run finds them."""
+
+    connection: Session
+    checks: dict[str, Check]
+    counted: dict[str, int]
+
+    def of(self, name: str) -> int:
+        if name not in self.counted:
+            self.counted[name] = self.connection.counted(f"({query_of(self.checks[name])}) as v", "true")
+        return self.counted[name]

@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 MAX_ALERTS = 10_000
 TIMEOUT = "5min"
 EXAMPLES = 3
+FEW_BYTES = 1 << 16
 # seconds between two attempts to end what other connections run
 PATIENCE = 0.2
 TIMED_OUT = "57014"
@@ -78,6 +79,12 @@ class _Finished:
 class _Planned:
     name: str
     planned_cost: Decimal | None
+
+
+@dataclass(frozen=True)
+class _Table:
+    name: str
+    bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -240,9 +247,16 @@ def planned(connection: Session, checks: list[Check]) -> dict[str, Decimal | Non
 
 
 def begin_evaluation(connection: Session) -> None:
-    """Have empty tables for what is found; a session that stays open mostly has them."""
-    if not connection.value("is_evaluation_ready"):
+    """Have empty tables for what is found; a session that stays open has them."""
+    tables = connection.rows("evaluation_tables", _Table)
+    if any(table.bytes is None for table in tables):
         connection.script(statement("begin_evaluation").decode())
+        return
+    for table in tables:
+        if table.bytes:
+            # a new file costs more than the rows that a pass leaves
+            empty = "delete from" if table.bytes < FEW_BYTES else "truncate"
+            connection.script(f"{empty} pg_temp.{table.name}")
 
 
 def evaluate(

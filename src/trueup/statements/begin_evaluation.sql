@@ -24,5 +24,3 @@ create temporary table if not exists trueup_populations (
     company_id text,
     entities bigint not null
 ) on commit preserve rows;
-
-truncate pg_temp.trueup_violations, pg_temp.trueup_flooded, pg_temp.trueup_populations;
