@@ -27,12 +27,48 @@ APPOINTMENT = st.fixed_dictionaries(
         "status": st.sampled_from(["confirmed", "confirmed", "completed", "cancelled"]),
         "is_deleted": st.sampled_from([False, False, False, True]),
         "booked_for": st.sampled_from([None, None, "a child"]),
+        "call_id": st.sampled_from([1, 2, 3, 9, None]),
+        "branch_id": st.sampled_from([1, 2, 9, None, None]),
     }
+)
+# like one another, so that not every row is at fault at everything
+CALL = st.fixed_dictionaries(
+    {
+        "company_id": st.sampled_from([1, 1, 1, 2, None]),
+        "branch_id": st.sampled_from([1, 2, 9, None, None, None]),
+        "phone_number_id": st.sampled_from([1, 1, 2, 9, None]),
+        "customer_id": st.sampled_from([1, 1, 2, 3, 9, None]),
+        "from_number": st.sampled_from(["+491701", "+49 1701", "+491702", None]),
+        "direction": st.sampled_from(["inbound", "outbound", None]),
+        "customer_link_status": st.sampled_from(["linked", "linked", "unlinked", "pending_review"]),
+        "customer_link_method": st.sampled_from(["phone_match", "phone_match", "manual_link", None]),
+        "customer_link_confidence": st.sampled_from([100, 100, None, 150]),
+        "customer_linked_at": st.sampled_from(["2025-10-20", "2025-10-20", None]),
+        "session_outcome": st.sampled_from(["appointment_booked", "creation_failed", "other", None]),
+        "appointment_made": st.booleans(),
+        "appointment_id": st.sampled_from([1, 2, 3, 9, None, None]),
+        "appointment_link_status": st.sampled_from(["linked", "unlinked", "creation_failed"]),
+        "appointment_linked_at": st.sampled_from(["2025-10-20", None]),
+        "booking_confirmed": st.booleans(),
+        "booking_failed": st.sampled_from([False, False, True]),
+        "deleted_at": st.sampled_from([None, None, None, "2025-10-20"]),
+    }
+)
+CALL_COLUMNS = (
+    *("company_id", "branch_id", "phone_number_id", "customer_id", "from_number", "direction"),
+    *("customer_link_status", "customer_link_method", "customer_link_confidence", "customer_linked_at"),
+    *("session_outcome", "appointment_made", "appointment_id", "appointment_link_status"),
+    *("appointment_linked_at", "booking_confirmed", "booking_failed", "deleted_at"),
+)
+OF_ONE_TABLE = (
+    "appointment_booking_shared_candidates",
+    "appointment_duplicate_candidates",
+    "appointment_staff_overlap_candidates",
 )
 INSERT = """
 insert into public.appointments (
     id, company_id, customer_id, service_id, staff_id, starts_at, ends_at, calcom_booking_uid, status,
-    deleted_at, metadata
+    deleted_at, metadata, call_id, branch_id
 )
 overriding system value
 values (
@@ -41,8 +77,27 @@ values (
     timestamptz '2025-10-25 20:00+00' + (%(starts)s + %(lasts)s) * interval '15 minutes',
     %(calcom_booking_uid)s, %(status)s,
     case when %(is_deleted)s then now() end,
-    jsonb_strip_nulls(jsonb_build_object('booked_for', %(booked_for)s::text))
+    jsonb_strip_nulls(jsonb_build_object('booked_for', %(booked_for)s::text)),
+    %(call_id)s, %(branch_id)s
 )
+"""
+INSERT_CALL = f"""
+insert into public.calls (id, retell_call_id, status, {", ".join(CALL_COLUMNS)})
+overriding system value
+values (%(id)s, 'call_' || %(id)s, 'ended', {", ".join(f"%({name})s" for name in CALL_COLUMNS)})
+"""
+# two companies and what belongs to each; a customer of none, staff and a number of the other's branch
+REFERRED_TO = """
+insert into public.companies (id, name) overriding system value values (1, 'one'), (2, 'two');
+insert into public.branches (id, company_id, name) overriding system value values (1, 1, 'a'), (2, 2, 'b');
+insert into public.staff (id, company_id, branch_id, name) overriding system value
+values (1, 1, 1, 'a'), (2, 2, 1, 'b');
+insert into public.services (id, company_id, name, duration_minutes) overriding system value
+values (1, 1, 'a', 30), (2, 9, 'b', 30);
+insert into public.phone_numbers (id, company_id, branch_id, number) overriding system value
+values (1, 1, 2, '+4930'), (2, 2, null, '+4931');
+insert into public.customers (id, company_id, name, phone) overriding system value
+values (1, 1, 'a', '+491701'), (2, 2, 'b', '+491702'), (3, null, 'c', '+491703');
 """
 
 
@@ -50,14 +105,17 @@ values (
 WITHOUT_CONSTRAINTS = """
 do $$
 declare
+    v_table regclass;
     v_name name;
 begin
-    for v_name in
-        select co.conname
+    for v_table, v_name in
+        select
+            co.conrelid::regclass,
+            co.conname
         from pg_catalog.pg_constraint as co
-        where co.conrelid = 'public.appointments'::regclass and co.contype in ('c', 'x')
+        where co.connamespace = 'public'::regnamespace and co.contype in ('c', 'x')
     loop
-        execute format('alter table public.appointments drop constraint %I', v_name);
+        execute format('alter table %s drop constraint %I', v_table, v_name);
     end loop;
     drop index public.appointments_booking_uid_key;
 end;
@@ -76,35 +134,61 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def test_there_are_some() -> None:
-    assert [check.name for check in CHECKS] == [
-        "appointment_booking_shared",
-        "appointment_duplicate",
-        "appointment_staff_overlap",
-    ]
+    assert {check.name: check.candidates for check in CHECKS} == {
+        "appointment_booking_shared": "appointment_booking_shared_candidates",
+        "appointment_call_mismatch": "call_flags_candidates",
+        "appointment_duplicate": "appointment_duplicate_candidates",
+        "appointment_staff_overlap": "appointment_staff_overlap_candidates",
+        "call_appointment_not_flagged": "call_flags_candidates",
+        "call_backlink_broken": "call_flags_candidates",
+        "call_backlink_missing": "call_flags_candidates",
+        "call_booked_without_appointment": "call_flags_candidates",
+        "call_failed_but_booked": "call_flags_candidates",
+        "call_made_without_appointment": "call_flags_candidates",
+        "call_link_unproven": "call_link_unproven_candidates",
+        "call_outcome_without_appointment": "call_flags_candidates",
+        "tenant_mismatch": "tenant_mismatch_candidates",
+    }
 
 
 @pytest.mark.one_server
-def test_candidates_hold_every_violation(connection: psycopg.Connection[Any]) -> None:
+@pytest.mark.parametrize("tables", ["appointments", "calls and appointments"])
+def test_candidates_hold_every_violation(connection: psycopg.Connection[Any], tables: str) -> None:
+    of_one_table = tables == "appointments"
     listed = dict.fromkeys((check.name for check in CHECKS), 0)
+    most = 0 if of_one_table else 4
 
     @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(APPOINTMENT, max_size=9))
-    def looked(appointments: list[dict[str, Any]]) -> None:
+    @given(st.lists(CALL, min_size=min(most, 1), max_size=most), st.lists(APPOINTMENT, max_size=9 - most))
+    def looked(calls: list[dict[str, Any]], appointments: list[dict[str, Any]]) -> None:
         try:
+            connection.execute(REFERRED_TO)
+            for number, row in enumerate(calls, start=1):
+                connection.execute(INSERT_CALL.encode(), {"id": number, **row})
             for number, row in enumerate(appointments, start=1):
                 connection.execute(INSERT, {"id": number, **row})
-            for check in CHECKS:
-                whole = connection.execute(
-                    f"select entity_id::text, evidence from trueup.{check.name} order by 1".encode()
-                ).fetchall()
+            for view in dict.fromkeys(check.candidates for check in CHECKS):
+                together = [check for check in CHECKS if check.candidates == view]
                 found = connection.execute(
-                    f"select q.entity_id, q.evidence from ({evaluation.query_of(check)}) as q "
-                    "order by 1".encode()
+                    f"select q.check_name, q.entity_type, q.entity_id, q.evidence "
+                    f"from ({evaluation.query_of(*together)}) as q order by 1, 2, 3".encode()
                 ).fetchall()
-                assert found == whole, check.name
-                listed[check.name] += len(whole)
+                whole = [
+                    row
+                    for check in together
+                    for row in connection.execute(
+                        "select %s, v.entity_type, v.entity_id::text, v.evidence "
+                        f"from trueup.{check.name} as v order by 2, 3".encode(),
+                        [check.name],
+                    )
+                ]
+                assert found == whole, view
+                for name, *_ in whole:
+                    listed[name] += 1
         finally:
             connection.rollback()
 
     looked()
-    assert all(listed.values()), listed
+    assert all(
+        listed[check.name] for check in CHECKS if check.candidates in OF_ONE_TABLE or not of_one_table
+    ), listed

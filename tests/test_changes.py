@@ -259,7 +259,7 @@ class History:
         # a full run looks for violations among the candidates alone
         self.missed = " union all ".join(
             f"(select entity_type, entity_id from trueup.{check.name} except "
-            f"select entity_type, entity_id from trueup.{check.candidates})"
+            f"select entity_type, entity_id from trueup.{check.candidates} where check_name = '{check.name}')"
             for check in self.pack.checks
             if check.candidates
         )

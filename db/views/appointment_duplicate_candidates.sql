@@ -1,11 +1,14 @@
 -- appointment_duplicate_candidates
 --
+-- candidates of: appointment_duplicate
+--
 -- Where a full run looks for appointment_duplicate: of the live appointments of a customer
 -- for a service by their start, those whose neighbour starts within the setting
 -- duplicate_appointment_window. Who it is booked for is not asked here.
 
 create or replace view trueup.appointment_duplicate_candidates as
 select
+    'appointment_duplicate' as check_name,
     'appointment' as entity_type,
     n.id as entity_id
 from (

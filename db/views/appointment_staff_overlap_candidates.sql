@@ -1,11 +1,14 @@
 -- appointment_staff_overlap_candidates
 --
+-- candidates of: appointment_staff_overlap
+--
 -- Where a full run looks for appointment_staff_overlap: of the appointments of each member
 -- of staff by their start, those that begin before an earlier one has ended, or end after
 -- the next one begins. One pass, where the view of the check probes an index for each row.
 
 create or replace view trueup.appointment_staff_overlap_candidates as
 select
+    'appointment_staff_overlap' as check_name,
     'appointment' as entity_type,
     n.id as entity_id
 from (

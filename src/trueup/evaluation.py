@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 MAX_ALERTS = 10_000
 TIMEOUT = "5min"
 EXAMPLES = 3
-FEW_BYTES = 1 << 16
+FEW_BYTES = 1 << 18
 # seconds between two attempts to end what other connections run
 PATIENCE = 0.2
 TIMED_OUT = "57014"
@@ -130,7 +130,7 @@ class _Count:
 class _Task:
     """What one connection reads in one transaction."""
 
-    about: Check | _Count
+    about: tuple[Check, ...] | _Count
     timeout: str
     read: Callable[[Session], Any]
     expected_ms: float | None = None
@@ -140,7 +140,7 @@ class _Task:
 class _Answer:
     """What a task brought back, or what ended it."""
 
-    about: Check | _Count
+    about: tuple[Check, ...] | _Count
     duration_ms: float
     found: Any = None
     error: ServerSaid | TrueupError | OSError | None = None
@@ -281,28 +281,42 @@ def evaluate(
     connection.script("set plan_cache_mode = force_custom_plan")
     limits = time_limits(connection, checks)
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
-    tasks = [_view(check, limits[check.name], timeout) for check in checks]
-    tasks += [_count(count, timeout) for count in _counts(checks, entities)]
+    tasks = [_views(together, limits, timeout) for together in _together(checks, limits)]
+    known = [task.expected_ms for task in tasks if task.expected_ms is not None]
+    # nobody keeps what the scans of the tables took: some checks take longer, some less
+    middling = sum(known) / len(known) if known else None
+    tasks += [_count(count, timeout, middling) for count in _counts(checks, entities)]
     found: dict[str, Result] = {}
     counted: list[_Answer] = []
+    again: list[_Task] = []
 
     def begun(task: _Task) -> None:
-        if isinstance(task.about, Check):
-            progress(task.about.name, len(found), len(checks))
+        if not isinstance(task.about, _Count):
+            progress(task.about[0].name, len(found), len(checks))
+
+    def gather(answer: _Answer) -> None:
+        if isinstance(answer.about, _Count):
+            counted.append(answer)
+        elif answer.error and len(answer.about) > 1:
+            # whichever it was fails alone
+            again.extend(
+                _views((replace(check, candidates=None),), limits, timeout) for check in answer.about
+            )
+        else:
+            for check in answer.about:
+                limit = limits[check.name].spelled or timeout
+                found[check.name] = _gathered(
+                    connection, check, answer, limit, max_alerts, is_rated=populations
+                )
 
     with readers(connection, jobs, replica) as (snapshot, opened):
         with closing(_answers(opened, tasks, begun)) as answers:
             for answer in answers:
-                if isinstance(answer.about, Check):
-                    limit = limits[answer.about.name].spelled or timeout
-                    found[answer.about.name] = _gathered(
-                        connection, answer.about, answer, limit, max_alerts, is_rated=populations
-                    )
-                else:
-                    counted.append(answer)
-        apart = [_count(count, timeout) for answer in counted if answer.error for count in _apart(answer)]
-        with closing(_answers(opened, apart, begun)) as answers:
-            counted += answers
+                gather(answer)
+        again += [_count(count, timeout) for answer in counted if answer.error for count in _apart(answer)]
+        with closing(_answers(opened, again, begun)) as answers:
+            for answer in answers:
+                gather(answer)
         results = [
             _with_rows_tested(connection, check, found[check.name], counted, timeout) for check in checks
         ]
@@ -471,16 +485,21 @@ def _expected(connection: Session, check: Check, pending: Pending) -> list[str] 
     ]
 
 
-def query_of(check: Check) -> str:
-    """Return the query for what a check lists in all, in the columns of pg_temp.trueup_violations."""
+def query_of(check: Check, *others: Check) -> str:
+    """Return the query for what a check lists in all, in the columns of pg_temp.trueup_violations.
+
+    Others with the same candidates can be asked together with it.
+    """
     if check.candidates:
-        candidates = quoted("trueup", check.candidates)
-        return " union all ".join(
+        branches = " union all ".join(
             f"select v.* from {quoted('trueup', 'violations_of_' + entity)}("
-            f"array(select c.entity_id from {candidates} as c "
-            f"where c.entity_type = {literal(entity)}), array[{literal(check.name)}]) as v"
-            for entity in dict.fromkeys(population.entity for population in check.populations)
+            f"array(select l.entity_id from listed as l where l.check_name = {literal(each.name)} "
+            f"and l.entity_type = {literal(entity)}), array[{literal(each.name)}]) as v"
+            for each in (check, *others)
+            for entity in dict.fromkeys(population.entity for population in each.populations)
         )
+        candidates = quoted("trueup", check.candidates)
+        return f"with listed as materialized (select c.* from {candidates} as c) {branches}"
     return (
         f"select {literal(check.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
         f"v.description, v.evidence, {related(check.partners)} from {quoted('trueup', check.name)} as v"
@@ -499,15 +518,30 @@ def time_limits(connection: Session, checks: Iterable[Check]) -> dict[str, TimeL
     return {name: known.get(name) or TimeLimit(name) for name in names}
 
 
-def _view(check: Check, limit: TimeLimit, timeout: str) -> _Task:
+def _together(checks: list[Check], limits: dict[str, TimeLimit]) -> Iterable[tuple[Check, ...]]:
+    """Divide the checks: together come those with the same candidates, unless one has a time of its own."""
+    divided: dict[str, tuple[Check, ...]] = {}
+    for check in checks:
+        is_shared = check.candidates and limits[check.name].own is None
+        key = f"candidates {check.candidates}" if is_shared else check.name
+        divided[key] = (*divided.get(key, ()), check)
+    return divided.values()
+
+
+def _views(checks: tuple[Check, ...], limits: dict[str, TimeLimit], timeout: str) -> _Task:
+    known = [limits[check.name].last_ms for check in checks]
     return _Task(
-        check, limit.own or timeout, lambda reading: reading.copy_out(query_of(check)), limit.last_ms
+        checks,
+        limits[checks[0].name].own or timeout,
+        lambda reading: reading.copy_out(query_of(*checks)).divided(check.name for check in checks),
+        None if None in known else sum(ms for ms in known if ms is not None),
     )
 
 
-def _count(count: _Count, timeout: str) -> _Task:
+def _count(count: _Count, timeout: str, expected_ms: float | None = None) -> _Task:
     # the rates have always been worth a scan, however long
-    return _Task(count, timeout if count.predicates else "0", lambda reading: reading.tuples(count.query))
+    limit = timeout if count.predicates else "0"
+    return _Task(count, limit, lambda reading: reading.tuples(count.query), expected_ms)
 
 
 def _counts(checks: list[Check], entities: list[_EntityTable]) -> list[_Count]:
@@ -598,27 +632,30 @@ def _gathered(
     *,
     is_rated: bool,
 ) -> Result:
-    """Put the rows of a view with the others; return the result of its check."""
+    """Put the rows of a check with the others; return its result, with its share of the time."""
+    assert not isinstance(answer.about, _Count)
     started = time.monotonic()
     result = Result(check.name, check.severity, "complete", 0.0, invariant=check.invariant)
     error = answer.error
     if error is None:
         try:
-            with closing(answer.found.file), connection.transaction():
-                rows: Iterable[bytes] = answer.found.blocks()
-                if max_alerts is not None and answer.found.rows > max_alerts:
-                    rows = worth_filing(connection, check, answer.found, max_alerts)
+            found: Copied = answer.found[check.name]
+            with closing(found.file), connection.transaction():
+                rows: Iterable[bytes] = found.blocks()
+                if max_alerts is not None and found.rows > max_alerts:
+                    rows = worth_filing(connection, check, found, max_alerts)
                     if is_rated:
-                        connection.copy_in("pg_temp.trueup_flooded", map(_identity, answer.found.lines()))
+                        connection.copy_in("pg_temp.trueup_flooded", map(_identity, found.lines()))
                 connection.copy_in("pg_temp.trueup_violations", rows)
-            result = replace(result, violations=answer.found.rows)
+            result = replace(result, violations=found.rows)
         except ServerSaid as refused:
             if _is_lost(refused):
                 raise
             error = refused
     if error:
         result = _failed(result, error, limit)
-    return replace(result, duration_ms=round(answer.duration_ms + (time.monotonic() - started) * 1000, 1))
+    took = answer.duration_ms / len(answer.about)
+    return replace(result, duration_ms=round(took + (time.monotonic() - started) * 1000, 1))
 
 
 def worth_filing(connection: Session, check: Check, found: Copied, max_alerts: int) -> Iterable[bytes]:

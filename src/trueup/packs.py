@@ -34,6 +34,7 @@ _MORE_LINE = re.compile(r"^-- {8,}(?P<value>\S.*)$")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.S)
+_CANDIDATES = re.compile(r"^-- candidates of:\s+(?P<checks>[^\n]*(?:\n-- {4,}[^\n]*)*)", re.M)
 _BODY = re.compile(r"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.S)
 _CREATE = re.compile(
     r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?(?P<kind>view|function|trigger)\s+(?P<name>[\w.]+)",
@@ -81,7 +82,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Check:
-    """One invariant as its file describes it; texts are the header's own."""
+    """One invariant as its file describes it; texts are the header's own.
+
+    `candidates` names the view that lists the entities among which a full run finds its violations;
+    None: its own. It is a file of the pack, db/views/<name>_candidates.sql, says in its header which
+    checks it serves, has the columns check_name, entity_type and entity_id, and may list others
+    besides; for checks whose own views are written to be asked about some entities, and are slow to
+    list all.
+    """
 
     name: str
     invariant: str
@@ -97,17 +105,7 @@ class Check:
     checksum: str
     is_core: bool
     schema: str = PUBLIC
-    has_candidates: bool = False
-
-    @property
-    def candidates(self) -> str | None:
-        """The view that lists the entities among which a full run finds its violations; None: its own.
-
-        It is a file of the pack, db/views/<check>_candidates.sql, with the columns entity_type and
-        entity_id, and may list others besides; for checks whose own view is written to be asked about
-        some entities, and is slow to list all.
-        """
-        return f"{self.name}_candidates" if self.has_candidates else None
+    candidates: str | None = None
 
     @property
     def populations(self) -> list[Population]:
@@ -283,7 +281,7 @@ class Pack:
         return replace(
             self,
             checks=tuple(
-                replace(check, has_candidates=check.has_candidates and _candidates(check.name) not in left)
+                replace(check, candidates=None) if f"db/views/{check.candidates}.sql" in left else check
                 for check in self.checks
                 if check.file not in left or check.is_core
             ),
@@ -414,7 +412,7 @@ def parse(name: str, text: str, file: str, *, is_core: bool = False, schema: str
         checksum=checksum(text),
         is_core=is_core,
         schema=schema,
-        has_candidates=False,
+        candidates=None,
         **values,
     )
     if check.sources and not check.populations:
@@ -480,7 +478,7 @@ class _Hand:
 
 
 def _checks(root: Path, hand: _Hand) -> list[Check]:
-    found = []
+    found = {}
     for path in sorted((root / "checks").glob("*.sql")):
         check = parse(
             path.stem,
@@ -489,19 +487,25 @@ def _checks(root: Path, hand: _Hand) -> list[Check]:
             is_core=root == CORE,
             schema=hand.schema,
         )
-        if (root / _candidates(check.name)).is_file():
-            if not check.populations:
+        found[check.name] = check
+    for path in sorted((root / "db" / "views").glob("*_candidates.sql")):
+        file = path.relative_to(root)
+        served = _CANDIDATES.search(readable(path))
+        if served is None:
+            raise CatalogError(f"{file}: no line '-- candidates of: <check>, <check>' in this file")
+        for name in re.sub(r"\n--", "", served["checks"]).split(","):
+            own = found.get(name.strip())
+            if own is None:
+                raise CatalogError(f"{file}: candidates of '{name.strip()}', which is no check here")
+            if not own.populations:
                 raise CatalogError(
-                    f"{_candidates(check.name)}: check {check.name} has no population, so a full run cannot "
-                    "ask about some of its entities; name one, or delete this file"
+                    f"{file}: check {own.name} has no population, so a full run cannot ask about some "
+                    "of its entities"
                 )
-            check = replace(check, has_candidates=True)
-        found.append(check)
-    return found
-
-
-def _candidates(name: str) -> str:
-    return f"db/views/{name}_candidates.sql"
+            if own.candidates:
+                raise CatalogError(f"{file}: check {own.name} has its candidates in {own.candidates}")
+            found[own.name] = replace(own, candidates=path.stem)
+    return list(found.values())
 
 
 def _files(root: Path, hand: _Hand) -> list[SqlFile]:

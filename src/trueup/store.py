@@ -64,6 +64,24 @@ class Copied:
         self.file.seek(0)
         return iter(self.file)
 
+    def divided(self, names: Iterable[str]) -> dict[str, Copied]:
+        """Return the rows by what is in their first column, one of `names`; the whole is gone then."""
+        names = list(names)
+        if len(names) == 1:
+            return {names[0]: self}
+        files: dict[bytes, IO[bytes]] = {name.encode(): _spooled() for name in names}
+        rows = dict.fromkeys(files, 0)
+        for line in self.lines():
+            name = line.split(b"\t", 1)[0]
+            files[name].write(line)
+            rows[name] += 1
+        self.file.close()
+        return {name.decode(): Copied(file, rows[name]) for name, file in files.items()}
+
+
+def _spooled() -> IO[bytes]:
+    return tempfile.SpooledTemporaryFile(IN_MEMORY)
+
 
 class Session:
     """One connection in autocommit; `transaction()` opens and nests transactions."""
@@ -172,7 +190,7 @@ class Session:
 
         Unlike INSERT ... SELECT, the query may run in parallel.
         """
-        rows: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
+        rows = _spooled()
         try:
             with (
                 self.connection.cursor() as cursor,
