@@ -5113,7 +5113,7 @@ begin
     returning f.* into v_failure;
 
     return trueup.queue_review(
-        'sync_failure_exhausted',
+        'sync_failed',
         'sync_failure',
         p_failure_id::text,
         'a synchronisation failed for good: ' || p_reason,
@@ -7066,7 +7066,11 @@ begin
         updated_at = clock_timestamp()
     returning f.* into v_failure;
 
-    if v_failure.status = 'pending' and (p_outcome <> 'failed' or v_failure.attempt_count >= v_failure.max_attempts) then
+    if
+        v_failure.status = 'manual_review'
+        or p_outcome <> 'failed'
+        or v_failure.attempt_count >= v_failure.max_attempts
+    then
         review_item_id := trueup.hand_over_sync_failure(
             v_failure.id,
             case p_outcome
@@ -10388,7 +10392,8 @@ CREATE VIEW trueup.appointment_booking_shared AS
           WHERE ((other.company_id = ka.company_id) AND (other.calcom_booking_uid = ka.calcom_booking_uid) AND (other.id <> ka.id))));
 
 CREATE VIEW trueup.appointment_booking_shared_candidates AS
- SELECT 'appointment'::text AS entity_type,
+ SELECT 'appointment_booking_shared'::text AS check_name,
+    'appointment'::text AS entity_type,
     s.id AS entity_id
    FROM (( SELECT a.company_id,
             a.calcom_booking_uid
@@ -10492,7 +10497,8 @@ CREATE VIEW trueup.appointment_duplicate AS
   WHERE ((la.customer_id IS NOT NULL) AND (o.ids IS NOT NULL));
 
 CREATE VIEW trueup.appointment_duplicate_candidates AS
- SELECT 'appointment'::text AS entity_type,
+ SELECT 'appointment_duplicate'::text AS check_name,
+    'appointment'::text AS entity_type,
     id AS entity_id
    FROM ( SELECT la.id,
             la.starts_at,
@@ -10601,7 +10607,8 @@ CREATE VIEW trueup.appointment_staff_overlap AS
   WHERE ((la.staff_id IS NOT NULL) AND (la.ends_at > la.starts_at) AND (o.ids IS NOT NULL));
 
 CREATE VIEW trueup.appointment_staff_overlap_candidates AS
- SELECT 'appointment'::text AS entity_type,
+ SELECT 'appointment_staff_overlap'::text AS check_name,
+    'appointment'::text AS entity_type,
     id AS entity_id
    FROM ( SELECT la.id,
             la.starts_at,
@@ -11160,6 +11167,62 @@ CREATE VIEW trueup.call_failed_but_booked AS
            FROM trueup.live_appointments la
           WHERE (la.call_id = c.id))));
 
+CREATE VIEW trueup.call_flags_candidates AS
+ SELECT x.check_name,
+    x.entity_type,
+    x.entity_id
+   FROM (( SELECT f.id AS call_id,
+            ka.id AS appointment_id,
+            ka.call_id AS of_call_id,
+            (f.appointment_id <> ka.id) AS is_other,
+            (f.customer_id <> ka.customer_id) AS is_of_other
+           FROM (( SELECT c.id,
+                    c.appointment_id,
+                    c.customer_id
+                   FROM public.calls c
+                  WHERE c.appointment_made) f
+             FULL JOIN ( SELECT k.id,
+                    k.call_id,
+                    k.customer_id
+                   FROM trueup.kept_appointments k
+                  WHERE (k.call_id IS NOT NULL)) ka ON ((f.id = ka.call_id)))
+          WHERE (
+                CASE
+                    WHEN ((f.id IS NULL) OR (ka.id IS NULL) OR (f.appointment_id <> ka.id) OR (f.customer_id <> ka.customer_id)) THEN 1
+                    ELSE NULL::integer
+                END = 1)) d
+     CROSS JOIN LATERAL ( VALUES ('call_made_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_outcome_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_booked_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_backlink_broken'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other)), ('call_appointment_not_flagged'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_backlink_missing'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_failed_but_booked'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('appointment_call_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_of_other))) x(check_name, entity_type, entity_id, is_doubtful))
+  WHERE x.is_doubtful
+UNION ALL
+ SELECT 'call_outcome_without_appointment'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM (public.calls c
+     LEFT JOIN public.calls f ON (((c.id = f.id) AND f.appointment_made)))
+  WHERE ((c.session_outcome = 'appointment_booked'::text) AND (
+        CASE
+            WHEN (f.id IS NULL) THEN 1
+            ELSE NULL::integer
+        END = 1))
+UNION ALL
+ SELECT 'call_booked_without_appointment'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM (public.calls c
+     LEFT JOIN public.calls f ON (((c.id = f.id) AND f.appointment_made)))
+  WHERE (c.booking_confirmed AND (
+        CASE
+            WHEN (f.id IS NULL) THEN 1
+            ELSE NULL::integer
+        END = 1))
+UNION ALL
+ SELECT x.check_name,
+    'call'::text AS entity_type,
+    s.id AS entity_id
+   FROM (trueup.suspect_calls s
+     CROSS JOIN LATERAL ( VALUES ('call_appointment_not_flagged'::text,s.appointment_made), ('call_failed_but_booked'::text,s.appointment_made), ('call_backlink_missing'::text,(s.appointment_made AND (s.appointment_id IS NULL))), ('call_backlink_broken'::text,((NOT s.appointment_made) AND (s.appointment_id IS NOT NULL)))) x(check_name, is_doubtful))
+  WHERE x.is_doubtful;
+
 CREATE VIEW trueup.call_id_malformed AS
  SELECT company_id,
     'call'::text AS entity_type,
@@ -11196,6 +11259,20 @@ CREATE VIEW trueup.call_link_unproven AS
    FROM (public.calls c
      LEFT JOIN public.customers k ON ((c.customer_id = k.id)))
   WHERE ((((c.customer_link_status = 'linked'::text) AND ((c.customer_link_method IS NULL) OR (c.customer_link_confidence IS NULL) OR (c.customer_linked_at IS NULL) OR ((c.customer_link_method = 'phone_match'::text) AND (((c.from_number = k.phone_normalized) AND (c.company_id = k.company_id)) IS NOT TRUE) AND (NOT trueup.phone_matches(c.company_id, c.direction, c.from_number, c.to_number, k.company_id, k.phone_normalized))))) OR ((c.customer_link_confidence < (0)::numeric) OR (c.customer_link_confidence > (100)::numeric))) AND ((c.customer_link_status <> 'linked'::text) OR (c.customer_id IS NOT NULL)) AND (c.deleted_at IS NULL));
+
+CREATE VIEW trueup.call_link_unproven_candidates AS
+ SELECT 'call_link_unproven'::text AS check_name,
+    'call'::text AS entity_type,
+    s.id AS entity_id
+   FROM trueup.suspect_calls s
+  WHERE ((s.customer_link_status = 'linked'::text) OR ((s.customer_link_confidence < (0)::numeric) OR (s.customer_link_confidence > (100)::numeric)))
+UNION ALL
+ SELECT 'call_link_unproven'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM (public.calls c
+     LEFT JOIN public.customers k ON ((c.customer_id = k.id)))
+  WHERE ((c.customer_link_status = 'linked'::text) AND (c.customer_link_method = 'phone_match'::text) AND (((c.from_number = k.phone_normalized) AND (c.company_id = k.company_id)) IS NOT TRUE) AND (NOT trueup.phone_matches(c.company_id, c.direction, c.from_number, c.to_number, k.company_id, k.phone_normalized)));
 
 CREATE VIEW trueup.call_linked_without_appointment AS
  SELECT company_id,
@@ -13608,6 +13685,122 @@ CREATE VIEW trueup.tenant_mismatch AS
                             ELSE NULL::jsonb
                         END)) f(company_id))
           WHERE (f.company_id IS NOT NULL)) t;
+
+CREATE VIEW trueup.tenant_mismatch_candidates AS
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM (( SELECT (ROW(g.company_id, g.branch_id, g.phone_number_id))::text AS combination
+           FROM (((( SELECT c_1.company_id,
+                    c_1.branch_id,
+                    c_1.phone_number_id
+                   FROM public.calls c_1
+                  GROUP BY c_1.company_id, c_1.branch_id, c_1.phone_number_id) g
+             LEFT JOIN public.companies co ON ((g.company_id = co.id)))
+             LEFT JOIN public.branches b ON ((g.branch_id = b.id)))
+             LEFT JOIN public.phone_numbers pn ON ((g.phone_number_id = pn.id)))
+          WHERE (
+                CASE
+                    WHEN ((co.id IS NULL) OR ((g.branch_id IS NOT NULL) AND ((b.id IS NULL) OR (b.company_id <> g.company_id))) OR ((g.phone_number_id IS NOT NULL) AND ((pn.id IS NULL) OR (pn.company_id <> g.company_id)))) THEN 1
+                    ELSE NULL::integer
+                END = 1)
+          GROUP BY (ROW(g.company_id, g.branch_id, g.phone_number_id))::text) d
+     JOIN public.calls c ON ((d.combination = (ROW(c.company_id, c.branch_id, c.phone_number_id))::text)))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM (( SELECT g.customer_id,
+            g.company_id
+           FROM (( SELECT c_1.customer_id,
+                    c_1.company_id
+                   FROM public.calls c_1
+                  WHERE (c_1.customer_id IS NOT NULL)
+                  GROUP BY c_1.customer_id, c_1.company_id) g
+             LEFT JOIN public.customers k ON ((g.customer_id = k.id)))
+          WHERE (
+                CASE
+                    WHEN ((k.id IS NULL) OR (k.company_id <> g.company_id)) THEN 1
+                    ELSE NULL::integer
+                END = 1)
+          GROUP BY g.customer_id, g.company_id) d
+     JOIN public.calls c ON (((d.customer_id = c.customer_id) AND (d.company_id = c.company_id))))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM (public.calls c
+     LEFT JOIN public.appointments a ON (((c.id = a.call_id) AND (c.appointment_id = a.id))))
+  WHERE (c.appointment_made AND (c.appointment_id IS NOT NULL) AND (
+        CASE
+            WHEN (a.id IS NULL) THEN 1
+            ELSE NULL::integer
+        END = 1))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM public.calls c
+  WHERE ((c.appointment_made IS NOT TRUE) AND (c.appointment_id IS NOT NULL))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    e.entity_type,
+    e.entity_id
+   FROM ((public.appointments a
+     LEFT JOIN public.calls c ON ((a.call_id = c.id)))
+     CROSS JOIN LATERAL ( VALUES ('appointment'::text,a.id), ('call'::text,c.id)) e(entity_type, entity_id))
+  WHERE ((a.call_id IS NOT NULL) AND (
+        CASE
+            WHEN ((c.id IS NULL) OR (c.company_id <> a.company_id)) THEN 1
+            ELSE NULL::integer
+        END = 1))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'appointment'::text AS entity_type,
+    a.id AS entity_id
+   FROM (( SELECT (ROW(g.company_id, g.service_id, g.staff_id, g.branch_id))::text AS combination
+           FROM ((((( SELECT a_1.company_id,
+                    a_1.service_id,
+                    a_1.staff_id,
+                    a_1.branch_id
+                   FROM public.appointments a_1
+                  GROUP BY a_1.company_id, a_1.service_id, a_1.staff_id, a_1.branch_id) g
+             LEFT JOIN public.companies co ON ((g.company_id = co.id)))
+             LEFT JOIN public.services s ON ((g.service_id = s.id)))
+             LEFT JOIN public.staff m ON ((g.staff_id = m.id)))
+             LEFT JOIN public.branches b ON ((g.branch_id = b.id)))
+          WHERE (
+                CASE
+                    WHEN ((co.id IS NULL) OR ((g.service_id IS NOT NULL) AND ((s.id IS NULL) OR (s.company_id <> g.company_id))) OR ((g.staff_id IS NOT NULL) AND ((m.id IS NULL) OR (m.company_id <> g.company_id))) OR ((g.branch_id IS NOT NULL) AND ((b.id IS NULL) OR (b.company_id <> g.company_id)))) THEN 1
+                    ELSE NULL::integer
+                END = 1)
+          GROUP BY (ROW(g.company_id, g.service_id, g.staff_id, g.branch_id))::text) d
+     JOIN public.appointments a ON ((d.combination = (ROW(a.company_id, a.service_id, a.staff_id, a.branch_id))::text)))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'appointment'::text AS entity_type,
+    a.id AS entity_id
+   FROM (( SELECT g.customer_id,
+            g.company_id
+           FROM (( SELECT a_1.customer_id,
+                    a_1.company_id
+                   FROM public.appointments a_1
+                  WHERE (a_1.customer_id IS NOT NULL)
+                  GROUP BY a_1.customer_id, a_1.company_id) g
+             LEFT JOIN public.customers k ON ((g.customer_id = k.id)))
+          WHERE (
+                CASE
+                    WHEN ((k.id IS NULL) OR (k.company_id <> g.company_id)) THEN 1
+                    ELSE NULL::integer
+                END = 1)
+          GROUP BY g.customer_id, g.company_id) d
+     JOIN public.appointments a ON (((d.customer_id = a.customer_id) AND (d.company_id = a.company_id))))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    t.entity_type,
+    t.entity_id
+   FROM trueup.tenant_mismatch t
+  WHERE (t.entity_type <> ALL (ARRAY['call'::text, 'appointment'::text]));
 
 ALTER TABLE trueup.unusable_names ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.unusable_names_id_seq

@@ -11,6 +11,7 @@ from helpers import sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import trueup
 from trueup import evaluation, packs
 
 CHECKS = [check for check in packs.load().checks if check.candidates]
@@ -192,3 +193,10 @@ def test_candidates_hold_every_violation(connection: psycopg.Connection[Any], ta
     assert all(
         listed[check.name] for check in CHECKS if check.candidates in OF_ONE_TABLE or not of_one_table
     ), listed
+
+
+def test_a_view_that_is_gone_costs_its_own_check_only(database: str) -> None:
+    """Candidates are asked about by a function that rests on the views of all checks of the entity."""
+    sql(database, "drop view trueup.call_transcript_name")
+    failed = [result.name for result in trueup.check(database=database).results if result.error]
+    assert failed == ["call_transcript_name"]

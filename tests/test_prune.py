@@ -297,6 +297,26 @@ def _write_history(db: psycopg.Connection[Any], chance: random.Random) -> None:
             )
 
 
+def test_what_a_person_has_closed_does_not_come_back(database: str) -> None:
+    """call_creation_failed_unqueued rests on the decided item, however old."""
+    plant(
+        database,
+        "select factory.company(1); select factory.call(id => 1, booking_details => '{\"appointment_creation_failed\": true}'); "
+        "select factory.call(id => 2, booking_details => '{\"appointment_creation_failed\": true}')",
+    )
+    unqueued = "select entity_id from trueup.call_creation_failed_unqueued"
+    assert len(sql(database, unqueued)) == 2
+    for call in ("1", "2"):
+        value(database, "select trueup.queue_review('provider_booking_failed', 'call', %s, 'x', '1')", call)
+    sql(
+        database,
+        "update trueup.manual_review_queue set status = 'resolved', decided_by = 'ann', "
+        "decided_at = now() - interval '401 days'",
+    )
+    sql(database, "select trueup.prune('reviews')")
+    assert sql(database, unqueued) == []
+
+
 # at the same time
 
 

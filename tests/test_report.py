@@ -228,6 +228,23 @@ def test_figures_are_honest(database: str) -> None:
         trueup.alerts.accept(alert.id, "known", database=database)
     accepted = build(database=database)
     assert accepted.consistency.wrong == 1
+
+    # an alert of an application counts in both, the run and the report; of a check with
+    # several kinds of entities a flood counts once
+    failed = value(database, "select alert_id from trueup.fail_booking(1, 6, 'provider answered 500')")
+    wrong = max(rate.wrong or 0 for rate in trueup.check(database=database).rates)
+    assert (wrong, build(database=database).consistency.wrong) == (2, 2)
+    plant(
+        database,
+        "select factory.legacy('calls_company_id_customer_id_fkey'); "
+        "select factory.customer(1, company_id => 2); update public.calls set customer_id = 1 where id in (7, 8)",
+    )
+    wrong = max(rate.wrong or 0 for rate in trueup.check(database=database, max_alerts=1).rates)
+    # the report counts what floods stand for row by row, the run each entity once
+    assert wrong == 4 <= (build(database=database).consistency.wrong or 0) <= 6
+    plant(database, "update public.calls set customer_id = null where id in (7, 8)")
+    trueup.alerts.accept(failed, "known", database=database)
+    trueup.check(database=database)
     assert any("accepted" in note for note in accepted.notes)
 
     # too many at once: one alert, and the rate is no better for it

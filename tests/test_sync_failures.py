@@ -11,6 +11,7 @@ import pytest
 from helpers import connected, sql, value
 from rows import factory
 
+import trueup
 from trueup import calling
 from trueup.errors import RefusedError
 
@@ -91,7 +92,7 @@ def test_a_failure_is_recorded_once_and_pauses_double_up_to_a_cap(company: Conne
     assert appointment(company) == ("failed", 3, True)
     last = row(company, RECORD)
     assert (last["status"], last["next_attempt_at"]) == ("manual_review", None)
-    assert open_items(company) == [(str(last["failure_id"]), "sync_failure_exhausted", "1")]
+    assert open_items(company) == [(str(last["failure_id"]), "sync_failed", "1")]
     again = row(company, RECORD)
     assert (again["failure_id"], again["status"]) == (last["failure_id"], "manual_review")
     assert len(open_items(company)) == 1
@@ -158,6 +159,31 @@ def test_a_worker_that_dies_uses_up_its_try(company: Connection) -> None:
 
 def sql_clean(connection: Connection) -> bool:
     return connection.execute("select 1 from trueup.sync_failure_exhausted").fetchone() is None
+
+
+def test_what_is_handed_over_stays_with_a_person(company: Connection, database: str) -> None:
+    """Handing over ends the violation of sync_failure_exhausted, and not the question."""
+    row(company, RECORD)
+    company.execute(
+        "update trueup.sync_failures set attempt_count = max_attempts, next_attempt_at = now() - interval '1 day'"
+    )
+    trueup.check(database=database)
+    assert claim(company) == [], "the tries are used up: handed over"
+    trueup.check(database=database)
+    assert len(open_items(company)) == 1
+    # and when a person has decided, and it fails again
+    company.execute("update trueup.manual_review_queue set status = 'dismissed'")
+    again = row(company, RECORD)
+    assert again["review_item_id"] is not None
+    assert [reason for _, reason, _ in open_items(company)] == ["sync_failed"]
+
+    company.execute("update trueup.manual_review_queue set status = 'dismissed'")
+    company.execute(
+        "update trueup.sync_failures set status = 'pending', next_attempt_at = now() - interval '1 day'"
+    )
+    trueup.repair(["sync_failure_exhausted"], database=database, apply=True)
+    assert row(company, "select status from trueup.sync_failures") == {"status": "manual_review"}
+    assert [reason for _, reason, _ in open_items(company)] == ["sync_failed"]
 
 
 def test_who_was_slower_than_the_lease_cannot_write(company: Connection) -> None:

@@ -1,7 +1,9 @@
 -- hand_over_sync_failure(failure, reason): a synchronisation that failed becomes a person's
 --
 -- The one way there, for the last try, the worker that died on it, and the repair of
--- sync_failure_exhausted. The error is not put into the queue: it may quote the customer.
+-- sync_failure_exhausted. The item's reason is sync_failed and not the check's name: what
+-- is handed over violates the check no longer, and items of a check end with its violation.
+-- The error is not put into the queue: it may quote the customer.
 
 create or replace function trueup.hand_over_sync_failure(p_failure_id bigint, p_reason text)
     returns bigint
@@ -22,7 +24,7 @@ begin
     returning f.* into v_failure;
 
     return trueup.queue_review(
-        'sync_failure_exhausted',
+        'sync_failed',
         'sync_failure',
         p_failure_id::text,
         'a synchronisation failed for good: ' || p_reason,

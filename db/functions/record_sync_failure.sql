@@ -89,7 +89,11 @@ begin
         updated_at = clock_timestamp()
     returning f.* into v_failure;
 
-    if v_failure.status = 'pending' and (p_outcome <> 'failed' or v_failure.attempt_count >= v_failure.max_attempts) then
+    if
+        v_failure.status = 'manual_review'
+        or p_outcome <> 'failed'
+        or v_failure.attempt_count >= v_failure.max_attempts
+    then
         review_item_id := trueup.hand_over_sync_failure(
             v_failure.id,
             case p_outcome

@@ -26,7 +26,7 @@ select is(
 select results_eq(
     $$
     select q.company_id, q.entity_type, q.entity_id, q.metadata
-    from trueup.manual_review_queue as q where q.reason = 'sync_failure_exhausted'
+    from trueup.manual_review_queue as q where q.reason = 'sync_failed' and q.status = 'pending'
     $$,
     $$
     values ('1', 'sync_failure', '1', '{"operation": "create", "appointment_id": 1, "attempt_count": 3}'::jsonb)

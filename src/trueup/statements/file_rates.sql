@@ -24,6 +24,16 @@ wrong as (
                 and al.status = 'acknowledged'
                 and al.accepted_by is not null
         )
+    union
+    -- what applications have filed under names that are no checks', such as a booking that failed
+    select al.company_id, al.entity_type, al.entity_id
+    from trueup.data_consistency_alerts as al
+    where
+        al.status <> 'resolved'
+        and al.severity in ('critical', 'warning')
+        and al.accepted_by is null
+        and exists (select 1 from pg_temp.trueup_populations as p where p.entity_type = al.entity_type)
+        and not exists (select 1 from trueup.checks as ch where ch.name = al.alert_type and ch.is_active)
 ),
 
 counted as (

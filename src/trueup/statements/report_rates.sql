@@ -27,8 +27,9 @@ wrong as (
 unlisted as (
     select coalesce(sum((o.metadata ->> 'new')::bigint), 0) as entities
     from open_alerts as o
-    inner join trueup.check_populations as cp on o.alert_type = cp.check_name
-    where o.entity_type = 'check' and o.metadata ? 'new' and o.metadata ? 'most'
+    where
+        o.alert_type in (select cp.check_name from trueup.check_populations as cp)
+        and o.entity_type = 'check' and o.metadata ? 'new' and o.metadata ? 'most'
 ),
 
 counted as (
