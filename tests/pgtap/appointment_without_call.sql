@@ -1,7 +1,7 @@
 -- appointment_without_call: the guard, then the check, then the repair
 
 begin;
-select plan(22);
+select plan(26);
 
 select factory.company(1);
 select factory.company(2);
@@ -108,11 +108,43 @@ select factory.appointment(
     metadata => '{"call_id": "1"}'
 );
 update public.calls set booking_id = 'uid-3x' where id = 2;
+
+-- decision D2: calls 31 to 33 only changed what another call had made, call 34 has another customer
+select factory.customer(id => 1);
+select factory.customer(id => 2);
+select factory.call(id => 31, booking_id => 'uid-31', session_outcome => 'information_only');
+select factory.call(
+    id => 32, session_outcome => 'appointment_rescheduled', started_at => '2025-10-21 09:00:00+00',
+    ended_at => '2025-10-21 09:01:01+00'
+);
+select factory.call(
+    id => 33, booking_id => 'uid-33', session_outcome => 'appointment_cancelled', started_at => '2025-10-21 09:00:00+00',
+    ended_at => '2025-10-21 09:01:01+00'
+);
+select factory.call(id => 34, booking_id => 'uid-34', customer_id => 1);
+select factory.call(id => 35, booking_id => 'uid-35', customer_id => 1, session_outcome => 'appointment_rescheduled');
+select factory.appointment(
+    id => 31, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-31'
+);
+select factory.modification(id => 31, appointment_id => 31, call_id => 31);
+select factory.appointment(
+    id => 32, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "32"}'
+);
+select factory.appointment(
+    id => 33, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-33'
+);
+select factory.appointment(
+    id => 34, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-34', customer_id => 2
+);
+select factory.appointment(
+    id => 35, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-35', customer_id => 2,
+    metadata => '{"booked_for": "her son"}'
+);
 select factory.behind_the_back(false);
 
 select set_eq(
     'select entity_id from trueup.appointment_without_call',
-    array[21, 22, 23, 24, 25, 26, 27, 28, 29]::bigint[],
+    array[21, 22, 23, 24, 25, 26, 27, 28, 29, 31, 32, 33, 34, 35]::bigint[],
     'the check lists the agent''s appointments without a call and no other'
 );
 
@@ -145,13 +177,34 @@ select is(
     'evidence that disagrees is for a person'
 );
 select is(
-    (select count(*) from public.appointments as a where a.id between 25 and 29 and a.call_id is not null),
+    array(
+        select (trueup.repair_appointment_without_call(id)).reason from generate_series(31, 33) as g (id) order by id
+    ),
+    array_fill('the call changed the appointment and did not make it'::text, array[3]),
+    'a call that moved or cancelled it did not make it: a modification, or its outcome and its time, says so'
+);
+select is(
+    (trueup.repair_appointment_without_call(31)).evidence, '{"call_ids": [31]}'::jsonb,
+    'the person is told which call'
+);
+select is(
+    (trueup.repair_appointment_without_call(34)).reason,
+    'the appointment is for another customer than the call',
+    'a call of another customer made something else'
+);
+select is(
+    (trueup.repair_appointment_without_call(35)).outcome,
+    'corrected',
+    'near miss: booked for somebody else, by a call that moved another and that began before this was made'
+);
+select is(
+    (select count(*) from public.appointments as a where a.id between 25 and 34 and a.call_id is not null),
     0::bigint,
     'and those rows are left alone'
 );
 select set_eq(
     'select entity_id from trueup.appointment_without_call',
-    array[25, 26, 27, 28, 29]::bigint[],
+    array[25, 26, 27, 28, 29, 31, 32, 33, 34]::bigint[],
     'what is under review is still reported'
 );
 select ok(
