@@ -185,6 +185,39 @@ def test_an_accepted_violation_is_left_alone(database: str) -> None:
     assert trueup.repair([CHECK], database=database, apply=True).checks == ()
 
 
+def test_a_repair_of_one_kind_of_rows_leaves_the_others_of_that_number_alone(database: str) -> None:
+    """Calls, appointments and events are numbered apart: what was accepted is accepted."""
+    check = "event_double_encoded"
+    sql(database, "alter table public.calls drop constraint calls_metadata_decoded")
+    sql(database, "alter table public.appointments drop constraint appointments_metadata_decoded")
+    plant(
+        database,
+        """
+        select factory.company(1), factory.company(2);
+        select factory.call(id => i, metadata => to_jsonb('{"a": 1}'::text)) from generate_series(5, 6) as i;
+        select factory.appointment(id => 5, company_id => 2, metadata => '"{broken"');
+        select factory.appointment(id => 6, company_id => 2, metadata => to_jsonb('{"a": 1}'::text));
+        """,
+    )
+    trueup.check([check], database=database)
+    alert = value(
+        database,
+        "select al.id from trueup.data_consistency_alerts as al "
+        "where al.alert_type = %s and al.entity_type = 'appointment' and al.entity_id = '6'",
+        check,
+    )
+    trueup.alerts.accept(alert, "known", database=database, actor="ann")
+    done = trueup.repair([check], database=database, apply=True)
+    assert (done.corrected, done.review) == (2, 1)
+    assert sql(database, "select c.metadata from public.calls as c") == [({"a": 1},)] * 2
+    assert sql(database, "select a.metadata from public.appointments as a order by a.id") == [
+        ("{broken",),
+        ('{"a": 1}',),
+    ]
+    status = "select al.status from trueup.data_consistency_alerts as al where al.id = %s"
+    assert value(database, status, alert) == "acknowledged"
+
+
 def test_two_repairs_at_once_correct_each_entity_once(database: str) -> None:
     plant(
         database,

@@ -1,7 +1,7 @@
 -- event_double_encoded: the fills and constraints, then the check, then the repair
 
 begin;
-select plan(20);
+select plan(24);
 
 select factory.company(1);
 select factory.customer(id => 1);
@@ -62,6 +62,12 @@ select factory.call(id => 12, metadata => pg_temp.twice(pg_temp.twice('{"b": 2}'
 select factory.call(id => 13, booking_details => '"{broken"');
 select factory.call(id => 14, booking_details => '"a word"');
 select factory.appointment(id => 11, metadata => pg_temp.twice('["a"]'));
+-- strangers of one number: one that cannot be read, and one that somebody has accepted
+select factory.company(2);
+select factory.call(id => 21, metadata => pg_temp.twice('{"a": 1}'));
+select factory.appointment(id => 21, company_id => 2, metadata => '"{broken"');
+select factory.call(id => 22, metadata => pg_temp.twice('{"a": 1}'));
+select factory.appointment(id => 22, company_id => 2, metadata => pg_temp.twice('{"a": 1}'));
 insert into trueup.webhook_events (id, provider, event_type, body, body_hash) overriding system value
 values (15, 'retell', 'call_ended', pg_temp.twice('{"event": "call_ended"}'), 'x');
 set constraints all immediate;
@@ -70,7 +76,11 @@ set constraints all deferred;
 
 select set_eq(
     'select entity_type, entity_id from trueup.event_double_encoded',
-    $$values ('call', 11::bigint), ('call', 12), ('call', 13), ('appointment', 11), ('webhook_event', 15)$$,
+    $$
+    values
+        ('call', 11::bigint), ('call', 12), ('call', 13), ('call', 21), ('call', 22), ('appointment', 11),
+        ('appointment', 21), ('appointment', 22), ('webhook_event', 15)
+    $$,
     'calls, appointments and events, and no string that is a value'
 );
 select is(
@@ -88,10 +98,26 @@ select is(
         inner join public.appointments as a on c.id = a.id
         where c.id = 11
     ),
-    '[{"date": "22.10.2025"}, ["a"]]'::jsonb,
-    'says what it means, and so does the appointment of the same number'
+    jsonb_build_array('{"date": "22.10.2025"}'::jsonb, pg_temp.twice('["a"]')),
+    'says what it means, and the appointment of the same number is left to its own repair'
 );
-select is(pg_temp.repair('appointment', 11), 'clean: the check no longer lists it', 'which needs no repair of its own');
+select is(pg_temp.repair('appointment', 11), 'corrected: decoded', 'an appointment');
+select is((select a.metadata from public.appointments as a where a.id = 11), '["a"]'::jsonb, 'says what it means, too');
+select is(pg_temp.repair('call', 21), 'corrected: decoded', 'a stranger that cannot be read is in no call''s way');
+select is(pg_temp.repair('call', 22), 'corrected: decoded', 'the repair of a call');
+select set_eq(
+    $$
+    select
+        r.entity_type,
+        rc.table_name,
+        rc.key_value
+    from trueup.repairs as r
+    inner join trueup.repair_changes as rc on r.id = rc.repair_id
+    where r.check_name = 'event_double_encoded' and r.entity_id in ('21', '22')
+    $$,
+    $$values ('call', 'public.calls', '21'), ('call', 'public.calls', '22')$$,
+    'changes the call alone'
+);
 select is(pg_temp.repair('call', 12), 'corrected: decoded', 'a call encoded thrice');
 select is(pg_temp.repair('webhook_event', 15), 'corrected: decoded', 'an event');
 select is(
@@ -104,7 +130,9 @@ select is(
     (select c.booking_details from public.calls as c where c.id = 13), '"{broken"'::jsonb, 'and left as it is'
 );
 select set_eq(
-    'select entity_type, entity_id from trueup.event_double_encoded', $$values ('call', 13::bigint)$$, 'nothing else is left'
+    'select entity_type, entity_id from trueup.event_double_encoded',
+    $$values ('call', 13::bigint), ('appointment', 21), ('appointment', 22)$$,
+    'nothing else is left'
 );
 
 select * from finish();
