@@ -436,6 +436,48 @@ def test_an_event_waits_for_the_one_before_it_and_not_for_ever(ground: str) -> N
     assert value(ground, "select count(*) from public.appointment_modifications") == 1
 
 
+def test_a_booking_that_once_failed_is_woken_by_its_call(ground: str) -> None:
+    """Nothing else looks at a processed event again: the appointment would stay without its call."""
+    sql(
+        ground,
+        "create function public.refuse() returns trigger language plpgsql as "
+        "$$ begin raise exception 'not now'; end; $$;"
+        "create trigger refuse before insert on public.appointments for each row execute function public.refuse()",
+    )
+    receive(ground, booking_event(metadata={"call_id": call_id(1)}))
+    sql(ground, "update trueup.webhook_events set received_at = now() - interval '61 seconds'")
+    process(ground)
+    assert sql(ground, "select status, attempt_count from trueup.webhook_events") == [("received", 1)]
+    sql(ground, "drop trigger refuse on public.appointments")
+    sql(ground, "update trueup.webhook_events set next_attempt_at = now()")
+    process(ground)
+    assert appointments(ground, "call_id") == [(None,)]
+    receive(ground, call_event())
+    process(ground)
+    assert appointments(ground, "call_id is not null") == [(True,)]
+    # whoever is woken has all its attempts, and is not counted as one that failed
+    assert (
+        sql(ground, "select status, attempt_count from trueup.webhook_events order by id")
+        == [("processed", 0)] * 2
+    )
+
+
+def test_a_parked_booking_is_woken_by_the_call_that_tells_its_company(ground: str) -> None:
+    sql(ground, "select factory.service(3, 2, 45, 700001)")
+    receive(ground, booking_event(metadata={"call_id": call_id(1)}))
+    process(ground)
+    assert sql(ground, "select status, error from trueup.webhook_events") == [
+        ("parked", "unknown tenant: several companies may have this booking")
+    ]
+    receive(ground, call_event())
+    process(ground)
+    assert (
+        sql(ground, "select status, company_id, error from trueup.webhook_events")
+        == [("processed", 1, None)] * 2
+    )
+    assert appointments(ground, "company_id, call_id is not null") == [(1, True)]
+
+
 # --- what fails -------------------------------------------------------------------------
 
 

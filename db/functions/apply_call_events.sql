@@ -13,7 +13,8 @@
 --
 -- The company is that of the call with this id, else that of the line that was called
 -- or that called. When nothing tells it the events are parked; no company is assumed.
--- Bookings that wait for this call are due at once.
+-- Bookings that wait for this call are due at once, and so are those that were processed
+-- without it or parked, whatever they failed at before: nothing else looks at them again.
 
 create or replace function trueup.apply_call_events(p_retell_call_id text, p_event_ids bigint[])
     returns void
@@ -148,9 +149,10 @@ begin
             jsonb_build_object('retell', v_retell)
         );
 
-        -- whoever waited for this call need not wait longer, and who did not is linked now
+        -- whoever waited for this call need not wait longer, and who did not is linked now; one
+        -- that has failed and was not applied since keeps its pause
         update trueup.webhook_events as e
-        set status = 'received', next_attempt_at = now(), error = null
+        set status = 'received', attempt_count = 0, next_attempt_at = now(), error = null
         where
             e.id in (
                 select w.id
@@ -158,8 +160,10 @@ begin
                 where
                     w.named_call_id = p_retell_call_id
                     and w.provider = 'calcom'
-                    and (w.status = 'processed' or (w.status = 'received' and w.next_attempt_at > now()))
-                    and w.attempt_count = 0
+                    and (
+                        w.status in ('processed', 'parked')
+                        or (w.status = 'received' and w.next_attempt_at > now() and w.attempt_count = 0)
+                    )
                 for update skip locked
             );
     else
