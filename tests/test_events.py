@@ -7,6 +7,7 @@ import hmac
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from helpers import connected, eventually, launch, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trueup import packs
+from trueup import events, packs
 from trueup.errors import RefusedError
 from trueup.events import AsyncEvents, Events, is_signed
 
@@ -530,6 +531,62 @@ def test_a_guard_refuses_the_event_and_not_the_batch(ground: str) -> None:
     assert sql(
         ground, "select status, error like 'call % violates guard%' from trueup.webhook_events order by id"
     ) == [("dead", True), ("processed", None)]
+
+
+ENDED = ("call_ended", "call_analyzed")
+
+
+def test_a_locked_row_delays_the_events_that_need_it_and_is_named(ground: str) -> None:
+    receive(ground, call_event("call_started"))
+    process(ground)
+    with connected(ground, 1) as (holder,):
+        holder.execute("select 1 from public.calls for update")
+        receive(ground, call_event("call_started", agent_id="agent_2"), *map(call_event, ENDED))
+        # three events of one object, one wait
+        began = time.monotonic()
+        with psycopg.connect(ground, autocommit=True) as connection:
+            done = Events(connection).process()
+        assert time.monotonic() - began < 6
+        assert (done.objects, done.events, done.waiting) == (1, 3, 3)
+        assert (
+            sql(
+                ground,
+                "select status, attempt_count, error, next_attempt_at > now() + interval '15 seconds' "
+                "from trueup.webhook_events where provider = 'retell' and status <> 'processed'",
+            )
+            == [("received", 0, "somebody else holds a row it needs", True)] * 3
+        )
+    sql(ground, "update trueup.webhook_events set next_attempt_at = now() where provider = 'retell'")
+    assert events.process(database=ground).processed == 3
+    assert sql(ground, "select status from public.calls") == [("analyzed",)]
+
+
+def test_processing_ends_while_all_it_finds_is_locked(ground: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that only waited is not the end while others are due, and is when it comes round again."""
+    receive(ground, *(call_event("call_started", number) for number in range(2)))
+    process(ground)
+    monkeypatch.setattr(events, "BATCH", 1)
+    # due again as soon as they have waited, as they are when there are many
+    sql(
+        ground,
+        "create function public.due() returns trigger language plpgsql as "
+        "$$ begin new.next_attempt_at := clock_timestamp(); return new; end; $$;"
+        "create trigger due before update on trueup.webhook_events for each row "
+        "when (new.status = 'received') execute function public.due()",
+    )
+    with connected(ground, 1) as (holder,), ThreadPoolExecutor(1) as pool:
+        holder.execute("select 1 from public.calls where retell_call_id = %s for update", (call_id(0),))
+        receive(ground, *(call_event("call_ended", number) for number in range(2)))
+        work = pool.submit(events.process, database=ground)
+        try:
+            done = work.result(timeout=30)
+        finally:
+            holder.rollback()
+    assert (done.processed, done.waiting) == (1, 2)
+    assert sql(ground, "select status from public.calls order by retell_call_id") == [
+        ("ongoing",),
+        ("ended",),
+    ]
 
 
 def test_an_event_without_an_object_is_for_a_person(ground: str) -> None:

@@ -2,8 +2,10 @@
 --
 -- For process_object. It is tried again after the setting event_retry_delay, which
 -- doubles each time; after event_max_attempts it is dead, and a person gets it (reason
--- event_dead). A conflict with another session, or a lock that was not free, is nothing
--- the event did: it is tried again at once, as often as that takes.
+-- event_dead). A conflict with another session is nothing the event did: it is tried
+-- again at once, as often as that takes. Neither is a row that somebody else held for
+-- longer than the lock timeout: that costs no attempt, but a pause, since whoever comes
+-- next waits as long. src/trueup/statements/has_due_events.sql knows these by their error.
 
 create or replace function trueup.fail_event(p_event_id bigint, p_sqlstate text, p_message text)
     returns void
@@ -13,9 +15,17 @@ as $$
 declare
     v_event trueup.webhook_events;
 begin
-    if p_sqlstate like '40%' or p_sqlstate in ('55P03', '55006') then
+    if p_sqlstate like '40%' then
         update trueup.webhook_events as e
         set status = 'received', next_attempt_at = clock_timestamp() + interval '1 second'
+        where e.id = p_event_id;
+        return;
+    elsif p_sqlstate in ('55P03', '55006') then
+        update trueup.webhook_events as e
+        set
+            status = 'received',
+            next_attempt_at = clock_timestamp() + interval '30 seconds',
+            error = 'somebody else holds a row it needs'
         where e.id = p_event_id;
         return;
     end if;

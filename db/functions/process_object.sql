@@ -8,8 +8,10 @@
 --
 -- All events of the object are applied together, in a savepoint. When that fails they
 -- are applied one by one, in order of occurrence, each in a savepoint, so that one which
--- cannot be applied holds up no other. Guards and deferred keys look inside the
--- savepoint: at COMMIT they would refuse the whole batch.
+-- cannot be applied holds up no other. When somebody else holds a row they are put off
+-- together: each would wait for it anew, and whoever wants what this transaction has locked
+-- would wait with it. Guards and deferred keys look inside the savepoint: at COMMIT they
+-- would refuse the whole batch.
 
 create or replace function trueup.process_object(p_provider text, p_object_id text)
     returns bigint[]
@@ -107,6 +109,11 @@ begin
     exception
         when query_canceled or admin_shutdown or crash_shutdown or out_of_memory or disk_full then
             raise;
+        when lock_not_available or object_in_use then
+            foreach v_event_id in array v_event_ids loop
+                perform trueup.fail_event(v_event_id, sqlstate, sqlerrm);
+            end loop;
+            return v_event_ids;
         when others then
             if cardinality(v_event_ids) = 1 then
                 perform trueup.fail_event(v_event_ids[1], sqlstate, sqlerrm);

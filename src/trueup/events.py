@@ -200,7 +200,10 @@ def receive(
 
 
 def process(limit: int | None = None, workers: int = 1, *, database: str | None = None) -> Processed:
-    """Process the inbox until nothing is due, or `limit` objects were taken; `workers` sessions at once."""
+    """Process the inbox until nothing is due, or `limit` objects were taken; `workers` sessions at once.
+
+    What waits for a row that somebody else holds is tried, and left to the next call.
+    """
     began = time.monotonic()
     nothing = Processed(0, 0, 0, 0, 0, 0, 0)
     turn = Lock()
@@ -222,7 +225,10 @@ def process(limit: int | None = None, workers: int = 1, *, database: str | None 
             while size := batch():
                 found = inbox.process(size)
                 done += found
-                if not found.objects:
+                # a row that stays locked makes its events due again for ever: once all wait, it ends
+                if not found.objects or (
+                    found.events == found.waiting and not connection.value("has_due_events")
+                ):
                     break
         return done
 
