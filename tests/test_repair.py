@@ -58,6 +58,25 @@ def test_the_alert_of_a_corrected_entity_is_resolved_by_the_repair(database: str
     assert rows == [("resolved", "repaired", True)]
 
 
+def test_a_repair_leaves_alone_what_no_check_says(database: str) -> None:
+    plant(
+        database,
+        """
+        select factory.company(1);
+        select factory.call(id => 1, metadata => '{"retell": {"call_type": "phone_call"}}')
+        """,
+    )
+    sql(database, "select trueup.fail_booking(1, 1, 'the provider said 500')")
+    plant(database, "update public.calls set call_type = null")
+    assert trueup.repair(["call_type_missing"], database=database, apply=True).corrected == 1
+    filed = "select al.status from trueup.data_consistency_alerts as al where al.alert_type = %s"
+    assert sql(database, filed, "call_type_missing") == [("resolved",)]
+    assert sql(database, filed, "provider_booking_failed") == [("open",)]
+    assert sql(database, "select q.reason, q.status from trueup.manual_review_queue as q") == [
+        ("provider_booking_failed", "pending")
+    ]
+
+
 def test_undo_puts_every_row_back(database: str) -> None:
     plant(database, ONE)
     before = sql(database, PICTURE)

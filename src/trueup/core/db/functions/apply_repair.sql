@@ -187,7 +187,8 @@ begin
         return;
     end if;
 
-    -- what the repair mended, also of other checks, is over: alerts and questions
+    -- what the repair mended, also of other checks, is over: alerts and questions; not those
+    -- that no check asks, as of a booking that failed: reading the checks says nothing of them
     with touched as (
         select t.key as entity_type, i.entity_id
         from jsonb_each(v_touched) as t
@@ -210,6 +211,11 @@ begin
             and al.entity_id = t.entity_id
             and al.status <> 'resolved'
             and concat_ws(' ', al.alert_type, al.entity_type, al.entity_id) <> all(v_after)
+            and exists (
+                select 1
+                from trueup.check_populations as cp
+                where cp.check_name = al.alert_type and cp.entity_type = al.entity_type
+            )
         returning al.alert_type, al.entity_type, al.entity_id
     ),
 
