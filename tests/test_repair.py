@@ -17,6 +17,18 @@ select factory.company(1);
 select factory.call(id => 1, booking_id => 'uid-1', appointment_made => true, session_outcome => 'appointment_booked');
 select factory.appointment(id => 11, call_id => null, calcom_booking_uid => 'uid-1', status => 'completed');
 """
+# the repair creates the appointment, and changes the call twice
+BOOKED = """
+select factory.company(1);
+select factory.service(id => 1, calcom_event_type_id => 700001);
+select factory.call(
+    id => 1, booking_id => 'uid-1', booking_confirmed => true,
+    booking_details => '{"calcom_booking": {
+        "uid": "uid-1", "status": "accepted", "start": "2025-10-22T12:00:00Z", "end": "2025-10-22T12:45:00Z",
+        "eventTypeId": 700001, "attendees": [{"name": "Erika Muster", "email": "erika@example.com"}]
+    }}'
+);
+"""
 PICTURE = """
 select to_jsonb(c) from public.calls as c
 union all
@@ -97,6 +109,31 @@ def test_undo_refuses_when_a_row_has_changed_since(database: str) -> None:
     assert done.returncode == 2
     assert "has changed since" in done.stderr
     assert sql(database, PICTURE) == before
+
+
+def test_undo_of_a_created_row_takes_no_row_of_the_application_with_it(database: str) -> None:
+    plant(database, BOOKED)
+    sql(
+        database,
+        """
+        create table public.reminders (appointment_id bigint references public.appointments (id) on delete cascade);
+        create table public.invoices (appointment_id bigint references public.appointments (id) on delete set null)
+        """,
+    )
+    trueup.repair(["call_booked_without_appointment"], database=database, apply=True)
+    for table, rule in (("reminders", "would be deleted"), ("invoices", "would be changed")):
+        sql(database, f"insert into public.{table} (appointment_id) select a.id from public.appointments as a")
+        before = sql(database, PICTURE)
+        done = run("repair", "--undo", "1", url=database)
+        assert done.returncode == 2
+        assert f"rows of public.{table} refer to public.appointments" in done.stderr
+        assert f"{table}_appointment_id_fkey" in done.stderr
+        assert rule in done.stderr
+        assert sql(database, PICTURE) == before
+        assert value(database, f"select count(appointment_id) from public.{table}") == 1
+        sql(database, f"delete from public.{table}")
+    trueup.undo(1, database=database)
+    assert value(database, "select count(*) from public.appointments") == 0
 
 
 def test_undo_twice_and_undo_of_nothing_are_refused(database: str) -> None:

@@ -1,6 +1,8 @@
 -- undo_repair(repair): put every row that a repair changed back as it was
 --
--- Refused, with nothing changed, when one of the rows has changed since (TU003). Fill
+-- Refused, with nothing changed, when one of the rows has changed since, or when rows that the
+-- repair did not make refer to one that it made, and its deletion would delete or change them:
+-- ON DELETE CASCADE, SET NULL, SET DEFAULT (TU003). Fill
 -- and sync triggers stand aside and guards only file their alerts: a person decided.
 -- A CHECK constraint or foreign key of ours that refuses the old row is set back to NOT
 -- VALID in the same transaction, and named in the answer: the old row is then what it was
@@ -28,6 +30,8 @@ declare
     v_columns text;
     v_constraint text;
     v_registered trueup.constraints;
+    v_reference record;
+    v_is_referred_to boolean;
 begin
     rows_restored := 0;
     constraints_loosened := '{}';
@@ -77,6 +81,46 @@ begin
                     ),
                     hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
+
+        -- what the repair made itself is gone by now
+        for v_reference in
+            select
+                ct.conname,
+                ct.conrelid::regclass as referring,
+                ct.confrelid::regclass as referred,
+                case ct.confdeltype when 'c' then 'deleted' else 'changed' end as fate,
+                (
+                    select string_agg(format('r.%I = t.%I', ra.attname, ta.attname), ' and ')
+                    from unnest(ct.conkey, ct.confkey) as k (referring, referred)
+                    inner join pg_catalog.pg_attribute as ra on ra.attrelid = ct.conrelid and ra.attnum = k.referring
+                    inner join pg_catalog.pg_attribute as ta on ta.attrelid = ct.confrelid and ta.attnum = k.referred
+                ) as condition
+            from pg_catalog.pg_constraint as ct
+            where
+                v_change.operation = 'insert'
+                and ct.contype = 'f'
+                and ct.confdeltype in ('c', 'n', 'd')
+                and ct.conparentid = 0
+                and (
+                    ct.confrelid = v_change.table_name::regclass
+                    or ct.confrelid in (select pt.relid from pg_partition_tree(v_change.table_name::regclass) as pt)
+                )
+            order by ct.conrelid::regclass::text, ct.conname
+        loop
+            execute format(
+                'select exists (select 1 from %s as r inner join %s as t on %s '
+                'where t.%I::text = $1 and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid))',
+                v_reference.referring, v_reference.referred, v_reference.condition, v_change.key_column
+            )
+            into v_is_referred_to
+            using v_change.key_value;
+            if v_is_referred_to then
+                raise exception 'repair % cannot be undone: rows of % refer to % % and would be % (%)',
+                    p_repair_id, v_reference.referring, v_change.table_name, v_change.key_value,
+                    v_reference.fate, v_reference.conname
+                    using errcode = 'TU003', hint = 'Decide by hand what becomes of them, then undo again.';
+            end if;
+        end loop;
 
         -- generated columns follow from the others; an identity column is the key itself; and
         -- what the repair left alone is not written: an image cannot tell JSON null from NULL
