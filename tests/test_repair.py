@@ -107,8 +107,98 @@ def test_undo_refuses_when_a_row_has_changed_since(database: str) -> None:
     before = sql(database, PICTURE)
     done = run("repair", "--undo", str(repair_id), url=database)
     assert done.returncode == 2
-    assert "has changed since" in done.stderr
+    assert "public.appointments 11 has changed since: notes" in done.stderr
     assert sql(database, PICTURE) == before
+
+
+TYPED = """update public.calls set call_type = null, metadata = '{"retell": {"call_type": "phone_call"}}'"""
+TOUCH = """
+create function public.touch() returns trigger language plpgsql as
+$$ begin new.updated_at := clock_timestamp(); return new; end $$;
+create trigger touch before update on public.calls for each row execute function public.touch()
+"""
+
+
+def test_what_a_trigger_of_the_application_writes_stops_no_undo(database: str) -> None:
+    sql(database, TOUCH)
+    plant(database, BOOKED + TYPED)
+    untouched = "select to_jsonb(c) - 'updated_at' from public.calls as c"
+    before = sql(database, untouched)
+    trueup.repair(["call_booked_without_appointment", "call_type_missing"], database=database, apply=True)
+    changes = "select count(*) from trueup.repair_changes as rc where rc.table_name = 'public.calls' group by rc.repair_id"
+    assert sorted(sql(database, changes)) == [(1,), (2,)]
+    for (repair_id,) in sql(database, "select r.id from trueup.repairs as r order by r.id desc"):
+        trueup.undo(repair_id, database=database)
+    assert sql(database, untouched) == before
+    assert value(database, "select count(*) from public.appointments") == 0
+
+
+def test_what_somebody_wrote_after_another_undo_counts(database: str) -> None:
+    sql(database, TOUCH)
+    plant(database, BOOKED + TYPED)
+    trueup.repair(["call_booked_without_appointment", "call_type_missing"], database=database, apply=True)
+    newest, oldest = (
+        found for (found,) in sql(database, "select r.id from trueup.repairs as r order by r.id desc")
+    )
+    trueup.undo(newest, database=database)
+    sql(database, "update public.calls set updated_at = null")
+    with pytest.raises(RefusedError, match="public.calls 1 has changed since: .*updated_at"):
+        trueup.undo(oldest, database=database)
+
+
+def test_what_was_written_between_two_repairs_is_not_lost_when_both_are_undone(database: str) -> None:
+    plant(database, BOOKED + TYPED)
+    trueup.repair(["call_type_missing"], database=database, apply=True)
+    sql(database, "update public.calls set customer_name = 'Erika'")
+    trueup.repair(["call_booked_without_appointment"], database=database, apply=True)
+    trueup.undo(2, database=database)
+    before = sql(database, PICTURE)
+    with pytest.raises(RefusedError, match="has changed since: .*customer_name"):
+        trueup.undo(1, database=database)
+    assert sql(database, PICTURE) == before
+
+
+def test_a_column_that_came_later_stops_no_undo_unless_it_would_be_lost(database: str) -> None:
+    plant(database, BOOKED)
+    before = sql(database, PICTURE)
+    trueup.repair(["call_booked_without_appointment"], database=database, apply=True)
+    sql(
+        database,
+        """
+        alter table public.calls add column language text;
+        update public.calls set language = 'de';
+        alter table public.appointments add column language text, add column origin text not null default 'phone';
+        update public.appointments set language = 'de'
+        """,
+    )
+    with pytest.raises(RefusedError, match="public.appointments 1001 has changed since: language"):
+        trueup.undo(1, database=database)
+    sql(database, "update public.appointments set language = null")
+    trueup.undo(1, database=database)
+    assert sql(database, "select c.language from public.calls as c") == [("de",)]
+    sql(database, "alter table public.calls drop column language")
+    assert sql(database, PICTURE) == before
+
+
+def test_undo_refuses_when_the_column_that_it_would_write_is_gone(database: str) -> None:
+    plant(database, BOOKED + TYPED)
+    trueup.repair(["call_type_missing"], database=database, apply=True)
+    sql(database, "alter table public.calls rename column call_type to kind")
+    with pytest.raises(RefusedError, match="public.calls has no column call_type any more"):
+        trueup.undo(1, database=database)
+
+
+def test_undo_finds_its_rows_by_index(database: str) -> None:
+    plant(database, BOOKED)
+    plant(database, "select factory.call(id => i) from generate_series(1001, 3000) as i")
+    trueup.repair(["call_booked_without_appointment"], database=database, apply=True)
+    with psycopg.connect(database) as connection:
+        connection.execute("analyze public.calls")
+        connection.execute("select trueup.undo_repair(1)")
+        read = connection.execute(
+            "select seq_scan from pg_stat_xact_user_tables where relid = 'public.calls'::regclass"
+        ).fetchone()
+    assert read == (0,)
 
 
 def test_undo_of_a_created_row_takes_no_row_of_the_application_with_it(database: str) -> None:

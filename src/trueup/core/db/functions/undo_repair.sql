@@ -2,8 +2,9 @@
 --
 -- Refused, with nothing changed, when one of the rows has changed since, or when rows that the
 -- repair did not make refer to one that it made, and its deletion would delete or change them:
--- ON DELETE CASCADE, SET NULL, SET DEFAULT (TU003). Fill
--- and sync triggers stand aside and guards only file their alerts: a person decided.
+-- ON DELETE CASCADE, SET NULL, SET DEFAULT (TU003). A column that was added since is no change,
+-- nor is what a trigger of the application wrote when a row was put back. Fill and sync triggers
+-- stand aside and guards only file their alerts: a person decided.
 -- A CHECK constraint or foreign key of ours that refuses the old row is set back to NOT
 -- VALID in the same transaction, and named in the answer: the old row is then what it was
 -- before the constraint could be validated, a legacy row. Foreign keys refuse when what a
@@ -25,8 +26,14 @@ create or replace function trueup.undo_repair(
 as $$
 declare
     v_repair trueup.repairs;
+    v_row record;
     v_change trueup.repair_changes;
+    v_key_type text;
     v_current jsonb;
+    v_written_by text;
+    v_undone jsonb;
+    v_difference text;
+    v_gone text;
     v_columns text;
     v_constraint text;
     v_registered trueup.constraints;
@@ -51,35 +58,99 @@ begin
     where r.id = p_repair_id;
     perform set_config('trueup.undo', p_repair_id::text, true);
 
+    -- every row as the repair left it, before any is written: a trigger of the application may
+    -- write to one when another is put back
+    for v_row in
+        select distinct on (rc.table_name, rc.key_value)
+            rc.*,
+            bool_or(rc.operation = 'insert') over (partition by rc.table_name, rc.key_value) as is_made
+        from trueup.repair_changes as rc
+        where rc.repair_id = p_repair_id
+        order by rc.table_name, rc.key_value, rc.id desc
+    loop
+        -- the value is cast, not the column, so that the row is found by its index
+        select format_type(att.atttypid, att.atttypmod) into v_key_type
+        from pg_catalog.pg_attribute as att
+        where att.attrelid = v_row.table_name::regclass and att.attname = v_row.key_column;
+        if v_key_type is null then
+            raise exception 'repair % cannot be undone: % has no column % any more',
+                p_repair_id, v_row.table_name, v_row.key_column
+                using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        end if;
+
+        execute format(
+            'select to_jsonb(t), t.xmin::text from %s as t where t.%I = $1::%s for update',
+            v_row.table_name, v_row.key_column, v_key_type
+        )
+        into v_current, v_written_by
+        using v_row.key_value;
+
+        -- nobody has written since a later repair was undone: the row stands for what it was
+        -- before that repair, whatever a trigger of the application put into it meanwhile
+        if v_current is distinct from v_row.after then
+            select v_current || rc.before into v_undone
+            from trueup.repair_changes as rc
+            inner join trueup.repairs as r on rc.repair_id = r.id
+            where
+                rc.table_name = v_row.table_name
+                and rc.key_value = v_row.key_value
+                and rc.id > v_row.id
+                and rc.xmin::text = v_written_by
+                and r.undone_at is not null;
+            v_current := coalesce(v_undone, v_current);
+        end if;
+
+        -- a column that came later is no change of the row; but it goes with one that is deleted
+        v_difference := case
+            when v_current is null and v_row.after is not null then 'it is gone'
+            when v_current is not null and v_row.after is null then 'it is there again'
+            else (
+                select string_agg(k.key, ', ' order by k.key)
+                from jsonb_each(v_current) as k
+                where
+                    case
+                        when v_row.after ? k.key then k.value <> v_row.after -> k.key
+                        else
+                            v_row.is_made
+                            and k.value <> 'null'
+                            and k.value is distinct from (
+                                select to_jsonb(att.attmissingval) -> 0
+                                from pg_catalog.pg_attribute as att
+                                where att.attrelid = v_row.table_name::regclass and att.attname = k.key
+                            )
+                    end
+            )
+        end;
+        if v_difference is not null then
+            raise exception 'repair % cannot be undone: % % has changed since: %',
+                p_repair_id, v_row.table_name, v_row.key_value, v_difference
+                using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        end if;
+    end loop;
+
     for v_change in
         select rc.* from trueup.repair_changes as rc where rc.repair_id = p_repair_id order by rc.id desc
     loop
-        execute format(
-            'select to_jsonb(t) from %s as t where t.%I::text = $1 for update',
-            v_change.table_name, v_change.key_column
-        )
-        into v_current
-        using v_change.key_value;
+        select format_type(att.atttypid, att.atttypmod) into strict v_key_type
+        from pg_catalog.pg_attribute as att
+        where att.attrelid = v_change.table_name::regclass and att.attname = v_change.key_column;
 
-        if v_current is distinct from v_change.after then
-            raise exception 'repair % cannot be undone: % % has changed since',
-                p_repair_id, v_change.table_name, v_change.key_value
-                using
-                    errcode = 'TU003',
-                    detail = format(
-                        'Columns that differ: %s.',
-                        coalesce(
-                            (
-                                select string_agg(k.key, ', ' order by k.key)
-                                from jsonb_object_keys(
-                                    coalesce(v_change.after, '{}') || coalesce(v_current, '{}')
-                                ) as k (key)
-                                where v_change.after -> k.key is distinct from v_current -> k.key
-                            ),
-                            'all'
-                        )
-                    ),
-                    hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        select string_agg(k.key, ', ' order by k.key) into v_gone
+        from jsonb_each(v_change.before) as k
+        where
+            case v_change.operation
+                when 'update' then k.value is distinct from v_change.after -> k.key
+                else k.value <> 'null'
+            end
+            and not exists (
+                select 1
+                from pg_catalog.pg_attribute as att
+                where att.attrelid = v_change.table_name::regclass and att.attname = k.key
+            );
+        if v_gone is not null then
+            raise exception 'repair % cannot be undone: % has no column % any more',
+                p_repair_id, v_change.table_name, v_gone
+                using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
 
         -- what the repair made itself is gone by now
@@ -109,8 +180,8 @@ begin
         loop
             execute format(
                 'select exists (select 1 from %s as r inner join %s as t on %s '
-                'where t.%I::text = $1 and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid))',
-                v_reference.referring, v_reference.referred, v_reference.condition, v_change.key_column
+                'where t.%I = $1::%s and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid))',
+                v_reference.referring, v_reference.referred, v_reference.condition, v_change.key_column, v_key_type
             )
             into v_is_referred_to
             using v_change.key_value;
@@ -132,6 +203,7 @@ begin
             and not att.attisdropped
             and att.attgenerated = ''
             and (att.attidentity = '' or v_change.operation = 'delete')
+            and v_change.before ? att.attname
             and (
                 v_change.operation <> 'update'
                 or v_change.before -> att.attname is distinct from v_change.after -> att.attname
@@ -141,13 +213,14 @@ begin
             begin
                 if v_change.operation = 'insert' then
                     execute format(
-                        'delete from %s as t where t.%I::text = $1', v_change.table_name, v_change.key_column
+                        'delete from %s as t where t.%I = $1::%s',
+                        v_change.table_name, v_change.key_column, v_key_type
                     ) using v_change.key_value;
                 elsif v_change.operation = 'update' then
                     execute format(
                         'update %1$s as t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2)) '
-                        'where t.%3$I::text = $1',
-                        v_change.table_name, v_columns, v_change.key_column
+                        'where t.%3$I = $1::%4$s',
+                        v_change.table_name, v_columns, v_change.key_column, v_key_type
                     ) using v_change.key_value, v_change.before;
                 else
                     execute format(
@@ -156,6 +229,11 @@ begin
                         v_change.table_name, v_columns
                     ) using v_change.before;
                 end if;
+                -- written by the same (sub)transaction as the row, which is how the undo of an earlier
+                -- repair knows that nobody has written to the row since
+                update trueup.repair_changes as rc
+                set before = rc.before
+                where rc.id = v_change.id;
                 exit;
             exception
                 when check_violation or foreign_key_violation then
