@@ -9,9 +9,11 @@ import pytest
 from helpers import plant, run, sql, value
 
 import trueup
+from trueup import repairing, review
 from trueup.errors import RefusedError
 
 CHECK = "call_made_without_appointment"
+MADE = "call_booked_without_appointment"
 ONE = """
 select factory.company(1);
 select factory.call(id => 1, booking_id => 'uid-1', appointment_made => true, session_outcome => 'appointment_booked');
@@ -124,7 +126,7 @@ def test_what_a_trigger_of_the_application_writes_stops_no_undo(database: str) -
     plant(database, BOOKED + TYPED)
     untouched = "select to_jsonb(c) - 'updated_at' from public.calls as c"
     before = sql(database, untouched)
-    trueup.repair(["call_booked_without_appointment", "call_type_missing"], database=database, apply=True)
+    trueup.repair([MADE, "call_type_missing"], database=database, apply=True)
     changes = "select count(*) from trueup.repair_changes as rc where rc.table_name = 'public.calls' group by rc.repair_id"
     assert sorted(sql(database, changes)) == [(1,), (2,)]
     for (repair_id,) in sql(database, "select r.id from trueup.repairs as r order by r.id desc"):
@@ -136,13 +138,13 @@ def test_what_a_trigger_of_the_application_writes_stops_no_undo(database: str) -
 def test_what_somebody_wrote_after_another_undo_counts(database: str) -> None:
     sql(database, TOUCH)
     plant(database, BOOKED + TYPED)
-    trueup.repair(["call_booked_without_appointment", "call_type_missing"], database=database, apply=True)
+    trueup.repair([MADE, "call_type_missing"], database=database, apply=True)
     newest, oldest = (
         found for (found,) in sql(database, "select r.id from trueup.repairs as r order by r.id desc")
     )
     trueup.undo(newest, database=database)
     sql(database, "update public.calls set updated_at = null")
-    with pytest.raises(RefusedError, match="public.calls 1 has changed since: .*updated_at"):
+    with pytest.raises(RefusedError, match=r"public.calls 1 has changed since: .*updated_at"):
         trueup.undo(oldest, database=database)
 
 
@@ -150,10 +152,10 @@ def test_what_was_written_between_two_repairs_is_not_lost_when_both_are_undone(d
     plant(database, BOOKED + TYPED)
     trueup.repair(["call_type_missing"], database=database, apply=True)
     sql(database, "update public.calls set customer_name = 'Erika'")
-    trueup.repair(["call_booked_without_appointment"], database=database, apply=True)
+    trueup.repair([MADE], database=database, apply=True)
     trueup.undo(2, database=database)
     before = sql(database, PICTURE)
-    with pytest.raises(RefusedError, match="has changed since: .*customer_name"):
+    with pytest.raises(RefusedError, match=r"has changed since: .*customer_name"):
         trueup.undo(1, database=database)
     assert sql(database, PICTURE) == before
 
@@ -161,7 +163,7 @@ def test_what_was_written_between_two_repairs_is_not_lost_when_both_are_undone(d
 def test_a_column_that_came_later_stops_no_undo_unless_it_would_be_lost(database: str) -> None:
     plant(database, BOOKED)
     before = sql(database, PICTURE)
-    trueup.repair(["call_booked_without_appointment"], database=database, apply=True)
+    trueup.repair([MADE], database=database, apply=True)
     sql(
         database,
         """
@@ -171,7 +173,7 @@ def test_a_column_that_came_later_stops_no_undo_unless_it_would_be_lost(database
         update public.appointments set language = 'de'
         """,
     )
-    with pytest.raises(RefusedError, match="public.appointments 1001 has changed since: language"):
+    with pytest.raises(RefusedError, match=r"public.appointments 1001 has changed since: language"):
         trueup.undo(1, database=database)
     sql(database, "update public.appointments set language = null")
     trueup.undo(1, database=database)
@@ -184,14 +186,14 @@ def test_undo_refuses_when_the_column_that_it_would_write_is_gone(database: str)
     plant(database, BOOKED + TYPED)
     trueup.repair(["call_type_missing"], database=database, apply=True)
     sql(database, "alter table public.calls rename column call_type to kind")
-    with pytest.raises(RefusedError, match="public.calls has no column call_type any more"):
+    with pytest.raises(RefusedError, match=r"public.calls has no column call_type any more"):
         trueup.undo(1, database=database)
 
 
 def test_undo_finds_its_rows_by_index(database: str) -> None:
     plant(database, BOOKED)
     plant(database, "select factory.call(id => i) from generate_series(1001, 3000) as i")
-    trueup.repair(["call_booked_without_appointment"], database=database, apply=True)
+    trueup.repair([MADE], database=database, apply=True)
     with psycopg.connect(database) as connection:
         connection.execute("analyze public.calls")
         connection.execute("select trueup.undo_repair(1)")
@@ -199,6 +201,38 @@ def test_undo_finds_its_rows_by_index(database: str) -> None:
             "select seq_scan from pg_stat_xact_user_tables where relid = 'public.calls'::regclass"
         ).fetchone()
     assert read == (0,)
+
+
+def test_what_somebody_undid_is_repaired_again_only_by_a_person(database: str) -> None:
+    plant(database, BOOKED)
+    trueup.repair([MADE], database=database, apply=True)
+    trueup.undo(1, database=database, actor="ada")
+    before = sql(database, PICTURE)
+    for _ in range(2):
+        done = trueup.repair([MADE], database=database, apply=True)
+        assert done.checks[0].reasons == (("review", "its last repair was undone by ada", 1),)
+    assert sql(database, PICTURE) == before
+
+    # in the queue it waits for somebody who wants it
+    ((item_id,),) = sql(
+        database, "select q.id from trueup.manual_review_queue as q where q.reason = %s", MADE
+    )
+    assert repairing.preview(MADE, "call", "1", database=database).outcome == "corrected"
+    claim = review.claim(item_id, "bob", database=database)
+    item = review.resolve(item_id, claim.token, repair=True, database=database)
+    assert item.repair_id is not None
+    assert sql(database, "select a.call_id from public.appointments as a") == [(1,)]
+
+    # or for an order by name
+    trueup.undo(item.repair_id, database=database)
+    order = "select r.outcome from trueup.apply_repair(%s, 'call', '1') as r"
+    assert sql(database, order, MADE) == [("corrected",)]
+
+    # who repaired it meant it: a run may do so again
+    plant(database, "update public.appointments set deleted_at = now(), call_id = null")
+    plant(database, "update public.calls set appointment_id = null, appointment_made = false")
+    done = trueup.repair([MADE], database=database, apply=True)
+    assert "undone" not in done.checks[0].reasons[0][1]
 
 
 def test_undo_of_a_created_row_takes_no_row_of_the_application_with_it(database: str) -> None:
@@ -210,9 +244,11 @@ def test_undo_of_a_created_row_takes_no_row_of_the_application_with_it(database:
         create table public.invoices (appointment_id bigint references public.appointments (id) on delete set null)
         """,
     )
-    trueup.repair(["call_booked_without_appointment"], database=database, apply=True)
+    trueup.repair([MADE], database=database, apply=True)
     for table, rule in (("reminders", "would be deleted"), ("invoices", "would be changed")):
-        sql(database, f"insert into public.{table} (appointment_id) select a.id from public.appointments as a")
+        sql(
+            database, f"insert into public.{table} (appointment_id) select a.id from public.appointments as a"
+        )
         before = sql(database, PICTURE)
         done = run("repair", "--undo", "1", url=database)
         assert done.returncode == 2

@@ -14,6 +14,10 @@
 -- question asked, and the work done again.
 --
 -- p_correct false: do not try, queue it (a check whose repair is a person's decision).
+--
+-- p_run_id is the run that found the violation. What a person took back (trueup.undo_repair) no
+-- run does again: review. Without a run the call is a person's own order, as from the queue
+-- (trueup.resolve_review), and is carried out.
 
 create or replace function trueup.apply_repair(
     p_check text,
@@ -41,6 +45,7 @@ declare
     v_touched jsonb;
     v_is_proven boolean := false;
     v_distant text;
+    v_last trueup.repairs;
 begin
     select ch.* into strict v_check from trueup.checks as ch where ch.name = p_check;
     select cp.* into v_key
@@ -85,9 +90,20 @@ begin
         return;
     end if;
 
+    if p_run_id is not null then
+        select r.* into v_last
+        from trueup.repairs as r
+        where r.check_name = p_check and r.entity_type = p_entity_type and r.entity_id = p_entity_id
+        order by r.id desc
+        limit 1;
+    end if;
+
     if not p_correct then
         outcome := 'review';
         reason := 'a person decides';
+    elsif v_last.undone_at is not null then
+        outcome := 'review';
+        reason := format('its last repair was undone by %s', v_last.undone_by);
     else
         v_before := trueup.violations_of(jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id)));
     end if;
