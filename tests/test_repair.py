@@ -400,6 +400,25 @@ def test_a_repair_of_one_kind_of_rows_leaves_the_others_of_that_number_alone(dat
     assert value(database, status, alert) == "acknowledged"
 
 
+def test_what_is_accepted_is_not_in_the_budget(database: str) -> None:
+    plant(
+        database,
+        """
+        select factory.company(1);
+        select factory.call(id => i, appointment_made => true, session_outcome => 'appointment_rescheduled')
+        from generate_series(1, 5) as i
+        """,
+    )
+    trueup.check(database=database)
+    filed = "select al.id from trueup.data_consistency_alerts as al where al.alert_type = %s order by al.id"
+    for (alert,) in sql(database, filed, CHECK)[1:]:
+        trueup.alerts.accept(alert, "known", database=database, actor="ada")
+    done = trueup.repair([CHECK], database=database, apply=True, max_changes=1)
+    assert done.checks[0].candidates == 1
+    with pytest.raises(RefusedError, match="1 entities violate a check with a repair, and the budget is 0"):
+        trueup.repair([CHECK], database=database, apply=True, max_changes=0)
+
+
 def test_two_repairs_at_once_correct_each_entity_once(database: str) -> None:
     plant(
         database,

@@ -84,7 +84,8 @@ def repair(
     dry run: every repair is carried out by itself and rolled back, so the application's
     tables stay as they are; one that builds on another may be counted differently. With
     it, each entity is one transaction; what cannot be corrected goes to
-    trueup.manual_review_queue. Entities whose alert a person has accepted are left alone.
+    trueup.manual_review_queue. Entities whose alert a person has accepted are left alone, and are
+    in no budget.
 
     `max_changes` is the budget (default: 1,000, or 5 per cent of all entities if that is
     more). Raises RefusedError when more entities than that would be repaired (nothing is
@@ -117,6 +118,7 @@ def repair(
             costs = planned(connection, list(loaded.checks))
             snapshot, results = evaluate(connection, list(loaded.checks), timeout=timeout, progress=progress)
             results = [replace(result, planned_cost=costs.get(result.name)) for result in results]
+            connection.run("begin_repairs")
             _keep_budget(connection, run_id, chosen, loaded.repairs, max_changes, apply)
             run = file(
                 connection,

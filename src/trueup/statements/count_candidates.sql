@@ -1,3 +1,3 @@
 select count(distinct (f.entity_type, f.entity_id))
-from pg_temp.trueup_violations as f
+from pg_temp.trueup_unaccepted as f
 where f.check_name = any(%(names)s::text[]);
