@@ -807,6 +807,32 @@ def test_one_pass_at_a_time(caught_up: str) -> None:
     changed(caught_up)
 
 
+def test_a_pass_and_a_full_run_file_in_the_same_order(caught_up: str) -> None:
+    """Both keep each check locked until they have filed all, so another order is a deadlock."""
+    waiting = (
+        "select count(*) from pg_locks as l inner join pg_database as d on l.database = d.oid "
+        "where d.datname = current_database() and l.locktype = 'advisory' and not l.granted"
+    )
+    middle = value(caught_up, "select id from trueup.checks where name = 'call_customer_not_linked'")
+    with psycopg.connect(caught_up, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(hashtext('trueup.file_violations'), %s)", [middle])
+        full = launch("check", url=caught_up)
+        eventually(lambda: value(caught_up, waiting) == 1)
+        # violations of checks that come before and after the one at which the full run waits
+        sql(
+            caught_up,
+            "select factory.call(1, retell_call_id => 'bad'); "
+            "select factory.appointment(1, status => 'confirmed')",
+        )
+        passing = launch("check", "--changed", url=caught_up)
+        eventually(lambda: value(caught_up, waiting) == 2)
+    for process in (full, passing):
+        said = process.communicate(timeout=60)
+        assert process.returncode in (0, 1), said
+    runs = sql(caught_up, "select kind, status from trueup.check_runs order by id desc limit 2")
+    assert sorted(runs) == [("changed", "complete"), ("full", "complete")]
+
+
 def test_a_pass_that_is_killed_loses_nothing(caught_up: str) -> None:
     sql(caught_up, BARE)
     sql(caught_up, "select factory.call(1, direction => null)")

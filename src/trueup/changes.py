@@ -357,7 +357,8 @@ class _Pass:
         """File what was judged and return its results; a check with nothing to file costs nothing."""
         touched = self._touched()
         filed = []
-        for name, result in self.results.items():
+        # each check is locked until the end: in the order of full runs, or one of both waits for the other
+        for name, result in sorted(self.results.items()):
             scope = self.scopes[name]
             if scope.full and result.outcome == "complete":
                 result = file_result(
