@@ -9,8 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from helpers import eventually, launch
 from rows import factory, value
 
+import trueup
 from trueup import alerts, guards
 from trueup.cli_review import guard as command
 from trueup.errors import NotFoundError, UsageError
@@ -66,6 +68,38 @@ def test_observe_files_the_alert_in_the_writers_transaction(db: Connection, data
         "application": "the app",
     }
     assert flagged(database)
+
+
+def test_a_commit_waits_for_no_run_that_files(db: Connection, database: str) -> None:
+    """A run keeps every alert that it has filed locked until it has filed them all."""
+    guards.set_mode(GUARD, "observe", database=database)
+    db.execute(FLAG)
+    db.commit()
+    waiting = (
+        "select count(*) from pg_stat_activity where datname = current_database() "
+        "and application_name = 'trueup check' and wait_event = 'advisory'"
+    )
+    with psycopg.connect(database, autocommit=True) as other:
+        # the run has filed what the guard found, and waits at a later check
+        other.execute(
+            "select pg_advisory_lock(hashtext('trueup.file_violations'), ch.id::integer) "
+            "from trueup.checks as ch where ch.name = 'call_outcome_unknown'"
+        )
+        filing = launch("check", url=database)
+        eventually(lambda: value(other, waiting) == 1)
+        db.execute("set lock_timeout = '1s'")
+        db.execute(FLAG)
+        db.execute("select factory.call(id => 3, appointment_made => true)")
+        db.commit()
+        trips = "select array_agg(t.entity_id order by t.id) from trueup.guard_trips as t where t.guard = %s"
+        assert value(other, trips, [GUARD]) == ["2", "2", "3"]
+    said = filing.communicate(timeout=60)
+    assert filing.returncode == 1, said
+    assert [alert.entity_id for alert in alerts.list_alerts(check=GUARD, database=database)] == ["2"]
+    # what the guard did not file it has noted
+    trueup.check_changed(database=database)
+    found = alerts.list_alerts(check=GUARD, database=database)
+    assert sorted(alert.entity_id for alert in found) == ["2", "3"]
 
 
 def test_a_rollback_takes_the_alert_along(db: Connection, database: str) -> None:

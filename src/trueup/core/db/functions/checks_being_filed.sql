@@ -1,7 +1,7 @@
--- checks_being_filed(): names of the checks whose alerts a run is writing right now
+-- checks_being_filed(): names of the checks whose alerts a run or a guard is writing right now
 --
--- Of the others no run writes alerts until this transaction ends: it holds the lock
--- that trueup.file_violations waits for. A run that saw a resolved alert, and then finds
+-- Of the others neither writes alerts until this transaction ends: it holds the lock
+-- that trueup.file_violations waits for, and without which a guard files nothing. A run that saw a resolved alert, and then finds
 -- it deleted instead of reopening it, would file nothing. Tried, never waited for, so
 -- that a prune and a run cannot wait for each other.
 

@@ -54,6 +54,18 @@ begin
         );
     end if;
 
+    -- the lock of trueup.file_violations, tried and never waited for; writers share it
+    if not pg_try_advisory_xact_lock_shared(
+        hashtext('trueup.file_violations'),
+        (select ch.id::integer from trueup.checks as ch where ch.name = p_guard)
+    ) then
+        insert into trueup.changes (table_name, keys)
+        select cp.table_name, array[cp.key_column || '=' || v.entity_id]
+        from trueup.check_populations as cp
+        where cp.check_name = p_guard and cp.entity_type = v.entity_type;
+        return;
+    end if;
+
     perform trueup.file_alert(
         p_guard,
         v.company_id,
