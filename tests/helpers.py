@@ -139,3 +139,39 @@ def add_revision(pack: Path, name: str, up: str, down: str = "select 1;", after:
     (versions / f"{stem}.py").write_text(REVISION.format(name=name, after=after))
     (versions / f"{stem}.up.sql").write_text(up)
     (versions / f"{stem}.down.sql").write_text(down)
+
+
+CHECK = """-- {name}
+--
+-- invariant:   nothing is wrong
+-- severity:    warning
+-- entity:      item
+-- changes:     {changes}
+-- population:  items
+-- prevented:   none: example
+-- repair:      review
+-- cost:        the changed rows
+--
+-- Of a test.
+
+create or replace view trueup.{name} as
+select
+    null::text as company_id,
+    'item' as entity_type,
+    i.id as entity_id,
+    'wrong' as description,
+    '{{}}'::jsonb as evidence
+from public.items as i
+where {wrong};
+"""
+
+
+def items_pack(directory: Path, **checks: tuple[str, str]) -> Path:
+    """Write a pack whose checks are about public.items: each has its line `changes`, and says what is wrong."""
+    shutil.rmtree(directory, ignore_errors=True)
+    (directory / "migrations" / "versions").mkdir(parents=True)
+    (directory / "checks").mkdir()
+    for name, (changes, wrong) in checks.items():
+        text = CHECK.format(name=name, changes=changes, wrong=wrong)
+        (directory / "checks" / f"{name}.sql").write_text(text)
+    return directory

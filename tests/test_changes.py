@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import ROOT, Databases
-from helpers import eventually, launch, plant, run, sql, value
+from helpers import eventually, items_pack, launch, plant, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -741,6 +741,110 @@ def pack_with(tmp_path: Path, name: str, changes: str) -> Path:
     check = pack / "checks" / f"{name}.sql"
     check.write_text(re.sub(r"(?m)^-- changes: .*$", f"-- changes:     {changes}", check.read_text()))
     return pack
+
+
+def item_alerts(url: str) -> list[tuple[str, str]]:
+    return sql(
+        url,
+        "select alert_type, entity_id from trueup.data_consistency_alerts where status <> 'resolved' order by 1, 2",
+    )
+
+
+def outcomes(url: str, pack: Path) -> dict[str, str]:
+    """Make a pass; return the outcome of each check of a pack about items."""
+    results = trueup.check_changed(database=url, pack=pack).results
+    return {result.name: result.outcome for result in results if result.name.startswith("item_")}
+
+
+def test_a_value_that_no_column_of_the_entities_can_hold_concerns_none(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(
+        empty_database,
+        "create table public.items (id integer primary key, code smallint); "
+        "create table public.lines (id bigint primary key, code bigint, note text, bad boolean)",
+    )
+    bad = "exists (select 1 from public.lines as l where l.code = i.code and l.bad)"
+    noted = "exists (select 1 from public.lines as l where l.note = i.id::text and l.bad)"
+    pack = items_pack(
+        tmp_path / "pack",
+        item_line_bad=("items.id, items.code, lines.code via code", bad),
+        item_note_bad=("items.id, lines.note", noted),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, 7), (2, -7)")
+    trueup.check(database=empty_database, pack=pack)
+    sql(
+        empty_database,
+        "insert into lines values (1, 40000, '3000000000', true), (2, 3000000000, '--5', true), "
+        "(3, -7, '1', true), (4, null, '9223372036854775808', true)",
+    )
+    assert set(outcomes(empty_database, pack).values()) == {"changed"}
+    assert item_alerts(empty_database) == [("item_line_bad", "2"), ("item_note_bad", "1")]
+    sql(empty_database, "update lines set bad = false")
+    assert trueup.check(database=empty_database, pack=pack).missed == 0
+    assert item_alerts(empty_database) == []
+
+
+def test_a_value_that_cannot_be_looked_up_costs_a_full_evaluation(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key, day date, n bigint); "
+        "create table public.closed (day text)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_closed=(
+            "items.id, items.day, closed.day via day",
+            "exists (select 1 from public.closed as c where c.day = i.day::text)",
+        ),
+        item_negative=("items.id, items.n", "i.n < 0"),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, '2025-06-05', -1)")
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "insert into closed values ('2025-06-05'), ('never'); update items set n = 1")
+    assert outcomes(empty_database, pack) == {"item_closed": "complete", "item_negative": "changed"}
+    assert item_alerts(empty_database) == [("item_closed", "1")]
+    # and neither does it stop full runs
+    sql(empty_database, "insert into closed values ('always'); update items set n = -1")
+    trueup.check(database=empty_database, pack=pack)
+    assert item_alerts(empty_database) == [("item_closed", "1"), ("item_negative", "1")]
+    assert set(outcomes(empty_database, pack).values()) == {"changed"}
+
+
+def test_days_are_noted_as_every_session_reads_them(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key, day date, at timestamptz); "
+        "create table public.closed (day date, at timestamptz)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_closed=(
+            "items.id, items.day, items.at, closed.day via day, closed.at via at",
+            "exists (select 1 from public.closed as c where c.day = i.day or c.at = i.at)",
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(
+        empty_database,
+        "insert into items values (1, '2025-06-05', null), (2, '2025-06-25', null), (3, null, '2025-06-05 12:00+00')",
+    )
+    trueup.check(database=empty_database, pack=pack)
+    for style in ("German", "SQL, DMY"):
+        sql(
+            empty_database,
+            f"set datestyle = '{style}'; set timezone = 'Asia/Kolkata'; "
+            "insert into closed values ('2025-06-05', '2025-06-05 17:30+05:30'), ('2025-06-25', null)",
+        )
+        assert outcomes(empty_database, pack) == {"item_closed": "changed"}
+        assert len(item_alerts(empty_database)) == 3
+        sql(empty_database, f"set datestyle = '{style}'; update closed set day = '2020-02-03', at = null")
+        assert outcomes(empty_database, pack) == {"item_closed": "changed"}
+        assert item_alerts(empty_database) == []
 
 
 def test_a_pack_that_is_newer_than_the_database_resolves_nothing(caught_up: str, tmp_path: Path) -> None:

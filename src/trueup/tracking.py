@@ -12,11 +12,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from trueup.packs import Check, Source, SqlObject
-from trueup.store import Session, literal, quoted
+from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
 
 # a statement of more rows is noted as a whole: nobody follows that many one by one
 MOST_KEYS = 100_000
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+_INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
+# of these types `_fits` knows every value, or there is none that does not fit
+_CERTAIN = frozenset((*_INTEGER_BITS, "uuid", "text", "character varying"))
 TRIGGERS = ("insert", "update", "delete", "truncate")
 
 
@@ -25,7 +29,8 @@ class Watched:
     """A table that checks rest on.
 
     `columns` are those whose update counts. `compares`: a BEFORE trigger of the
-    application may write any of them in any update, so old and new are compared.
+    application may write any of them in any update, so old and new are compared. `dated` are
+    the columns of the table whose values each session may write in its own way.
     """
 
     table_name: str
@@ -33,6 +38,7 @@ class Watched:
     is_partitioned: bool
     compares: bool
     columns: list[str]
+    dated: list[str]
 
 
 def driven(checks: Iterable[Check]) -> list[Check]:
@@ -136,9 +142,13 @@ def tracker(table: Watched, keys: list[str]) -> str:
             _trigger("delete", name, "after delete", "for each statement"),
         ]
     events.append(_trigger("truncate", name, "after truncate", "for each statement"))
+    # a day is noted as a pass reads it, whatever the writer's DateStyle
+    dated = not set(keys).isdisjoint(table.dated)
+    settings = "    set datestyle = 'ISO'\n    set timezone = 'UTC'\n" if dated else ""
     return (
         f"create or replace function {function}()\n"
-        "    returns trigger\n    language plpgsql\n    security definer\n    set search_path = ''\n"
+        "    returns trigger\n    language plpgsql\n    security definer\n"
+        f"    set search_path = ''\n{settings}"
         f"as $$\nbegin\n{body}    return null;\nend;\n$$;\n" + "\n".join(events)
     )
 
@@ -212,7 +222,8 @@ class Pending:
             self._tables.setdefault(rests.check_name, []).append(rests)
         self._owed = {owed.name: owed.owes_full for owed in session.rows("owed_checks", _Owed)}
         self.entities = {key.entity_type: key for key in session.rows("entity_keys", EntityKey)}
-        self._found: dict[Source, frozenset[str]] = {}
+        # None: what changed cannot be followed to entities
+        self._found: dict[Source, frozenset[str] | None] = {}
         self._concerned: dict[tuple[Source, ...], dict[str, frozenset[str]]] = {}
 
     @cached_property
@@ -242,16 +253,17 @@ class Pending:
                 return f"more of {rests.table_name} changed than is followed one by one"
             if rests.table_name in self._noted and rests.table_name not in named:
                 return f"{rests.table_name} changed"
+        for source in self._changed(check):
+            if self._entities_of(source) is None:
+                return f"changes of {source.table}.{source.column} cannot be followed"
         return self.unnoted(check)
 
     def concerned(self, check: Check) -> dict[str, frozenset[str]]:
-        """Return the keys of the entities whose verdict the changes concern, by entity type."""
-        # checks of one entity name the same columns: each question is asked once
-        sources = tuple(
-            replace(source, partners=())
-            for source in check.sources
-            if (source.table, source.column) in self._keys
-        )
+        """Return the keys of the entities whose verdict the changes concern, by entity type.
+
+        Those that can be followed: `full_reason` says whether all can.
+        """
+        sources = self._changed(check)
         if sources not in self._concerned:
             found: dict[str, frozenset[str]] = {}
             for source in sources:
@@ -260,27 +272,51 @@ class Pending:
             self._concerned[sources] = found
         return dict(self._concerned[sources])
 
-    def _entities_of(self, source: Source) -> frozenset[str]:
+    def _changed(self, check: Check) -> tuple[Source, ...]:
+        # checks of one entity name the same columns: each question is asked once
+        return tuple(
+            replace(source, partners=())
+            for source in check.sources
+            if (source.table, source.column) in self._keys
+        )
+
+    def _entities_of(self, source: Source) -> frozenset[str] | None:
         if source not in self._found:
             key = self.entities[source.entity]
             values = self._keys[source.table, source.column]
             if source.via is None:
-                found = [value for value in values if _fits(value, key.key_type)]
+                self._found[source] = frozenset(value for value in values if _fits(value, key.key_type))
             else:
                 kind = self._types[key.table_name, source.via]
-                found = self._session.texts(
-                    f"select t.{quoted(key.key_column)}::text from {key.table_name} as t "
-                    f"where t.{quoted(source.via)} = any(%(values)s::{kind}[])",
-                    values=[value for value in values if _fits(value, kind)],
-                )
-            self._found[source] = frozenset(found)
+                fitting = [value for value in values if _fits(value, kind)]
+                self._found[source] = self._looked_up(key, source.via, kind, fitting)
         return self._found[source]
+
+    def _looked_up(self, key: EntityKey, via: str, kind: str, values: list[str]) -> frozenset[str] | None:
+        """Return the entities with one of the values in a column; None when a value cannot be read."""
+        text = (
+            f"select t.{quoted(key.key_column)}::text from {key.table_name} as t "
+            f"where t.{quoted(via)} = any(%(values)s::{kind}[])"
+        )
+        if kind in _CERTAIN:
+            return frozenset(self._session.texts(text, values=values))
+        try:
+            # a savepoint: one such value must not end the pass, or what a run files
+            with self._session.transaction():
+                return frozenset(self._session.texts(text, values=values))
+        except ServerSaid as error:
+            state = sqlstate(error) or ""
+            # no value of the type, or of the domain, or a type without equality
+            if state[:2] not in ("22", "23") and state != "42883":
+                raise
+            return None
 
 
 def _fits(value: str, key_type: str) -> bool:
     """Say whether text names a key at all; a column that holds keys of several tables may name others."""
-    if key_type in ("smallint", "integer", "bigint"):
-        return value.lstrip("-").isdecimal() and -(2**63) <= int(value) < 2**63
+    if bits := _INTEGER_BITS.get(key_type):
+        most = 2 ** (bits - 1)
+        return _INTEGER.fullmatch(value) is not None and -most <= int(value) < most
     if key_type == "uuid":
         return _UUID.fullmatch(value) is not None
     return True

@@ -23,7 +23,15 @@ select
             and not a.attisdropped
             and (a.attname = any(w.columns) or a.attnum = any(bt.columns))
         order by a.attnum
-    ) as columns
+    ) as columns,
+    -- how a value is written depends on the session's DateStyle and time zone
+    array(
+        select a.attname::text
+        from pg_catalog.pg_attribute as a
+        inner join pg_catalog.pg_type as ty on a.atttypid = ty.oid
+        where a.attrelid = w.relid and a.attnum > 0 and not a.attisdropped and ty.typcategory = 'D'
+        order by a.attnum
+    ) as dated
 from (
     select
         r.table_name,
