@@ -17,6 +17,7 @@ from conftest import ROOT, Databases
 from helpers import eventually, items_pack, launch, plant, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from postgres import Postgres
 
 import trueup
 from trueup import changes, packs
@@ -845,6 +846,73 @@ def test_days_are_noted_as_every_session_reads_them(empty_database: str, tmp_pat
         sql(empty_database, f"set datestyle = '{style}'; update closed set day = '2020-02-03', at = null")
         assert outcomes(empty_database, pack) == {"item_closed": "changed"}
         assert item_alerts(empty_database) == []
+
+
+TOUCH = (
+    "create function public.touch() returns trigger language plpgsql as "
+    "'begin new.updated_at := now(); return new; end'; "
+    "create trigger touch before update on items for each row execute function public.touch()"
+)
+
+
+def test_a_change_is_noted_whatever_the_type_of_the_column(empty_database: str, tmp_path: Path) -> None:
+    """Old and new are compared by their images: json and point have no equality, and 1.0 is not 1.00."""
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key, payload json, at point, price numeric, "
+        f"updated_at timestamptz); {TOUCH}",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_empty=("items.id", "i.payload ->> 'a' is null or i.at[0] is null or i.price::text = '1.00'"),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, '{\"a\": 1}', '(1,1)', 1.0), (2, null, null, null)")
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "update items set updated_at = null")
+    assert value(empty_database, "select count(*) from trueup.changes") == 0
+    for change in ("payload = '{\"b\": 1}'", "at = null", "price = 1.00"):
+        sql(empty_database, f"update items set {change} where id = 1")
+        assert value(empty_database, "select count(*) from trueup.changes") == 1, change
+        assert set(outcomes(empty_database, pack).values()) == {"changed"}
+        assert item_alerts(empty_database) == [("item_empty", "1"), ("item_empty", "2")]
+        sql(empty_database, "update items set payload = '{\"a\": 1}', at = '(1,1)', price = 1.0 where id = 1")
+        outcomes(empty_database, pack)
+        assert item_alerts(empty_database) == [("item_empty", "2")]
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_a_virtual_column_changes_with_those_it_is_computed_from(
+    empty_database: str, tmp_path: Path, postgres: Postgres, touched: bool
+) -> None:
+    if postgres.version < 18:
+        pytest.skip("virtual generated columns came with PostgreSQL 18")
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key, n int, twice int generated always as (n * 2) virtual, "
+        "one int generated always as (1) virtual, updated_at timestamptz); "
+        "create table public.lines (id bigint primary key, n int, item_id bigint generated always as (n) virtual)",
+    )
+    if touched:
+        sql(empty_database, TOUCH)
+    pack = items_pack(
+        tmp_path / "pack",
+        item_large=("items.id", "i.twice > 10"),
+        item_lined=(
+            "items.id, lines.item_id",
+            "exists (select 1 from public.lines as l where l.item_id = i.id)",
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items (id, n) values (1, 1), (2, 1)")
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "update items set n = 100 where id = 1; insert into lines (id, n) values (1, 2)")
+    # no trigger sees of which items the lines are
+    assert outcomes(empty_database, pack) == {"item_large": "changed", "item_lined": "complete"}
+    assert item_alerts(empty_database) == [("item_large", "1"), ("item_lined", "2")]
+    sql(empty_database, "update lines set n = 1")
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == [("item_large", "1"), ("item_lined", "1")]
 
 
 def test_a_pack_that_is_newer_than_the_database_resolves_nothing(caught_up: str, tmp_path: Path) -> None:

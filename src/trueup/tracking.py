@@ -30,7 +30,8 @@ class Watched:
 
     `columns` are those whose update counts. `compares`: a BEFORE trigger of the
     application may write any of them in any update, so old and new are compared. `dated` are
-    the columns of the table whose values each session may write in its own way.
+    the columns of the table whose values each session may write in its own way, `unseen`
+    those whose values no trigger sees.
     """
 
     table_name: str
@@ -39,6 +40,7 @@ class Watched:
     compares: bool
     columns: list[str]
     dated: list[str]
+    unseen: list[str]
 
 
 def driven(checks: Iterable[Check]) -> list[Check]:
@@ -77,6 +79,8 @@ def tracker(table: Watched, keys: list[str]) -> str:
     and a row that an update moves to another partition is deleted and inserted to them.
     """
     name, function = table.table_name, function_name(table.table_name)
+    if not set(keys).isdisjoint(table.unseen):
+        keys = []  # which entities are concerned nobody can tell
 
     def tagged(row: str, column: str) -> str:
         return f"{literal(column + '=')} || {row}.{quoted(column)}"
@@ -100,13 +104,17 @@ def tracker(table: Watched, keys: list[str]) -> str:
     events = [f"drop trigger if exists trueup_changes_{event} on {name};" for event in TRIGGERS]
     whole = f"        insert into trueup.changes (table_name) values ({literal(name)});\n"
     compared = ""
-    if table.compares:
+    if table.compares and table.columns:
+        # by their images: a type need not have an operator for equality
         old, new = (
-            ", ".join(f"{row}.{quoted(column)}" for column in table.columns) for row in ("old", "new")
+            f"row({', '.join(f'{row}.{quoted(column)}' for column in table.columns)})::record"
+            for row in ("old", "new")
         )
-        compared = f"        if ({old}) is not distinct from ({new}) then\n"
+        compared = f"        if {old} operator(pg_catalog.*=) {new} then\n"
         compared += "            return null;\n        end if;\n"
-    columns = "" if table.compares else " of " + ", ".join(quoted(column) for column in table.columns)
+    columns = ""
+    if table.columns and not table.compares:
+        columns = " of " + ", ".join(quoted(column) for column in table.columns)
     by_row = table.is_partitioned
     if keys:
         moved = [

@@ -1,7 +1,8 @@
 -- tables that the checks named rest on, with the columns whose update can change a verdict.
 -- A BEFORE trigger may write a column that the statement does not name: what fires such a
 -- trigger counts as well, and one without a column list makes every update count. Ours notes
--- the row itself (trueup.note_row).
+-- the row itself (trueup.note_row). No trigger sees the value of a virtual generated column: what
+-- counts is those it is computed from.
 select
     w.table_name,
     -- a statement trigger with transition tables refuses to see rows of foreign tables
@@ -21,7 +22,25 @@ select
             a.attrelid = w.relid
             and a.attnum > 0
             and not a.attisdropped
-            and (a.attname = any(w.columns) or a.attnum = any(bt.columns))
+            and a.attgenerated <> 'v'
+            and (
+                a.attname = any(w.columns)
+                or a.attnum = any(bt.columns)
+                or exists (
+                    select 1
+                    from pg_catalog.pg_attribute as v
+                    inner join pg_catalog.pg_attrdef as ad on v.attrelid = ad.adrelid and v.attnum = ad.adnum
+                    inner join pg_catalog.pg_depend as d on ad.oid = d.objid
+                    where
+                        v.attrelid = a.attrelid
+                        and v.attgenerated = 'v'
+                        and v.attname = any(w.columns)
+                        and d.classid = 'pg_catalog.pg_attrdef'::regclass
+                        and d.refclassid = 'pg_catalog.pg_class'::regclass
+                        and d.refobjid = a.attrelid
+                        and d.refobjsubid = a.attnum
+                )
+            )
         order by a.attnum
     ) as columns,
     -- how a value is written depends on the session's DateStyle and time zone
@@ -31,7 +50,13 @@ select
         inner join pg_catalog.pg_type as ty on a.atttypid = ty.oid
         where a.attrelid = w.relid and a.attnum > 0 and not a.attisdropped and ty.typcategory = 'D'
         order by a.attnum
-    ) as dated
+    ) as dated,
+    array(
+        select a.attname::text
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = w.relid and a.attnum > 0 and not a.attisdropped and a.attgenerated = 'v'
+        order by a.attnum
+    ) as unseen
 from (
     select
         r.table_name,
