@@ -275,6 +275,26 @@ def test_a_trigger_disabled_on_one_partition_is_disarmed(partitioned: str) -> No
     )
 
 
+def test_a_pass_sees_what_is_written_where_one_partition_notes_nothing(partitioned: str) -> None:
+    sql(partitioned, "select factory.call(1)")
+    trueup.check_changed(database=partitioned)
+    owed = "select ch.owes_full from trueup.checks as ch where ch.name = 'call_customer_not_linked'"
+    assert value(partitioned, owed) is None
+    sql(
+        partitioned,
+        "alter table public.calls_2025_q4 disable trigger trueup_changes_update;"
+        "update public.calls set from_number = '+49', customer_link_status = 'unlinked', customer_id = null",
+    )
+    assert value(partitioned, "select count(*) from trueup.changes") == 0
+    found = {result.name: result.outcome for result in trueup.check_changed(database=partitioned).results}
+    assert found["call_customer_not_linked"] == "complete"
+    assert found["customer_duplicate"] == "changed"
+    assert value(partitioned, owed) == "changes of public.calls are not noted"
+    trueup.migrate(database=partitioned)
+    trueup.check_changed(database=partitioned)
+    assert value(partitioned, owed) is None
+
+
 def test_an_index_is_built_on_each_partition_without_stopping_writers(partitioned: str) -> None:
     """Part by part, also below a partition that is partitioned itself; the script of a dry run does the same."""
     long = "calls_of_a_partition_whose_name_is_nearly_as_long_as_names_may_be"[:60]

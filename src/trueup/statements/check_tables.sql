@@ -1,5 +1,6 @@
 -- the tables that each check rests on, and whether what happens to them is noted: all four triggers fire,
--- and no BEFORE trigger of others may write a column that the list of the one for updates leaves out
+-- their parts on each partition too, and no BEFORE trigger of others may write a column that the list of
+-- the one for updates leaves out
 with tables as materialized (
     select distinct ct.table_name
     from trueup.check_tables as ct
@@ -34,6 +35,17 @@ armed as materialized (
                             and p.pronamespace <> 'trueup'::regnamespace
                     )
                 )
+        )
+        and not exists (
+            select 1
+            from pg_catalog.pg_partition_tree(t.relid) as part
+            inner join pg_catalog.pg_trigger as tg on part.relid = tg.tgrelid
+            where
+                tg.tgname in (
+                    'trueup_changes_insert', 'trueup_changes_update',
+                    'trueup_changes_delete', 'trueup_changes_truncate'
+                )
+                and tg.tgenabled in ('D', 'R')
         ) as is_armed
     from (select x.table_name, to_regclass(x.table_name) as relid from tables as x) as t
 )
