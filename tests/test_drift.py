@@ -121,6 +121,81 @@ def test_somebody_elses_view_on_ours_survives_a_migration(database: str) -> None
     assert value(database, "select count(*) from public.mine") == 0
 
 
+def without_type(url: str) -> list[str]:
+    """The calls with an open alert of call_type_missing."""
+    rows = sql(
+        url,
+        "select al.entity_id from trueup.data_consistency_alerts as al "
+        "where al.alert_type = 'call_type_missing' and al.status <> 'resolved' order by 1",
+    )
+    return [row[0] for row in rows]
+
+
+_EMPTIED = """
+    do $$ begin
+        execute 'create or replace view trueup.{0} as select v.* from ('
+            || rtrim(pg_get_viewdef('trueup.{0}'), ';') || ') as v where false';
+    end $$
+"""
+# what hides the violations of call_type_missing from passes
+HIDING = {
+    "its view": _EMPTIED.format("call_type_missing"),
+    "a view below it": _EMPTIED.format("suspect_calls"),
+    "a function below it": """
+        create or replace function trueup.vocabulary_value(p_vocabulary text, p_value text)
+            returns text language sql stable as $$ select 'registered' $$;
+        create or replace function trueup.vocabulary_values(p_vocabulary text)
+            returns text[] language sql stable as $$ select array['registered'] $$
+    """,
+    "what lists the violations of some calls": """
+        do $$ begin
+            execute replace(
+                pg_get_functiondef('trueup.violations_of_call'::regproc),
+                'from "trueup"."call_type_missing" as v', 'from (select * from trueup.call_type_missing limit 0) as v'
+            );
+        end $$
+    """,
+    "what notes changes": """
+        create or replace function trueup.note_calls() returns trigger language plpgsql as
+        $$ begin return null; end $$
+    """,
+}
+
+
+@pytest.mark.parametrize("damage", HIDING)
+def test_a_pass_judges_anew_what_was_hidden_from_it(database: str, damage: str) -> None:
+    """What passes said while something of ours was edited by hand does not outlive the edit."""
+    sql(database, "select factory.company(1); select factory.call(id => 1)")
+    assert run("check", "--changed", url=database).returncode == 0
+    sql(database, HIDING[damage])
+    sql(database, "update public.calls set call_type = null where id = 1")
+    run("check", "--changed", url=database)
+    assert without_type(database) == [], "it is hidden"
+    trueup.migrate(database=database)
+    run("check", "--changed", url=database)
+    assert without_type(database) == ["1"]
+    assert trueup.check(database=database).missed == 0
+
+
+def test_a_pass_judges_by_a_shared_view_that_has_changed(database: str, tmp_path: Path) -> None:
+    """A release that changes a view changes what the checks above it say, and no others."""
+    pack = copy_pack(tmp_path / "pack")
+    sql(database, "select factory.company(1); select factory.call(id => 1, call_type => null)")
+    run("check", "--changed", "--pack", pack, url=database)
+    assert without_type(database) == ["1"]
+    word = pack / "db" / "views" / "suspect_calls.sql"
+    word.write_text(word.read_text().replace("    c.deleted_at is null", "    c.status <> 'ended'", 1))
+    trueup.migrate(database=database, pack=pack)
+    owing = [row[0] for row in sql(database, "select name from trueup.checks where owes_full is not null")]
+    assert "call_type_missing" in owing
+    assert "appointment_duplicate" not in owing
+    run("check", "--changed", "--pack", pack, url=database)
+    assert without_type(database) == []
+    assert value(database, "select resolution from trueup.data_consistency_alerts") == "definition changed"
+    assert trueup.check(database=database, pack=pack).missed == 0
+    assert trueup.migrate(database=database, pack=pack).changes == ()
+
+
 def test_status_shows_drift_as_a_diff(database: str) -> None:
     """From the file's definition to that in the catalogue, both as the server prints them."""
     sql(database, BROKEN["a view edited"])

@@ -65,6 +65,12 @@ class DistantTable:
 
 
 @dataclass(frozen=True)
+class _Read:
+    check_name: str
+    table_name: str
+
+
+@dataclass(frozen=True)
 class Remembered:
     """A view, function or trigger of ours, and the statement that creates it as it is."""
 
@@ -215,6 +221,7 @@ def _deploy_together(
         states = object_states(session)
         kept = drifted_objects(session) if keep_drift else []
         kept_files = {state.file for state in kept}
+        kept_keys = frozenset((state.kind, state.identity) for state in kept)
         files = [(file, why) for file, why in pending_files(session, pack) if file.name not in kept_files]
         changes = [Change("deploy", file.name, reason) for file, reason in files]
         quiet = [file for file, _ in files if file.folder != "triggers"]
@@ -245,10 +252,16 @@ def _deploy_together(
         _record_files(session, quiet, distant)
         changes += _drop_retired(session, pack, states, distant)
         _register(session, pack, declared_keys, distant)
+        mended = [
+            SqlObject(*key)
+            for key, state in states.items()
+            if state.file == GENERATED and state.state != "deployed" and key not in kept_keys
+        ]
+        _owe(session, pack, [*mended, *(item for file, _ in files for item in file.objects)])
         is_apart = bool(loud) and not any(
             (item.kind, item.identity) in states for file in loud for item in file.objects
         )
-        left = _Triggers(loud, distant, keep_drift, frozenset((state.kind, state.identity) for state in kept))
+        left = _Triggers(loud, distant, keep_drift, kept_keys)
         by_hand = [Change("keep", f"{state.kind} {state.identity}", BY_HAND) for state in kept]
         if is_apart:
             return changes + by_hand, left
@@ -346,7 +359,10 @@ def put_back(session: Session, objects: list[Remembered]) -> None:
             left = [item for item, _ in waiting]
         for item in objects:
             _record(session, SqlObject(item.kind, item.identity), item.file, item.file_checksum)
-        session.run("retire_checks", names=[o.identity.removeprefix("trueup.") for o in objects])
+        names = [item.identity.removeprefix("trueup.") for item in objects]
+        session.run("retire_checks", names=names)
+        # what came between has judged them otherwise
+        session.run("owe_checks", names=names)
 
 
 def _take_down(session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]) -> None:
@@ -436,6 +452,45 @@ def _register(
     )
     session.run("register_guards", names=placed_guards(pack, distant))
     session.run("register_tables")
+
+
+def _owe(session: Session, pack: Pack, objects: Iterable[SqlObject]) -> None:
+    """Have the next pass evaluate in full each check that rests on one of these, which are not as they were.
+
+    What passes judged before, or were never told of, may be wrong now.
+    """
+    if names := _resting_on(session, pack, {(item.kind, item.identity) for item in objects}):
+        session.run("owe_checks", names=names)
+
+
+def _resting_on(session: Session, pack: Pack, objects: set[tuple[str, str]]) -> list[str]:
+    """Return the checks whose view uses one of these, or for which passes do."""
+    made = {
+        item.identity.removeprefix("trueup."): (item.kind, item.identity, file.uses)
+        for file in pack.files
+        for item in file.objects
+        if item.kind != "trigger"
+    }
+    tables: dict[str, list[str]] = {}
+    for read in session.rows("tables_of_checks", _Read):
+        tables.setdefault(read.check_name, []).append(read.table_name)
+    found = []
+    for check in pack.checks:
+        seen = {
+            (item.kind, item.identity)
+            for table in tables.get(check.name, ())
+            for item in tracking.objects(table)
+        }
+        seen |= {("function", f"trueup.violations_of_{each.entity}") for each in check.populations}
+        seen |= {("function", "trueup.violations_in_time")} if check.time == "begins" else set()
+        names = {name for name in (check.name, check.candidates) if name in made}
+        while names:
+            kind, identity, uses = made[names.pop()]
+            seen.add((kind, identity))
+            names |= {name for name in uses if name in made and made[name][:2] not in seen}
+        if seen & objects:
+            found.append(check.name)
+    return found
 
 
 def placed_guards(pack: Pack, distant: Mapping[str, str]) -> list[str]:
