@@ -6,6 +6,11 @@
 -- that the application could not explain; of two sessions that are given one key at the
 -- same moment, the unique index still refuses the second.
 --
+-- An insert that may become an update (on conflict ... do update) finds in EXCLUDED what is
+-- put here. So where a unique index lets no second undeleted appointment of the company bear
+-- the same booking uid, the key of the first comes instead of a new one: an upsert that takes
+-- EXCLUDED.idempotency_key then changes nothing.
+--
 -- Fires on update too, or a legacy row without a key could not be updated at all.
 
 create or replace function trueup.appointments_fill_key()
@@ -14,6 +19,8 @@ create or replace function trueup.appointments_fill_key()
     security definer
     set search_path = ''
 as $$
+declare
+    v_key uuid;
 begin
     if trueup.undoing() then
         return new;
@@ -21,6 +28,34 @@ begin
 
     if tg_op = 'UPDATE' then -- whatever the statement names
         perform trueup.note_row('public.appointments', 'id=' || new.id);
+    end if;
+
+    if tg_op = 'INSERT' and new.calcom_booking_uid is not null then
+        select ka.idempotency_key into v_key
+        from trueup.kept_appointments as ka
+        where
+            ka.company_id = new.company_id
+            and ka.calcom_booking_uid = new.calcom_booking_uid
+            and ka.idempotency_key is not null
+        limit 1;
+
+        if
+            v_key is not null
+            and exists (
+                select 1
+                from pg_catalog.pg_index as ind
+                inner join pg_catalog.pg_attribute as att
+                    on ind.indrelid = att.attrelid and att.attnum = any(ind.indkey::smallint[])
+                where
+                    ind.indrelid = 'public.appointments'::regclass
+                    and ind.indisunique
+                    and ind.indisvalid
+                    and att.attname = 'calcom_booking_uid'
+            )
+        then
+            new.idempotency_key := v_key;
+            return new;
+        end if;
     end if;
 
     new.idempotency_key := trueup.unused_idempotency_key(

@@ -5,6 +5,11 @@
 -- when another direction is given later, and when later numbers prove one; what they
 -- prove replaces the default.
 --
+-- An insert that may become an update (on conflict ... do update) finds in EXCLUDED what is
+-- put here. So where a default would be, the direction stored for the same provider's call
+-- comes instead, and its mark if it has one: an upsert that takes EXCLUDED.direction then
+-- changes nothing. A row that another session has not committed cannot be seen.
+--
 -- calls_direction_known refuses any update of a legacy call without direction, so whoever
 -- updates one gets it completed, whatever the columns. The mark is looked for only when
 -- something is written that it depends on: metadata is large, and an update of other
@@ -23,6 +28,7 @@ create or replace function trueup.calls_fill_direction()
 as $$
 declare
     v_direction text;
+    v_is_default boolean;
 begin
     if trueup.undoing() then
         return new;
@@ -48,8 +54,22 @@ begin
             new.metadata := new.metadata - 'direction_defaulted';
         end if;
     elsif nullif(new.direction, '') is null then
-        new.direction := trueup.default_direction();
-        new.metadata := trueup.direction_defaulted(new.metadata);
+        if tg_op = 'INSERT' then
+            select
+                c.direction,
+                coalesce(c.metadata @> '{"direction_defaulted": true}', false)
+            into v_direction, v_is_default
+            from public.calls as c
+            where
+                c.company_id = new.company_id
+                and c.retell_call_id = new.retell_call_id
+                and c.direction <> ''
+            limit 1;
+        end if;
+        new.direction := coalesce(v_direction, trueup.default_direction());
+        if v_direction is null or v_is_default then
+            new.metadata := trueup.direction_defaulted(new.metadata);
+        end if;
     end if;
 
     return new;

@@ -1,7 +1,7 @@
 -- appointment_key_missing: the fill, the constraint, the check, then the repair
 
 begin;
-select plan(16);
+select plan(20);
 
 select factory.company(1);
 select factory.company(2);
@@ -66,6 +66,44 @@ select isnt(
     'until the source becomes retell'
 );
 
+-- an upsert finds in EXCLUDED what the fill puts into the row
+create function pg_temp.upsert(p_status text) returns uuid language sql as $$
+insert into public.appointments (company_id, call_id, starts_at, ends_at, source, status, calcom_booking_uid)
+values (1, 1, '2025-10-25 12:00:00+00', '2025-10-25 12:45:00+00', 'retell', p_status, 'uid-1')
+on conflict (company_id, calcom_booking_uid) where deleted_at is null and calcom_booking_uid is not null
+do update set
+    status = excluded.status,
+    idempotency_key = coalesce(excluded.idempotency_key, appointments.idempotency_key)
+returning idempotency_key;
+$$;
+select factory.appointment(
+    id => 17, source => 'retell', call_id => 1, calcom_booking_uid => 'uid-1',
+    idempotency_key => '22222222-2222-5222-8222-222222222222'
+);
+select is(
+    pg_temp.upsert('completed'), '22222222-2222-5222-8222-222222222222',
+    'a stored key is not replaced by a new one'
+);
+select is(
+    (select a.status from public.appointments as a where a.id = 17), 'completed', 'and the rest is written'
+);
+update public.appointments set deleted_at = now() where id = 17;
+select isnt(
+    pg_temp.upsert('confirmed'), '22222222-2222-5222-8222-222222222222',
+    'near miss: a deleted booking is not the one'
+);
+savepoint before_legacy;
+set constraints all immediate;
+select factory.legacy('appointments_booking_uid_key');
+select lives_ok(
+    $$select factory.appointment(
+        id => 18, source => 'retell', call_id => 1, calcom_booking_uid => 'uid-1',
+        starts_at => '2025-10-25 12:00:00+00'
+    )$$,
+    'near miss: where two may bear one booking, the second gets a key of its own and is not refused'
+);
+rollback to savepoint before_legacy;
+
 -- an undo restores the row as it was, and nothing completes it again
 savepoint before_undo;
 set constraints all immediate;
@@ -81,7 +119,7 @@ rollback to savepoint before_undo;
 set constraints all immediate;
 select factory.behind_the_back(true);
 select throws_ok(
-    $$select factory.appointment(id => 17, source => 'retell', call_id => 1)$$,
+    $$select factory.appointment(id => 19, source => 'retell', call_id => 1)$$,
     '23514', null, 'without the fill the constraint refuses'
 );
 

@@ -1,7 +1,7 @@
 -- call_direction_missing: the fill, the constraint, the check, then the repair
 
 begin;
-select plan(28);
+select plan(34);
 
 select factory.company(1);
 select factory.company(2);
@@ -38,6 +38,42 @@ select is(
     (select c.metadata from public.calls as c where c.id = 9), '[1]',
     'metadata without room for it stays as it is'
 );
+
+-- fill, in an upsert: what it puts into the row is what EXCLUDED holds
+create function pg_temp.upsert(p_id bigint, p_set text, p_to_number text default null) returns text language plpgsql as $$
+begin
+    execute format(
+        'insert into public.calls (company_id, retell_call_id, from_number, to_number) '
+        'select c.company_id, c.retell_call_id, c.from_number, %L from public.calls as c where c.id = %s '
+        'on conflict (company_id, retell_call_id) do update set %s', p_to_number, p_id, p_set
+    );
+    return pg_temp.direction(p_id);
+end;
+$$;
+select factory.call(id => 12, direction => 'outbound', metadata => '{"kept": 1}');
+select is(
+    pg_temp.upsert(12, 'direction = coalesce(excluded.direction, calls.direction)'), 'outbound',
+    'a stored direction is not replaced by a default'
+);
+select is(
+    pg_temp.upsert(12, 'direction = excluded.direction, metadata = calls.metadata || excluded.metadata'), 'outbound',
+    'nor marked as one'
+);
+select factory.call(id => 13, direction => null);
+select is(
+    pg_temp.upsert(13, 'direction = excluded.direction, metadata = excluded.metadata'), 'inbound true',
+    'a default stays one'
+);
+select is(
+    pg_temp.upsert(13, 'to_number = excluded.to_number, direction = excluded.direction', '+493012345678'), 'inbound',
+    'until numbers prove it'
+);
+select is(
+    pg_temp.upsert(12, 'direction = excluded.direction', '+493012345678'), 'inbound',
+    'and what they prove is no guess'
+);
+select factory.call(id => 14, company_id => 2, retell_call_id => 'call_' || lpad('c', 27, '0'), direction => null);
+select is(pg_temp.direction(14), 'inbound true', 'near miss: a call of another company is another call');
 
 -- fill, on update
 update public.calls set direction = '' where id = 7;
