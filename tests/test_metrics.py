@@ -194,6 +194,19 @@ def test_runners_jobs_and_channels_are_told_where_there_are_any(database: str, l
     assert found["notifications_pending"] == {("ops",): 2, ("night",): 0}
 
 
+@pytest.mark.one_server
+def test_the_last_sign_of_life_is_told_however_long_ago(database: str, login: str) -> None:
+    sql(
+        database,
+        "insert into trueup.runners (host, pid, version, application, silent_after, started_at, heartbeat_at) values "
+        "('a', 1, '0', 'trueup run', '1 min', now() - interval '9 days', now() - interval '25 hours'), "
+        "('b', 1, '0', 'trueup run', '1 min', now() - interval '9 days', now() - interval '3 days')",
+    )
+    found = told(login)
+    assert found["runners"] == {("a",): 0}
+    assert time.time() - found["runner_heartbeat_timestamp_seconds"][("a",)] == pytest.approx(90000, abs=60)
+
+
 def test_a_circuit_that_is_open_is_told_by_name(database: str, login: str) -> None:
     for number in range(30):
         sql(database, "select trueup.set_circuit_mode(%s, 'force_open', null, 'ann')", f"provider:{number}")
