@@ -338,6 +338,25 @@ def test_a_job_whose_thread_cannot_be_ended_ends_its_runner(made: Made) -> None:
     assert beat <= deadline, "nobody vouches for a run that is stuck"
 
 
+def test_a_claim_whose_answer_was_lost_blocks_its_job_no_longer_than_a_silence(made: Made) -> None:
+    """As the connection leaves it that breaks after the claim was committed: the runner knows nothing of it."""
+    schedule = made(QUIET + OFF + '[run.jobs.hourly]\ndoes = "queue"\nevery = "1h"\n')
+    schedule.start()
+    eventually(lambda: schedule.count("trueup.jobs") == 1)
+    sql(
+        schedule.url,
+        "insert into trueup.job_runs (job, slot, runner_id, deadline_at) "
+        "select j.name, now() - interval '1 hour', ru.id, now() + interval '6 hours' "
+        "from trueup.jobs as j cross join trueup.runners as ru",
+    )
+    schedule.due("hourly")
+    eventually(lambda: schedule.count("trueup.job_runs", "outcome = 'done'") == 1)
+    assert schedule.runs("hourly") == [(0, 1, "abandoned", False, False), (0, 1, "done", True, False)]
+    said = value(schedule.url, "select error from trueup.job_runs where outcome = 'abandoned'")
+    assert re.fullmatch(r"runner \d+ on .+ does not know of it", said)
+    assert lost_alerts(schedule.url) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_finishes_what_it_has_begun(held: Schedule, number: int) -> None:
     runner = held.start()

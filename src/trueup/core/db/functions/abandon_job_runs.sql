@@ -6,6 +6,11 @@
 -- process that was only stopped must not go on beside the one that takes over. Only sessions
 -- of the caller's own role can be ended, others end by themselves.
 --
+-- A run that its runner has not vouched for as long, although that gives signs of life, is one
+-- it does not know of: the connection broke before it heard that the slot was its own. Nothing
+-- of it was begun; it is taken over without an alert, and would keep the job from every slot
+-- until its deadline.
+--
 -- Silence counts from the server's start, because while it was down nobody could give a sign
 -- of life; for a patient caller, who will ask again, from when the caller connected, because
 -- the server may have been a standby until then.
@@ -56,12 +61,18 @@ begin
             jr.runner_id,
             ru.host,
             ru.pid,
-            ru.lost_at is not null as is_lost
+            ru.lost_at is not null as is_lost,
+            ru.stopped_at is null and jr.deadline_at >= v_now as is_unknown
         from trueup.job_runs as jr
         inner join trueup.runners as ru on jr.runner_id = ru.id
         where
             jr.outcome = 'running'
-            and (ru.lost_at is not null or ru.stopped_at is not null or jr.deadline_at < v_now)
+            and (
+                ru.lost_at is not null
+                or ru.stopped_at is not null
+                or jr.deadline_at < v_now
+                or greatest(jr.heartbeat_at, v_here_since) < v_now - ru.silent_after
+            )
         order by jr.id
         for update of jr skip locked
     loop
@@ -71,13 +82,14 @@ begin
         runner_id := r.runner_id;
         error := case
             when r.is_lost then format('runner %s on %s was lost', r.runner_id, r.host)
+            when r.is_unknown then format('runner %s on %s does not know of it', r.runner_id, r.host)
             else format('not ended by runner %s on %s within its timeout', r.runner_id, r.host)
         end;
         perform trueup.end_runner_sessions(r.runner_id, r.job);
         update trueup.job_runs as jr
         set outcome = 'abandoned', finished_at = v_now, error = abandon_job_runs.error
         where jr.id = r.id;
-        if not r.is_lost then
+        if not (r.is_lost or r.is_unknown) then
             perform trueup.file_alert(
                 'runner_lost', null, 'runner', r.runner_id::text, 'a runner of the schedule hangs in a job',
                 jsonb_build_object('host', r.host, 'pid', r.pid, 'job', r.job, 'slot', r.slot)
