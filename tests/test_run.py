@@ -17,7 +17,7 @@ from typing import Any
 import hooks
 import psycopg
 import pytest
-from conftest import FACTORY
+from conftest import FACTORY, Databases
 from helpers import TRUEUP, connected, eventually, plant, run, sql, value
 
 import trueup
@@ -391,6 +391,24 @@ def test_a_second_signal_ends_it_at_once(held: Schedule) -> None:
     assert runner.wait(5) == 143
 
 
+def test_once_gives_up_when_it_is_told_to_stop_and_the_database_is_away(
+    made: Made, databases: Databases
+) -> None:
+    schedule = made(QUIET.replace('grace = "20s"', 'grace = "0.2s"') + OFF + HELD_JOB)
+    sql(schedule.url, HELD)
+    schedule.hold()
+    runner = schedule.start("--once", "held")
+    schedule.holding()
+    name = value(schedule.url, "select current_database()")
+    databases.admin(f"alter database {name} allow_connections false")
+    databases.admin(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
+    eventually(lambda: "connection lost" in schedule.log.read_text())
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(20) == 4
+    said = "trueup: the database is away: how job held ended is not recorded\n"
+    assert said in schedule.log.read_text()
+
+
 # -- the watch ---------------------------------------------------------------------------------
 
 
@@ -524,6 +542,41 @@ def test_a_job_that_fails_is_reported_and_retiring_ends_that(database: str) -> N
     assert "failed 2 times in a row" in overdue.examples[0].description
     assert "taken off" in run("run", "--retire", url=database).stdout
     assert trueup.check(["job_overdue"], database=database).violations == 0
+
+
+def test_a_slot_that_failed_has_failed_for_whoever_asks(database: str, tmp_path: Path) -> None:
+    file = tmp_path / "trueup.toml"
+    # no slot begins while the test runs
+    file.write_text('[run.jobs.verify]\nevery = "365d"\n')
+
+    def once(*more: str) -> tuple[int, str]:
+        done = run("run", "--once", "verify", "--config", file, *more, url=database)
+        return done.returncode, done.stdout + done.stderr
+
+    sql(database, "drop view trueup.call_duplicate cascade")
+    assert once()[0] == 3
+    code, said = once()
+    assert code == 3
+    assert re.search(
+        r"^trueup: job verify failed: .*problems.* \(.*: failed by runner 1 on .*; --force runs it again\)$",
+        said,
+        re.MULTILINE,
+    )
+    done = run("run", "--once", "verify", "--config", file, "--format", "json", url=database)
+    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (3, "failed")
+    # a slot that two runners were lost with is left alone, too
+    sql(
+        database,
+        "update trueup.job_runs set outcome = 'abandoned', error = 'runner 1 was lost'; "
+        "insert into trueup.job_runs (job, slot, attempt, runner_id, deadline_at, finished_at, outcome, error) "
+        "select job, slot, 2, runner_id, deadline_at, finished_at, outcome, error from trueup.job_runs",
+    )
+    code, said = once()
+    assert (code, "trueup: job verify abandoned: runner 1 was lost (" in said) == (3, True)
+    trueup.migrate(database=database)
+    assert once("--force")[0] == 0
+    code, said = once()
+    assert (code, said.startswith("verify: nothing to do; ")) == (0, True)
 
 
 def test_what_is_kept_of_an_error_quotes_no_row(database: str) -> None:

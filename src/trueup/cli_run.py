@@ -69,9 +69,9 @@ def run(
 
     \b
     Exit codes:
-      0  told to stop; --once: done, or another runner has done it
+      0  told to stop; --once: done, or another runner does it or has done it
       2  the configuration does not fit
-      3  --once: the job failed; or a job hung and could not be ended
+      3  --once: the job failed, here or before; or a job hung and could not be ended
       4  the database cannot be reached, or is not ours
     """
     from trueup.operating import logs, runner

@@ -86,6 +86,15 @@ class _Claimed:
 
 
 @dataclass(frozen=True)
+class _Holder:
+    """Who has a slot; `outcome` is running, done, failed or abandoned."""
+
+    outcome: str
+    error: str
+    said: str
+
+
+@dataclass(frozen=True)
 class _Abandoned:
     id: int
     job: str
@@ -112,7 +121,7 @@ class _Running:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one slot: done, failed or abandoned; or taken: another runner has it."""
+    """What became of one slot: done, failed or abandoned; or taken: another runner does it or has done it."""
 
     job: str
     slot: datetime
@@ -179,7 +188,8 @@ class Runner:
     def once(self, name: str, *, force: bool = False) -> Outcome:
         """Run the latest slot of one job, or with `force` one of now, and return what became of it.
 
-        Raises NotFoundError for a job that the configuration does not have.
+        Raises NotFoundError for a job that the configuration does not have, ConnectionLostError when
+        it was told to stop and nobody could be told what became of the job.
         """
         known = schedule.jobs(self.options, disabled=True)
         if name not in known:
@@ -197,12 +207,21 @@ class Runner:
                     self._abandon(connection)
                     slot = now if force else job.latest(now)
                     if not self._claim(connection, job, slot, is_asked=True):
-                        holder = connection.value("slot_holder", job=name, slot=slot)
-                        return Outcome(name, slot, "taken", error=holder)
-                self._loop(lambda: not self._running and not self._unwritten)
+                        return self._held(connection, name, slot)
+                self._loop(lambda: not (self._running or self._unwritten) or self._is_stopped())
             finally:
                 self._end()
+        if not self.outcomes:
+            raise ConnectionLostError(f"the database is away: how job {name} ended is not recorded")
         return self.outcomes[-1]
+
+    def _held(self, connection: Session, name: str, slot: datetime) -> Outcome:
+        """Return what became of a slot that could not be claimed: a failure is one for all who ask."""
+        holder = connection.row("slot_holder", _Holder, job=name, slot=slot)
+        if holder is None or holder.outcome in ("running", "done"):
+            return Outcome(name, slot, "taken", error=holder.said if holder else None)
+        error = f"{holder.error} ({holder.said}; --force runs it again)"
+        return Outcome(name, slot, holder.outcome, error=error)
 
     # -- the loop ------------------------------------------------------------------------------
 
