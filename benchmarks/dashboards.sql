@@ -96,7 +96,7 @@ from planted as p
 cross join lateral generate_series(1, p.alerts / 5) as n (i);
 
 insert into trueup.manual_review_queue (
-    company_id, reason, entity_type, entity_id, description, severity, status, due_at, decided_at, created_at
+    company_id, reason, entity_type, entity_id, description, severity, status, due_at, decided_at, claim_token, created_at
 )
 select
     p.companies[1 + n.i %% cardinality(p.companies)],
@@ -108,6 +108,7 @@ select
     case when n.i %% 2 = 0 then 'resolved' else 'pending' end,
     found.at + interval '1 day',
     case when n.i %% 2 = 0 then found.at + interval '2 hours' end,
+    case when n.i %% 2 = 0 then gen_random_uuid() end,
     found.at
 from planted as p
 cross join lateral generate_series(1, p.alerts / 5) as n (i)

@@ -124,7 +124,8 @@ from trueup.data_consistency_alerts as al
 where al.status = 'resolved' and al.alert_type <> 'call_duplicate';
 
 insert into trueup.manual_review_queue (
-    company_id, reason, entity_type, entity_id, description, severity, status, due_at, created_at, decided_by, decided_at
+    company_id, reason, entity_type, entity_id, description, severity, status, due_at, created_at, decided_by, decided_at,
+    claim_token
 )
 select
     al.company_id,
@@ -137,7 +138,9 @@ select
     al.detected_at + interval '1 day',
     al.detected_at,
     case when al.status = 'resolved' then (array['ann', 'bea', 'run 7'])[1 + al.id % 3] end,
-    al.resolved_at
+    al.resolved_at,
+    -- what a run closed bears none
+    case when al.status = 'resolved' and al.id % 3 <> 2 then gen_random_uuid() end
 from trueup.data_consistency_alerts as al
 where al.alert_type in ('call_duplicate', 'call_booked_without_appointment');
 

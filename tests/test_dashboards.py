@@ -180,6 +180,12 @@ def test_reviews_and_repairs(faulty: str) -> None:
     trueup.review.dismiss(claim.item.id, claim.token, "known", database=faulty)
     decided = "select company_id, resolved, dismissed, in_time from trueup.review_decisions_by_day"
     assert sql(faulty, decided) == [("1", 0, 1, 0)]
+    # what a run closes nobody has decided
+    plant(faulty, "update public.calls set appointment_made = false, session_outcome = null")
+    trueup.check(database=faulty)
+    closed = "select decided_by ~ '^run' from trueup.manual_review_queue where status = 'resolved'"
+    assert sql(faulty, closed) == [(True,)]
+    assert sql(faulty, decided) == [("1", 0, 1, 0)]
     plant(
         faulty,
         "update public.calls set customer_name = 'Hallo' where id = 3",

@@ -267,6 +267,44 @@ def test_figures_are_honest(database: str) -> None:
     assert broken.trend == flooded.trend
 
 
+def test_what_runs_and_repairs_close_was_decided_by_nobody(database: str) -> None:
+    plant(
+        database,
+        "select factory.company(1);"
+        "select factory.call(id => i, customer_name => 'hallo') from generate_series(1, 2) as i;"
+        "update public.calls set customer_link_status = 'name_only'",
+    )
+    trueup.check(database=database)
+    sql(
+        database,
+        "select trueup.queue_review('call_transcript_name', 'call', i::text, 'x') from generate_series(1, 3) as i",
+    )
+    # one is mended by the job of the schedule, one by hand, and of one a person decides
+    sql(database, "select trueup.apply_repair('call_transcript_name', 'call', '1', 'trueup run')")
+    plant(
+        database,
+        "update public.calls set customer_name = null, customer_link_status = 'anonymous' where id = 2",
+    )
+    trueup.check(database=database)
+    claim = trueup.review.next_item("run 9", database=database)
+    assert claim is not None
+    trueup.review.resolve(claim.item.id, claim.token, database=database)
+    queue = build(database=database).queue
+    assert (queue.decided, queue.decided_in_time, queue.settled) == (1, 1, 2)
+
+
+def test_a_slot_that_is_run_again_is_one_slot(database: str) -> None:
+    sql(
+        database,
+        "insert into trueup.runners (host, pid, version, application, silent_after) values ('h', 1, '0', 'x', '1 min');"
+        "insert into trueup.job_runs (job, slot, attempt, runner_id, deadline_at, finished_at, outcome) "
+        "select 'full', now(), n.i, 1, now(), now(), case n.i when 1 then 'abandoned' else 'done' end "
+        "from generate_series(1, 2) as n (i)",
+    )
+    (job,) = build(database=database).jobs
+    assert (job.slots, job.done, job.abandoned) == (1, 1, 1)
+
+
 def test_months_of_history(database: str) -> None:
     sql(database, HISTORY.read_text())
     found = build(database=database, since=timedelta(days=100))

@@ -229,8 +229,8 @@ class Queue:
     """The review queue: what waits, for how long, and how quickly people decided in the period.
 
     `ages` counts open items younger than 4 hours, 1, 3, 7 days, and older. `settled` items
-    closed by themselves because the violation was gone; `decided_in_time` of the `decided`
-    were decided before they were due.
+    were closed by a run or a repair because the violation was gone; `decided_in_time` of the
+    `decided` were decided before they were due.
     """
 
     open: int
@@ -290,7 +290,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Job:
-    """What the scheduler ran of one job in the period."""
+    """What the scheduler ran of one job in the period; a slot may be abandoned and done again."""
 
     job: str
     slots: int

@@ -1,7 +1,7 @@
--- what the scheduler ran in the period
+-- what the scheduler ran in the period; a slot that was abandoned and run again is one slot
 select
     jr.job,
-    count(*) as slots,
+    count(distinct jr.slot) as slots,
     count(*) filter (where jr.outcome = 'done') as done,
     count(*) filter (where jr.outcome = 'failed') as failed,
     count(*) filter (where jr.outcome = 'abandoned') as abandoned,

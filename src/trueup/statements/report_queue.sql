@@ -15,8 +15,8 @@ decided as (
     select
         q.decided_at - q.created_at as took,
         q.decided_at <= q.due_at as in_time,
-        -- a run closes what is no longer wrong
-        coalesce(q.decided_by ~ '^run [0-9]+$', false) as by_itself
+        -- runs and repairs close what is right again; only a decision of a person keeps the token of its claim
+        q.claim_token is null as by_itself
     from trueup.manual_review_queue as q
     where
         q.status in ('resolved', 'dismissed')
