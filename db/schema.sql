@@ -59,12 +59,18 @@ begin
             jr.runner_id,
             ru.host,
             ru.pid,
-            ru.lost_at is not null as is_lost
+            ru.lost_at is not null as is_lost,
+            ru.stopped_at is null and jr.deadline_at >= v_now as is_unknown
         from trueup.job_runs as jr
         inner join trueup.runners as ru on jr.runner_id = ru.id
         where
             jr.outcome = 'running'
-            and (ru.lost_at is not null or ru.stopped_at is not null or jr.deadline_at < v_now)
+            and (
+                ru.lost_at is not null
+                or ru.stopped_at is not null
+                or jr.deadline_at < v_now
+                or greatest(jr.heartbeat_at, v_here_since) < v_now - ru.silent_after
+            )
         order by jr.id
         for update of jr skip locked
     loop
@@ -74,13 +80,14 @@ begin
         runner_id := r.runner_id;
         error := case
             when r.is_lost then format('runner %s on %s was lost', r.runner_id, r.host)
+            when r.is_unknown then format('runner %s on %s does not know of it', r.runner_id, r.host)
             else format('not ended by runner %s on %s within its timeout', r.runner_id, r.host)
         end;
         perform trueup.end_runner_sessions(r.runner_id, r.job);
         update trueup.job_runs as jr
         set outcome = 'abandoned', finished_at = v_now, error = abandon_job_runs.error
         where jr.id = r.id;
-        if not r.is_lost then
+        if not (r.is_lost or r.is_unknown) then
             perform trueup.file_alert(
                 'runner_lost', null, 'runner', r.runner_id::text, 'a runner of the schedule hangs in a job',
                 jsonb_build_object('host', r.host, 'pid', r.pid, 'job', r.job, 'slot', r.slot)
@@ -910,9 +917,10 @@ begin
             jsonb_build_object('retell', v_retell)
         );
 
-        -- whoever waited for this call need not wait longer, and who did not is linked now
+        -- whoever waited for this call need not wait longer, and who did not is linked now; one
+        -- that has failed and was not applied since keeps its pause
         update trueup.webhook_events as e
-        set status = 'received', next_attempt_at = now(), error = null
+        set status = 'received', attempt_count = 0, next_attempt_at = now(), error = null
         where
             e.id in (
                 select w.id
@@ -920,8 +928,10 @@ begin
                 where
                     w.named_call_id = p_retell_call_id
                     and w.provider = 'calcom'
-                    and (w.status = 'processed' or (w.status = 'received' and w.next_attempt_at > now()))
-                    and w.attempt_count = 0
+                    and (
+                        w.status in ('processed', 'parked')
+                        or (w.status = 'received' and w.next_attempt_at > now() and w.attempt_count = 0)
+                    )
                 for update skip locked
             );
     else
@@ -983,6 +993,7 @@ declare
     v_touched jsonb;
     v_is_proven boolean := false;
     v_distant text;
+    v_last trueup.repairs;
 begin
     select ch.* into strict v_check from trueup.checks as ch where ch.name = p_check;
     select cp.* into v_key
@@ -1027,9 +1038,20 @@ begin
         return;
     end if;
 
+    if p_run_id is not null then
+        select r.* into v_last
+        from trueup.repairs as r
+        where r.check_name = p_check and r.entity_type = p_entity_type and r.entity_id = p_entity_id
+        order by r.id desc
+        limit 1;
+    end if;
+
     if not p_correct then
         outcome := 'review';
         reason := 'a person decides';
+    elsif v_last.undone_at is not null then
+        outcome := 'review';
+        reason := format('its last repair was undone by %s', v_last.undone_by);
     else
         v_before := trueup.violations_of(jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id)));
     end if;
@@ -1129,7 +1151,8 @@ begin
         return;
     end if;
 
-    -- what the repair mended, also of other checks, is over: alerts and questions
+    -- what the repair mended, also of other checks, is over: alerts and questions; not those
+    -- that no check asks, as of a booking that failed: reading the checks says nothing of them
     with touched as (
         select t.key as entity_type, i.entity_id
         from jsonb_each(v_touched) as t
@@ -1152,6 +1175,11 @@ begin
             and al.entity_id = t.entity_id
             and al.status <> 'resolved'
             and concat_ws(' ', al.alert_type, al.entity_type, al.entity_id) <> all(v_after)
+            and exists (
+                select 1
+                from trueup.check_populations as cp
+                where cp.check_name = al.alert_type and cp.entity_type = al.entity_type
+            )
         returning al.alert_type, al.entity_type, al.entity_id
     ),
 
@@ -1607,6 +1635,8 @@ CREATE FUNCTION trueup.appointments_fill_key() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
+declare
+    v_key uuid;
 begin
     if trueup.undoing() then
         return new;
@@ -1614,6 +1644,34 @@ begin
 
     if tg_op = 'UPDATE' then -- whatever the statement names
         perform trueup.note_row('public.appointments', 'id=' || new.id);
+    end if;
+
+    if tg_op = 'INSERT' and new.calcom_booking_uid is not null then
+        select ka.idempotency_key into v_key
+        from trueup.kept_appointments as ka
+        where
+            ka.company_id = new.company_id
+            and ka.calcom_booking_uid = new.calcom_booking_uid
+            and ka.idempotency_key is not null
+        limit 1;
+
+        if
+            v_key is not null
+            and exists (
+                select 1
+                from pg_catalog.pg_index as ind
+                inner join pg_catalog.pg_attribute as att
+                    on ind.indrelid = att.attrelid and att.attnum = any(ind.indkey::smallint[])
+                where
+                    ind.indrelid = 'public.appointments'::regclass
+                    and ind.indisunique
+                    and ind.indisvalid
+                    and att.attname = 'calcom_booking_uid'
+            )
+        then
+            new.idempotency_key := v_key;
+            return new;
+        end if;
     end if;
 
     new.idempotency_key := trueup.unused_idempotency_key(
@@ -2407,6 +2465,7 @@ CREATE FUNCTION trueup.calls_fill_direction() RETURNS trigger
     AS $$
 declare
     v_direction text;
+    v_is_default boolean;
 begin
     if trueup.undoing() then
         return new;
@@ -2432,8 +2491,22 @@ begin
             new.metadata := new.metadata - 'direction_defaulted';
         end if;
     elsif nullif(new.direction, '') is null then
-        new.direction := trueup.default_direction();
-        new.metadata := trueup.direction_defaulted(new.metadata);
+        if tg_op = 'INSERT' then
+            select
+                c.direction,
+                coalesce(c.metadata @> '{"direction_defaulted": true}', false)
+            into v_direction, v_is_default
+            from public.calls as c
+            where
+                c.company_id = new.company_id
+                and c.retell_call_id = new.retell_call_id
+                and c.direction <> ''
+            limit 1;
+        end if;
+        new.direction := coalesce(v_direction, trueup.default_direction());
+        if v_direction is null or v_is_default then
+            new.metadata := trueup.direction_defaulted(new.metadata);
+        end if;
     end if;
 
     return new;
@@ -4229,9 +4302,17 @@ CREATE FUNCTION trueup.fail_event(p_event_id bigint, p_sqlstate text, p_message 
 declare
     v_event trueup.webhook_events;
 begin
-    if p_sqlstate like '40%' or p_sqlstate in ('55P03', '55006') then
+    if p_sqlstate like '40%' then
         update trueup.webhook_events as e
         set status = 'received', next_attempt_at = clock_timestamp() + interval '1 second'
+        where e.id = p_event_id;
+        return;
+    elsif p_sqlstate in ('55P03', '55006') then
+        update trueup.webhook_events as e
+        set
+            status = 'received',
+            next_attempt_at = clock_timestamp() + interval '30 seconds',
+            error = 'somebody else holds a row it needs'
         where e.id = p_event_id;
         return;
     end if;
@@ -5076,6 +5157,18 @@ begin
         values (
             p_guard, v.company_id, v.entity_type, v.entity_id, v_role, current_setting('application_name')
         );
+    end if;
+
+    -- the lock of trueup.file_violations, tried and never waited for; writers share it
+    if not pg_try_advisory_xact_lock_shared(
+        hashtext('trueup.file_violations'),
+        (select ch.id::integer from trueup.checks as ch where ch.name = p_guard)
+    ) then
+        insert into trueup.changes (table_name, keys)
+        select cp.table_name, array[cp.key_column || '=' || v.entity_id]
+        from trueup.check_populations as cp
+        where cp.check_name = p_guard and cp.entity_type = v.entity_type;
+        return;
     end if;
 
     perform trueup.file_alert(
@@ -6605,6 +6698,11 @@ begin
     exception
         when query_canceled or admin_shutdown or crash_shutdown or out_of_memory or disk_full then
             raise;
+        when lock_not_available or object_in_use then
+            foreach v_event_id in array v_event_ids loop
+                perform trueup.fail_event(v_event_id, sqlstate, sqlerrm);
+            end loop;
+            return v_event_ids;
         when others then
             if cardinality(v_event_ids) = 1 then
                 perform trueup.fail_event(v_event_ids[1], sqlstate, sqlerrm);
@@ -7457,10 +7555,12 @@ CREATE FUNCTION trueup.repair_appointment_without_call(p_appointment_id bigint) 
     AS $$
 declare
     v_appointment public.appointments;
+    v_call public.calls;
     v_named text;
     v_named_call_id bigint;
     v_call_ids bigint[];
     v_found_by text := 'linked by metadata.call_id or booking_id';
+    v_reason text;
 begin
     select a.* into v_appointment
     from public.appointments as a
@@ -7517,6 +7617,26 @@ begin
             'the evidence names several calls',
             jsonb_build_object('call_ids', v_call_ids)
         )::trueup.repair_outcome;
+    end if;
+
+    select c.* into v_call from public.calls as c where c.id = v_call_ids[1];
+    v_reason := case
+        when
+            exists (
+                select 1
+                from public.appointment_modifications as am
+                where am.call_id = v_call.id and am.appointment_id = p_appointment_id
+            )
+            or (
+                v_call.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
+                and v_appointment.created_at < v_call.started_at
+            )
+            then 'the call changed the appointment and did not make it'
+        when v_appointment.customer_id <> v_call.customer_id and v_appointment.metadata ->> 'booked_for' is null
+            then 'the appointment is for another customer than the call'
+    end;
+    if v_reason is not null then
+        return ('review', v_reason, jsonb_build_object('call_ids', v_call_ids))::trueup.repair_outcome;
     end if;
 
     update public.appointments as a
@@ -8386,20 +8506,33 @@ CREATE FUNCTION trueup.repair_event_double_encoded(p_entity_id bigint) RETURNS t
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_type text;
 begin
-    update public.calls as c
-    set booking_details = trueup.decoded(c.booking_details), metadata = trueup.decoded(c.metadata)
-    where c.id = p_entity_id and (trueup.double_encoded(c.booking_details) or trueup.double_encoded(c.metadata));
+    select r.entity_type into strict v_type
+    from trueup.repairs as r
+    where r.id = current_setting('trueup.repair_id')::bigint;
 
-    update public.appointments as a
-    set metadata = trueup.decoded(a.metadata)
-    where a.id = p_entity_id and trueup.double_encoded(a.metadata);
+    case v_type
+        when 'call' then
+            update public.calls as c
+            set booking_details = trueup.decoded(c.booking_details), metadata = trueup.decoded(c.metadata)
+            where c.id = p_entity_id;
+        when 'appointment' then
+            update public.appointments as a
+            set metadata = trueup.decoded(a.metadata)
+            where a.id = p_entity_id;
+        when 'webhook_event' then
+            update trueup.webhook_events as e
+            set body = trueup.decoded(e.body)
+            where e.id = p_entity_id;
+    end case;
 
-    update trueup.webhook_events as e
-    set body = trueup.decoded(e.body)
-    where e.id = p_entity_id and jsonb_typeof(e.body) = 'string';
-
-    if exists (select 1 from trueup.event_double_encoded as v where v.entity_id = p_entity_id) then
+    if exists (
+        select 1
+        from trueup.event_double_encoded as v
+        where v.entity_id = p_entity_id and v.entity_type = v_type
+    ) then
         return ('review', 'the text begins like JSON and cannot be read', null)::trueup.repair_outcome;
     end if;
 
@@ -9230,11 +9363,19 @@ CREATE FUNCTION trueup.undo_repair(p_repair_id bigint, p_actor text DEFAULT SESS
     AS $_$
 declare
     v_repair trueup.repairs;
+    v_row record;
     v_change trueup.repair_changes;
+    v_key_type text;
     v_current jsonb;
+    v_written_by text;
+    v_undone jsonb;
+    v_difference text;
+    v_gone text;
     v_columns text;
     v_constraint text;
     v_registered trueup.constraints;
+    v_reference record;
+    v_is_referred_to boolean;
 begin
     rows_restored := 0;
     constraints_loosened := '{}';
@@ -9254,36 +9395,140 @@ begin
     where r.id = p_repair_id;
     perform set_config('trueup.undo', p_repair_id::text, true);
 
+    -- every row as the repair left it, before any is written: a trigger of the application may
+    -- write to one when another is put back
+    for v_row in
+        select distinct on (rc.table_name, rc.key_value)
+            rc.*,
+            bool_or(rc.operation = 'insert') over (partition by rc.table_name, rc.key_value) as is_made
+        from trueup.repair_changes as rc
+        where rc.repair_id = p_repair_id
+        order by rc.table_name, rc.key_value, rc.id desc
+    loop
+        -- the value is cast, not the column, so that the row is found by its index
+        select format_type(att.atttypid, att.atttypmod) into v_key_type
+        from pg_catalog.pg_attribute as att
+        where att.attrelid = v_row.table_name::regclass and att.attname = v_row.key_column;
+        if v_key_type is null then
+            raise exception 'repair % cannot be undone: % has no column % any more',
+                p_repair_id, v_row.table_name, v_row.key_column
+                using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        end if;
+
+        execute format(
+            'select to_jsonb(t), t.xmin::text from %s as t where t.%I = $1::%s for update',
+            v_row.table_name, v_row.key_column, v_key_type
+        )
+        into v_current, v_written_by
+        using v_row.key_value;
+
+        -- nobody has written since a later repair was undone: the row stands for what it was
+        -- before that repair, whatever a trigger of the application put into it meanwhile
+        if v_current is distinct from v_row.after then
+            select v_current || rc.before into v_undone
+            from trueup.repair_changes as rc
+            inner join trueup.repairs as r on rc.repair_id = r.id
+            where
+                rc.table_name = v_row.table_name
+                and rc.key_value = v_row.key_value
+                and rc.id > v_row.id
+                and rc.xmin::text = v_written_by
+                and r.undone_at is not null;
+            v_current := coalesce(v_undone, v_current);
+        end if;
+
+        -- a column that came later is no change of the row; but it goes with one that is deleted
+        v_difference := case
+            when v_current is null and v_row.after is not null then 'it is gone'
+            when v_current is not null and v_row.after is null then 'it is there again'
+            else (
+                select string_agg(k.key, ', ' order by k.key)
+                from jsonb_each(v_current) as k
+                where
+                    case
+                        when v_row.after ? k.key then k.value <> v_row.after -> k.key
+                        else
+                            v_row.is_made
+                            and k.value <> 'null'
+                            and k.value is distinct from (
+                                select to_jsonb(att.attmissingval) -> 0
+                                from pg_catalog.pg_attribute as att
+                                where att.attrelid = v_row.table_name::regclass and att.attname = k.key
+                            )
+                    end
+            )
+        end;
+        if v_difference is not null then
+            raise exception 'repair % cannot be undone: % % has changed since: %',
+                p_repair_id, v_row.table_name, v_row.key_value, v_difference
+                using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        end if;
+    end loop;
+
     for v_change in
         select rc.* from trueup.repair_changes as rc where rc.repair_id = p_repair_id order by rc.id desc
     loop
-        execute format(
-            'select to_jsonb(t) from %s as t where t.%I::text = $1 for update',
-            v_change.table_name, v_change.key_column
-        )
-        into v_current
-        using v_change.key_value;
+        select format_type(att.atttypid, att.atttypmod) into strict v_key_type
+        from pg_catalog.pg_attribute as att
+        where att.attrelid = v_change.table_name::regclass and att.attname = v_change.key_column;
 
-        if v_current is distinct from v_change.after then
-            raise exception 'repair % cannot be undone: % % has changed since',
-                p_repair_id, v_change.table_name, v_change.key_value
-                using
-                    errcode = 'TU003',
-                    detail = format(
-                        'Columns that differ: %s.',
-                        coalesce(
-                            (
-                                select string_agg(k.key, ', ' order by k.key)
-                                from jsonb_object_keys(
-                                    coalesce(v_change.after, '{}') || coalesce(v_current, '{}')
-                                ) as k (key)
-                                where v_change.after -> k.key is distinct from v_current -> k.key
-                            ),
-                            'all'
-                        )
-                    ),
-                    hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        select string_agg(k.key, ', ' order by k.key) into v_gone
+        from jsonb_each(v_change.before) as k
+        where
+            case v_change.operation
+                when 'update' then k.value is distinct from v_change.after -> k.key
+                else k.value <> 'null'
+            end
+            and not exists (
+                select 1
+                from pg_catalog.pg_attribute as att
+                where att.attrelid = v_change.table_name::regclass and att.attname = k.key
+            );
+        if v_gone is not null then
+            raise exception 'repair % cannot be undone: % has no column % any more',
+                p_repair_id, v_change.table_name, v_gone
+                using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
+
+        -- what the repair made itself is gone by now
+        for v_reference in
+            select
+                ct.conname,
+                ct.conrelid::regclass as referring,
+                ct.confrelid::regclass as referred,
+                case ct.confdeltype when 'c' then 'deleted' else 'changed' end as fate,
+                (
+                    select string_agg(format('r.%I = t.%I', ra.attname, ta.attname), ' and ')
+                    from unnest(ct.conkey, ct.confkey) as k (referring, referred)
+                    inner join pg_catalog.pg_attribute as ra on ra.attrelid = ct.conrelid and ra.attnum = k.referring
+                    inner join pg_catalog.pg_attribute as ta on ta.attrelid = ct.confrelid and ta.attnum = k.referred
+                ) as condition
+            from pg_catalog.pg_constraint as ct
+            where
+                v_change.operation = 'insert'
+                and ct.contype = 'f'
+                and ct.confdeltype in ('c', 'n', 'd')
+                and ct.conparentid = 0
+                and (
+                    ct.confrelid = v_change.table_name::regclass
+                    or ct.confrelid in (select pt.relid from pg_partition_tree(v_change.table_name::regclass) as pt)
+                )
+            order by ct.conrelid::regclass::text, ct.conname
+        loop
+            execute format(
+                'select exists (select 1 from %s as r inner join %s as t on %s '
+                'where t.%I = $1::%s and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid))',
+                v_reference.referring, v_reference.referred, v_reference.condition, v_change.key_column, v_key_type
+            )
+            into v_is_referred_to
+            using v_change.key_value;
+            if v_is_referred_to then
+                raise exception 'repair % cannot be undone: rows of % refer to % % and would be % (%)',
+                    p_repair_id, v_reference.referring, v_change.table_name, v_change.key_value,
+                    v_reference.fate, v_reference.conname
+                    using errcode = 'TU003', hint = 'Decide by hand what becomes of them, then undo again.';
+            end if;
+        end loop;
 
         -- generated columns follow from the others; an identity column is the key itself; and
         -- what the repair left alone is not written: an image cannot tell JSON null from NULL
@@ -9295,6 +9540,7 @@ begin
             and not att.attisdropped
             and att.attgenerated = ''
             and (att.attidentity = '' or v_change.operation = 'delete')
+            and v_change.before ? att.attname
             and (
                 v_change.operation <> 'update'
                 or v_change.before -> att.attname is distinct from v_change.after -> att.attname
@@ -9304,13 +9550,14 @@ begin
             begin
                 if v_change.operation = 'insert' then
                     execute format(
-                        'delete from %s as t where t.%I::text = $1', v_change.table_name, v_change.key_column
+                        'delete from %s as t where t.%I = $1::%s',
+                        v_change.table_name, v_change.key_column, v_key_type
                     ) using v_change.key_value;
                 elsif v_change.operation = 'update' then
                     execute format(
                         'update %1$s as t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2)) '
-                        'where t.%3$I::text = $1',
-                        v_change.table_name, v_columns, v_change.key_column
+                        'where t.%3$I = $1::%4$s',
+                        v_change.table_name, v_columns, v_change.key_column, v_key_type
                     ) using v_change.key_value, v_change.before;
                 else
                     execute format(
@@ -9319,6 +9566,11 @@ begin
                         v_change.table_name, v_columns
                     ) using v_change.before;
                 end if;
+                -- written by the same (sub)transaction as the row, which is how the undo of an earlier
+                -- repair knows that nobody has written to the row since
+                update trueup.repair_changes as rc
+                set before = rc.before
+                where rc.id = v_change.id;
                 exit;
             exception
                 when check_violation or foreign_key_violation then
@@ -13202,10 +13454,10 @@ CREATE VIEW trueup.review_decisions_by_day WITH (security_invoker='true') AS
     count(*) FILTER (WHERE (decided_at <= due_at)) AS in_time,
     percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((EXTRACT(epoch FROM (decided_at - created_at)))::double precision)) AS median_seconds
    FROM trueup.manual_review_queue q
-  WHERE ((status = ANY (ARRAY['resolved'::text, 'dismissed'::text])) AND (decided_at > (now() - '90 days'::interval)))
+  WHERE ((status = ANY (ARRAY['resolved'::text, 'dismissed'::text])) AND (claim_token IS NOT NULL) AND (decided_at > (now() - '90 days'::interval)))
   GROUP BY ((decided_at)::date), company_id, reason;
 
-COMMENT ON VIEW trueup.review_decisions_by_day IS 'items of the review queue decided on each of the last 90 days';
+COMMENT ON VIEW trueup.review_decisions_by_day IS 'items of the review queue that people decided on each of the last 90 days';
 
 COMMENT ON COLUMN trueup.review_decisions_by_day.day IS 'day, in the time zone of the session';
 
