@@ -867,6 +867,10 @@ begin
     end if;
     v_reason := case
         when cardinality(v_company_ids) > 1 then 'several companies have a call with this id'
+        when
+            cardinality(v_company_ids) = 0
+            and exists (select 1 from public.calls as c where c.retell_call_id = p_retell_call_id)
+            then 'the call with this id has no company'
         when cardinality(v_company_ids) = 0 and p_retell_call_id !~ '^call_[0-9a-f]{27}$'
             then 'the call id is not of the provider''s form'
         when v_company_id is null then 'unknown tenant: neither number is a line of a company'

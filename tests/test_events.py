@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Databases
-from helpers import connected, eventually, launch, run, sql, value
+from helpers import connected, eventually, launch, plant, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -365,6 +365,35 @@ def test_a_booking_and_a_call_the_application_stored_are_found(ground: str) -> N
         ground,
         "select id, customer_id, customer_name, session_outcome, from_number, metadata -> 'mine' from public.calls",
     ) == [(7, 5, "Erika", "callback_requested", "+491700000000", 1)]
+
+
+def test_an_event_of_a_call_without_a_company_makes_no_second_call(ground: str) -> None:
+    sql(
+        ground,
+        "alter table public.calls alter column company_id drop not null, drop constraint calls_company_known",
+    )
+    plant(
+        ground,
+        f"select factory.call(id => 5, company_id => null, retell_call_id => '{call_id(1)}', status => 'ongoing', "
+        "ended_at => null, duration_ms => null)",
+    )
+    calls = "select id, company_id, status from public.calls order by id"
+    receive(ground, call_event())
+    process(ground)
+    assert sql(ground, "select status, error from trueup.webhook_events") == [
+        ("parked", "the call with this id has no company")
+    ]
+    assert sql(ground, calls) == [(5, None, "ongoing")]
+    # somebody says whose it is
+    sql(ground, "update public.calls set company_id = 1")
+    sql(ground, "select trueup.retry_events(p_status => 'parked')")
+    process(ground)
+    assert sql(ground, calls) == [(5, 1, "ended")]
+    # near miss: one that has a company beside it is brought up to date, and the other left alone
+    plant(ground, f"select factory.call(id => 6, company_id => null, retell_call_id => '{call_id(1)}')")
+    receive(ground, call_event("call_analyzed"))
+    process(ground)
+    assert sql(ground, calls) == [(5, 1, "analyzed"), (6, None, "ended")]
 
 
 def test_a_move_that_the_application_asked_for_is_one_step(ground: str) -> None:

@@ -12,7 +12,9 @@
 -- D3), kept under metadata.retell for people to read.
 --
 -- The company is that of the call with this id, else that of the line that was called
--- or that called. When nothing tells it the events are parked; no company is assumed.
+-- or that called. When nothing tells it the events are parked; no company is assumed, and
+-- none is taken from the line while a call with this id is stored without one: what
+-- follows would be a second call.
 -- Bookings that wait for this call are due at once, and so are those that were processed
 -- without it or parked, whatever they failed at before: nothing else looks at them again.
 
@@ -99,6 +101,10 @@ begin
     end if;
     v_reason := case
         when cardinality(v_company_ids) > 1 then 'several companies have a call with this id'
+        when
+            cardinality(v_company_ids) = 0
+            and exists (select 1 from public.calls as c where c.retell_call_id = p_retell_call_id)
+            then 'the call with this id has no company'
         when cardinality(v_company_ids) = 0 and p_retell_call_id !~ '^call_[0-9a-f]{27}$'
             then 'the call id is not of the provider''s form'
         when v_company_id is null then 'unknown tenant: neither number is a line of a company'
