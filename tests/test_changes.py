@@ -915,6 +915,91 @@ def test_a_virtual_column_changes_with_those_it_is_computed_from(
     assert item_alerts(empty_database) == [("item_large", "1"), ("item_lined", "1")]
 
 
+LONG = "lines_of_a_table_whose_name_is_nearly_as_long_as_a_name_may_be"
+
+
+def test_no_two_tables_share_what_notes_their_changes(empty_database: str, tmp_path: Path) -> None:
+    tables = ["public.billing_lines", "billing.lines", f"public.{LONG}", f"public.{LONG[:-1]}x"]
+    sql(
+        empty_database,
+        "create schema billing; create table public.items (id bigint primary key); "
+        + "; ".join(f"create table {table} (item_id bigint, bad boolean)" for table in tables),
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        **{
+            f"item_{n}": (
+                f"items.id, {table}.item_id",
+                f"exists (select 1 from {table} as l where l.item_id = i.id and l.bad)",
+            )
+            for n, table in enumerate(tables)
+        },
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items select generate_series(1, 4)")
+    outcomes(empty_database, pack)
+    for n, table in enumerate(tables):
+        sql(empty_database, f"insert into {table} values ({n + 1}, true)")
+        assert sql(empty_database, "select table_name, keys from trueup.changes") == [
+            (table, [f"item_id={n + 1}"])
+        ]
+        assert set(outcomes(empty_database, pack).values()) == {"changed"}
+        assert len(item_alerts(empty_database)) == n + 1
+    assert trueup.verify(database=empty_database, pack=pack).problems == ()
+    names = (
+        "select p.proname::text from pg_proc as p where p.proname like '%billing%' order by length(p.proname)"
+    )
+    plain, other = (name for (name,) in sql(empty_database, names))
+    assert plain == "note_billing_lines"
+    assert re.fullmatch("note_billing_lines_[0-9a-f]{8}", other)
+
+
+@pytest.mark.parametrize("spelled", ['public."order"', "public.order", '"order"', "order"])
+def test_names_that_need_quotes_are_followed(empty_database: str, tmp_path: Path, spelled: str) -> None:
+    sql(
+        empty_database,
+        'create schema "Shop"; create table public.items (id bigint primary key, "Code" bigint); '
+        'create table public."order" (item_id bigint, open boolean); '
+        'create table "Shop"."Order Line" ("Item Code" bigint, bad boolean)',
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_open=(
+            f"items.id, {spelled}.item_id",
+            'exists (select 1 from public."order" as o where o.item_id = i.id and o.open)',
+        ),
+        item_bad=(
+            'items.id, items."Code", "Shop"."Order Line"."Item Code" via "Code"',
+            'exists (select 1 from "Shop"."Order Line" as o where o."Item Code" = i."Code" and o.bad)',
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, 11), (2, 22)")
+    outcomes(empty_database, pack)
+    sql(
+        empty_database,
+        'insert into public."order" values (1, true); insert into "Shop"."Order Line" values (22, true)',
+    )
+    assert set(outcomes(empty_database, pack).values()) == {"changed"}
+    assert item_alerts(empty_database) == [("item_bad", "2"), ("item_open", "1")]
+    sql(empty_database, 'delete from public."order"; update "Shop"."Order Line" set "Item Code" = 11')
+    assert set(outcomes(empty_database, pack).values()) == {"changed"}
+    assert item_alerts(empty_database) == [("item_bad", "1")]
+    assert trueup.verify(database=empty_database, pack=pack).problems == ()
+
+
+def test_a_pack_begun_for_a_table_whose_name_needs_quotes(empty_database: str, tmp_path: Path) -> None:
+    sql(empty_database, 'create table public."user" (id bigint primary key, name text)')
+    begun = run("init", tmp_path / "pack", "--table", "public.user", url=empty_database)
+    assert begun.returncode == 0, begun.stderr
+    migrated = run("migrate", "--pack", tmp_path / "pack", url=empty_database)
+    assert migrated.returncode == 0, migrated.stderr
+    run("check", "--pack", tmp_path / "pack", url=empty_database)
+    sql(empty_database, 'insert into public."user" values (7, null)')
+    assert changed(empty_database, "--pack", str(tmp_path / "pack"))["opened"] == 1
+    assert run("verify", "--pack", tmp_path / "pack", url=empty_database).returncode == 0
+
+
 def test_a_pack_that_is_newer_than_the_database_resolves_nothing(caught_up: str, tmp_path: Path) -> None:
     """What was generated before the check followed the time lists nothing of it, which is no answer."""
     sql(caught_up, BARE)

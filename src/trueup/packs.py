@@ -48,11 +48,14 @@ BIGINT = "bigint"
 _HOST_TABLE = re.compile(r"^create table (\w+)", re.M)
 # before a dot, so never the role; also where a text or a pattern holds a name
 _HOST = re.compile(r"""(?<![\w."$])(?:public|"public")(?=\\?\.[\w%"(\[])""")
+_PART = r'(?:[a-z_][a-z0-9_]*|"[^"=,]+")'
 _SOURCE = re.compile(
-    r"(?P<table>(?:[a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*)\.(?P<column>[a-z_][a-z0-9_]*)"
-    r"(?: via (?:(?P<of>(?:[a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*)\.)?(?P<via>[a-z_][a-z0-9_]*))?"
+    rf"(?P<table>(?:{_PART}\.)?{_PART})\.(?P<column>{_PART})"
+    rf"(?: via (?:(?P<of>(?:{_PART}\.)?{_PART})\.)?(?P<via>{_PART}))?"
     r"(?: with (?P<partners>[a-z_][a-z0-9_]*(?: and [a-z_][a-z0-9_]*)*))?"
 )
+_QUOTED = re.compile(r'"[^"]*"')
+_NEEDLESS = re.compile(r'"([a-z_][a-z0-9_]*)"')
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class Source:
 
     The value is the key of the entity, or, with `via`, what that column of the entity's
     own table holds. `partners` are keys of the evidence that name other entities of the
-    same relation: what one of them says changes when the other does.
+    same relation: what one of them says changes when the other does. `table` is spelled as by
+    `plain`, columns without quotes.
     """
 
     table: str
@@ -148,22 +152,23 @@ class Check:
                 f"{self.file}: changes: '{item}' is not 'table.column', 'table.column via [table.]column', "
                 "'table.column with key [and key]', 'time', 'time ends' or 'none'"
             )
-        table = self._qualified(match["table"])
-        of = self._qualified(match["of"]) if match["of"] else None
+        table = plain(self._qualified(match["table"]))
+        of = plain(self._qualified(match["of"])) if match["of"] else None
         populations = self.populations
         if of or len(populations) > 1:
             home = of or table
-            populations = [population for population in populations if population.table == home]
+            populations = [population for population in populations if plain(population.table) == home]
         if len(populations) != 1:
             raise CatalogError(
                 f"{self.file}: changes: '{item}' does not say which entity it concerns; "
                 f"name its table, as in '{match['table']}.{match['column']} via table.column'"
             )
         partners = tuple(match["partners"].split(" and ")) if match["partners"] else ()
-        return Source(table, match["column"], populations[0].entity, match["via"], partners)
+        via = match["via"].strip('"') if match["via"] else None
+        return Source(table, match["column"].strip('"'), populations[0].entity, via, partners)
 
     def _qualified(self, table: str) -> str:
-        return table if "." in table else f"{self.schema}.{table}"
+        return table if "." in _QUOTED.sub("", table) else f"{self.schema}.{table}"
 
 
 @dataclass(frozen=True)
@@ -320,6 +325,14 @@ class Pack:
                 hint = f"did you mean {' or '.join(near)}?" if near else "`trueup catalog` lists them"
                 raise NotFoundError(f"no check is called {name}; {hint}")
         return [check for check in self.checks if not wanted or check.name in wanted]
+
+
+def plain(table: str) -> str:
+    """Return the name of a table without quotes that only a keyword needs: to compare names by.
+
+    The catalogue writes public."order"; a header may write that, or public.order, or order.
+    """
+    return _NEEDLESS.sub(r"\1", table)
 
 
 def default_pack() -> Path:

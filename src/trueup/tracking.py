@@ -6,12 +6,13 @@ which columns a check reads; from both come one function and four triggers per t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from trueup.packs import Check, Source, SqlObject
+from trueup.packs import Check, Source, SqlObject, plain
 from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
 
 # a statement of more rows is noted as a whole: nobody follows that many one by one
@@ -21,6 +22,9 @@ _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 _INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
 # of these types `_fits` knows every value, or there is none that does not fit
 _CERTAIN = frozenset((*_INTEGER_BITS, "uuid", "text", "character varying"))
+# tables whose names, prefixed, cannot be those of others
+_PLAIN = re.compile(r"public\.(?!trueup_)[a-z_][a-z0-9_]*|trueup\.[a-z_][a-z0-9_]*")
+LONGEST_NAME = 63
 TRIGGERS = ("insert", "update", "delete", "truncate")
 
 
@@ -55,12 +59,22 @@ def watched(session: Session, checks: Iterable[Check]) -> list[Watched]:
 
 def key_columns(table: str, checks: Iterable[Check]) -> list[str]:
     """Return the columns of a table whose values say which entities are concerned; none: any may be."""
-    return sorted({source.column for check in checks for source in check.sources if source.table == table})
+    name = plain(table)
+    return sorted({source.column for check in checks for source in check.sources if source.table == name})
 
 
 def function_name(table: str) -> str:
-    """Return the name of the trigger function that notes changes of a table."""
-    return "trueup." + ("note_" + table.removeprefix("public.").replace(".", "_"))[:63]
+    """Return the name of the trigger function that notes changes of a table; no two tables have the same.
+
+    That of the table where this is plain: public.calls, and tables of ours. Else a digest follows, for
+    billing.lines is not public.billing_lines, and names may need quotes or be too long.
+    """
+    words = re.sub(r"\W+", "_", table.removeprefix("public.").replace('"', "").lower(), flags=re.ASCII)
+    name = f"note_{words}"
+    if _PLAIN.fullmatch(table) is None or len(name) > LONGEST_NAME:
+        digest = hashlib.sha256(table.encode()).hexdigest()[:8]
+        name = f"{name[: LONGEST_NAME - 9]}_{digest}"
+    return f"trueup.{name}"
 
 
 def objects(table: str) -> list[SqlObject]:
@@ -221,12 +235,15 @@ class Pending:
         self._noted: dict[str, bool] = {}
         self._keys: dict[tuple[str, str], list[str]] = {}
         for noted in session.rows("pending_changes", _Noted):
+            # noted by a trigger under the name of the catalogue, by a run under that of the population
+            table = plain(noted.table_name)
             if noted.column_name is None:
-                self._noted[noted.table_name] = noted.is_whole
+                self._noted[table] = noted.is_whole or self._noted.get(table, False)
             else:
-                self._keys[noted.table_name, noted.column_name] = noted.keys or []
+                self._keys.setdefault((table, noted.column_name), []).extend(noted.keys or [])
         self._tables: dict[str, list[_Rests]] = {}
         for rests in session.rows("check_tables", _Rests):
+            rests = replace(rests, table_name=plain(rests.table_name))
             self._tables.setdefault(rests.check_name, []).append(rests)
         self._owed = {owed.name: owed.owes_full for owed in session.rows("owed_checks", _Owed)}
         self.entities = {key.entity_type: key for key in session.rows("entity_keys", EntityKey)}
