@@ -305,6 +305,31 @@ def test_a_slot_that_is_run_again_is_one_slot(database: str) -> None:
     assert (job.slots, job.done, job.abandoned) == (1, 1, 1)
 
 
+def test_days_begin_at_midnight_after_the_clocks_have_changed_too(database: str) -> None:
+    """In Berlin 26 October 2025 had 25 hours."""
+    moments = ("2025-10-25 12:00+02", "2025-10-26 12:00+01", "2025-10-26 23:30+01", "2025-10-27 12:00+01")
+    for number, moment in enumerate(moments):
+        sql(
+            database,
+            "insert into trueup.data_consistency_alerts (alert_type, severity, entity_type, entity_id, description, detected_at) "
+            "values ('x', 'warning', 'call', %s, 'x', %s)",
+            str(number),
+            moment,
+        )
+    begins = [
+        ("2025-10-25T00:00:00+02:00", 1),
+        ("2025-10-26T00:00:00+02:00", 2),
+        ("2025-10-27T00:00:00+01:00", 1),
+    ]
+    period = ("--since", "2025-10-20", "--until", "2025-10-28")
+    for zone in ({"TRUEUP_REPORT_ZONE": "Europe/Berlin"}, {"TZ": "Europe/Berlin"}):
+        said = run("report", *period, "--format", "json", url=database, **zone).stdout
+        assert [(step["begins_at"], step["new"]) for step in json.loads(said)["flow"]] == begins, zone
+        page = run("report", *period, "--format", "html", url=database, **zone).stdout
+        for told in ("25 Oct 2025: 1 new", "26 Oct 2025: 2 new", "27 Oct 2025: 1 new"):
+            assert told in page, (zone, told)
+
+
 def test_months_of_history(database: str) -> None:
     sql(database, HISTORY.read_text())
     found = build(database=database, since=timedelta(days=100))

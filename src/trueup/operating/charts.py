@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from math import floor, log10
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from trueup.operating.report import Report
@@ -215,14 +216,20 @@ class _Box:
         width = next(
             (timedelta(hours=each) for each in hours if length / timedelta(hours=each) <= room), length
         )
-        at = self.since.replace(hour=0, minute=0, second=0, microsecond=0)
+        zone = self.since.tzinfo
+        wall = datetime.combine(self.since.date(), time())
+        at = wall.replace(tzinfo=zone) if isinstance(zone, ZoneInfo) else wall.astimezone()
         found: list[Tick] = []
         while at <= self.until and len(found) <= room:
             x = self.x(at)
             if at >= self.since and self.left + 14 <= x <= self.right - 16:
                 label = f"{at.day} {at:%b}" if width >= timedelta(days=1) else f"{at:%H:%M}"
                 found.append(Tick(x, label))
-            at += width
+            if width < timedelta(days=1) or isinstance(zone, ZoneInfo):
+                at += width
+            else:
+                # an offset of this machine's zone: that of another day may be another
+                at = (at.replace(tzinfo=None) + width).astimezone()
         return tuple(found)
 
 

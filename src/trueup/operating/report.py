@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from math import ceil
 from pathlib import Path
@@ -474,6 +474,15 @@ def _step(length: timedelta) -> timedelta:
     return DAY * ceil(length / DAY / STEPS)
 
 
+def _begins(since: datetime, until: datetime, step: timedelta, place: tzinfo | None) -> list[datetime]:
+    """Return when each step begins, the first at midnight. Days go by the clock: some have 23 or 25 hours."""
+    at = datetime.combine(since.date(), time())
+    if step >= DAY:
+        return [_aware(at + number * step, place) for number in range((until.date() - at.date()) // step + 1)]
+    first = _aware(at, place).astimezone(UTC)
+    return [first + number * step for number in range((until - first) // step + 1)]
+
+
 def _read(
     connection: Session,
     facts: _Facts,
@@ -484,10 +493,10 @@ def _read(
 ) -> Report:
     period = {"since": since, "until": until, "company": company}
     step = _step(until - since)
-    steps = {"step": step, "origin": since.replace(hour=0, minute=0, second=0, microsecond=0)}
+    begins = _begins(since, until, step, place)
     rates = connection.rows("report_rates", _Rate, run_id=facts.run_id, company=company)
     whole = next((rate for rate in rates if rate.company_id == company), None)
-    trend = connection.rows("report_trend", _Measured, most=STEPS, **steps, **period)
+    trend = connection.rows("report_trend", _Measured, most=STEPS, begins=begins, **period)
     before = trend.pop(0) if trend and trend[0].measured_at < since else None
     checks = [
         _local(each, place)
@@ -538,7 +547,9 @@ def _read(
         consistency=consistency,
         totals=totals,
         trend=points,
-        flow=tuple(_local(each, place) for each in connection.rows("report_flow", Flow, **steps, **period)),
+        flow=tuple(
+            _local(each, place) for each in connection.rows("report_flow", Flow, begins=begins, **period)
+        ),
         step_s=step.total_seconds(),
         checks=tuple(checks),
         companies=Listed.of(_companies(rates, opened)),

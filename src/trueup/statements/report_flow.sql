@@ -1,5 +1,6 @@
 -- alerts that opened, came back and were resolved in each step of time. What opened in the period is open
--- now or was resolved in it or later, so resolved alerts of long ago are not read.
+-- now or was resolved in it or later, so resolved alerts of long ago are not read. begins: of the steps, in
+-- order, the first not after since; days are not equally long where clocks change.
 with turned as (
     select al.detected_at, al.reopened_at, al.resolved_at
     from trueup.data_consistency_alerts as al
@@ -9,7 +10,7 @@ with turned as (
 )
 
 select
-    date_bin(%(step)s, e.happened_at, %(origin)s) as begins_at,
+    (%(begins)s::timestamptz[])[width_bucket(e.happened_at, %(begins)s::timestamptz[])] as begins_at,
     count(*) filter (where e.kind = 'new') as new,
     count(*) filter (where e.kind = 'reopened') as reopened,
     count(*) filter (where e.kind = 'resolved') as resolved

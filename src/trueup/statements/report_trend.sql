@@ -1,5 +1,5 @@
 -- the rate of the runs that evaluated every check, and the last before the period: each of them, or the last of
--- each step of time when there are more than a chart can show
+-- each step of time (begins, as in report_flow) when there are more than a chart can show
 with measured as (
     select
         cr.snapshot_at as measured_at,
@@ -10,7 +10,7 @@ with measured as (
         case
             when cr.snapshot_at < %(since)s then '-infinity'
             when count(*) filter (where cr.snapshot_at >= %(since)s) over () <= %(most)s then cr.snapshot_at
-            else date_bin(%(step)s, cr.snapshot_at, %(origin)s)
+            else (%(begins)s::timestamptz[])[width_bucket(cr.snapshot_at, %(begins)s::timestamptz[])]
         end as slot
     from trueup.check_runs as cr
     inner join trueup.consistency_rates as r on cr.id = r.run_id
