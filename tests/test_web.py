@@ -25,6 +25,7 @@ from click.testing import CliRunner
 from conftest import Databases
 from console import PASSWORD, add_people, console_database, emptied, quick
 from helpers import TRUEUP, eventually, plant, run, sql, value
+from psycopg.conninfo import conninfo_to_dict
 from rows import flagged_call, queue
 from werkzeug.test import TestResponse
 
@@ -625,6 +626,39 @@ def test_a_row_of_another_company_is_only_said_to_be_there(
     assert "geheim" not in Person(app, "bob").get(f"/items/{item_id}").text
     assert "A row of a company that is not yours." in plain(Person(app, "bob").get(f"/items/{item_id}"))
     assert "A row of a company that is not yours." not in plain(Person(app, "ann").get(f"/items/{item_id}"))
+
+
+def test_rows_that_name_the_row_are_found_by_their_index(login: str, db: Connection, people: None) -> None:
+    plant(
+        db.info.dsn,
+        "select factory.call(id => i) from generate_series(1, 3000) as i;"
+        "select factory.appointment(id => i, call_id => i) from generate_series(1, 3000) as i",
+    )
+    db.execute("analyze public.calls, public.appointments")
+    read = "select seq_tup_read from pg_stat_user_tables where relid = 'public.appointments'::regclass"
+    item_id = queue(db, "something", "2999", p_company_id="1")
+    db.execute("select pg_stat_force_next_flush()")
+    before = value(db.info.dsn, read)
+    with opened(Web(), login) as app:
+        assert "appointment 2999" in plain(Person(app, "ann").get(f"/items/{item_id}"))
+    # what a session has read is counted when it ends
+    theirs = "select count(*) from pg_stat_activity where usename = %s"
+    eventually(lambda: value(db.info.dsn, theirs, conninfo_to_dict(login)["user"]) == 0)
+    assert value(db.info.dsn, read) == before
+
+
+def test_what_is_no_key_names_no_row_and_hides_none(app: Console, people: None, db: Connection) -> None:
+    plant(db.info.dsn, "select factory.call(id => 7, retell_call_id => 'named')")
+    # appointments have an index on company_id, which is a number
+    item_id = queue(
+        db,
+        "something",
+        "k-17",
+        p_entity_type="company",
+        p_company_id="1",
+        p_metadata='{"call_id": 7}',
+    )
+    assert "call 7" in plain(Person(app, "ann").get(f"/items/{item_id}"))
 
 
 # the life of an item

@@ -19,6 +19,7 @@ declare
     v_self jsonb;
     v_keys text[];
     v_back text;
+    v_back_type text;
     v_seen text[] := '{}';
 begin
     select q.entity_type, q.entity_id, q.metadata || coalesce(m.evidence, '{}') as evidence into v_item
@@ -49,14 +50,20 @@ begin
             ),
             '{}'
         );
-        v_back := (
-            select att.attname
-            from pg_catalog.pg_index as i
-            inner join pg_catalog.pg_attribute as att
-                on i.indrelid = att.attrelid and att.attnum = any((i.indkey::smallint[])[0:1])
-            where i.indrelid = v_kind.table_id and att.attname = v_item.entity_type || '_id'
-            limit 1
-        );
+        -- the key is cast to the type of the column, and not the column, which would hide the index
+        select att.attname, format_type(att.atttypid, -1) into v_back, v_back_type
+        from pg_catalog.pg_index as i
+        inner join pg_catalog.pg_attribute as att
+            on i.indrelid = att.attrelid and att.attnum = any((i.indkey::smallint[])[0:1])
+        where i.indrelid = v_kind.table_id and att.attname = v_item.entity_type || '_id'
+        limit 1;
+        begin
+            execute format('select $1::%s', coalesce(v_back_type, 'text')) using v_item.entity_id;
+        exception
+            -- what is no key of that column is not named there
+            when data_exception then
+                v_back := null;
+        end;
 
         columns := array(
             select att.attname::text
@@ -70,7 +77,7 @@ begin
             v_kind.table_name,
             v_kind.key_column,
             v_kind.key_type,
-            case when v_back is not null then format('or t.%I::text = $2', v_back) end
+            case when v_back is not null then format('or t.%I = $2::%s', v_back, v_back_type) end
         ) using v_keys, v_item.entity_id
         loop
             entity_type := v_kind.entity_type;
