@@ -674,6 +674,21 @@ def test_a_move_is_refused_where_a_booking_would_be(world: str, desk: Bookings) 
     assert count(world, "public.appointment_modifications") == 2
 
 
+def test_what_the_agent_booked_is_moved_ahead_and_not_too_far(world: str, desk: Bookings) -> None:
+    by_agent = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3).appointment_id
+    past, far = NOON - timedelta(days=33), NOON + timedelta(days=5 * 365)
+    state, said = refused(lambda: desk.reschedule(1, by_agent, past, call_id=3))
+    assert (state, "the phone agent books ahead" in said) == ("TU205", True)
+    assert refused(lambda: desk.reschedule(1, by_agent, far, call_id=3))[0] == "TU205"
+    assert count(world, "public.appointment_modifications") == 0
+    # what the provider has taken exists, and what people enter is theirs to know
+    assert desk.reschedule(1, by_agent, far, call_id=3, booking_uid="taken").starts_at == far
+    by_hand = desk.book(1, NOON, service_id=1, staff_id=1, customer_id=4).appointment_id
+    assert desk.reschedule(1, by_hand, past).starts_at == past
+    assert [name for name, _ in violations(world)] == ["appointment_times_invalid"]
+    sql(world, "delete from public.appointment_modifications; delete from public.appointments")
+
+
 def test_the_later_of_two_moves_comes_later_in_the_chain(world: str) -> None:
     """A transaction that began first and moves last: the time of the modification is not that of its begin."""
     booked = Bookings(Pool(world)).book(1, NOON, service_id=1, staff_id=1, call_id=3)

@@ -9,7 +9,9 @@
 -- it moves: an appointment that somebody else has moved meanwhile is then left (TU204).
 --
 -- Refused: an appointment the company does not have (TU200), one that is cancelled or over
--- (TU204), and what book_appointment refuses of times, near-duplicates and staff.
+-- (TU204), and what book_appointment refuses of times, near-duplicates and staff. So what the
+-- phone agent booked is not moved into the past or beyond booking_horizon, unless the provider
+-- has taken the move (booking_uid): then it exists, and the checks report it.
 --
 -- The modification has the time of the clock under the lock, and not that of the
 -- transaction: of two, the later one must come later in the chain that
@@ -81,6 +83,15 @@ begin
                 errcode = 'TU204',
                 detail = format('It was to be moved from %s.', p_previous_starts_at),
                 hint = 'Ask the customer again which time is meant.';
+    end if;
+
+    if v_appointment.source = 'retell' and nullif(btrim(p_booking_uid), '') is null then
+        if p_starts_at < now() then
+            raise exception 'the phone agent books ahead, and % is past', p_starts_at using errcode = 'TU205';
+        elsif p_starts_at > now() + trueup.setting('booking_horizon')::interval then
+            raise exception 'the phone agent books no further ahead than %', trueup.setting('booking_horizon')
+                using errcode = 'TU205', detail = format('The start is %s.', p_starts_at);
+        end if;
     end if;
 
     perform trueup.refuse_conflict(
