@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import signal
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
-from trueup.errors import UsageError
+from trueup.errors import UsageError, logged
 from trueup.operating.config import Web
 from trueup.web.app import LARGEST_FORM, Console, create_app
 
@@ -44,8 +45,8 @@ class _Server(Server):
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         """Log what goes wrong before the application is asked: a connection broken off, a bad request."""
-        if traceback:
-            logger.error("console server failed", exc_info=True)
+        if traceback and (error := sys.exception()):
+            logger.error("console server failed", extra={**logged(error)})
         else:
             logger.info("console connection failed", extra={"reason": msg})
 
