@@ -24,7 +24,7 @@ import httpx
 import psycopg
 import pytest
 from aiosmtpd.controller import Controller
-from helpers import ROOT, TRUEUP, eventually, run, sql, value
+from helpers import ROOT, TRUEUP, eventually, plant, run, sql, value
 from hooks import Hook, serving
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -573,6 +573,29 @@ def test_one_flood_alert_counts_what_it_stands_for(database: str, hook: Hook) ->
     (told,) = deliver(database, hook=webhook(hook)).told
     assert "12,345 violations at once were counted and not listed" in told.body
     assert "For example: check call_backlink_missing" in told.body
+
+
+def test_a_flood_is_told_to_a_channel_of_some_companies_by_its_number_alone(
+    database: str, hook: Hook
+) -> None:
+    channel = webhook(hook, companies=("1",))
+    deliver(database, hook=channel)
+    plant(
+        database,
+        "select factory.company(1), factory.company(2);"
+        "select factory.call(id => i, company_id => 1 + i % 2, customer_name => 'Hallo') from generate_series(1, 4) as i",
+    )
+    trueup.check(["call_transcript_name"], database=database, max_alerts=2)
+    (told,) = deliver(database, hook=channel).told
+    assert told.subject == "[trueup shop] warning: call_transcript_name: 1 new, 1 open"
+    assert "4 violations at once were counted and not listed" in told.body
+    assert "For example: check call_transcript_name" in told.body
+    # what else belongs to no company stays untold, and the end of the flood does not
+    sql(database, FAULT, "customer_company_missing", None, [1])
+    plant(database, "update public.calls set customer_name = null")
+    trueup.check(["call_transcript_name"], database=database, max_alerts=2)
+    (told,) = deliver(database, hook=channel).told
+    assert told.subject == "[trueup shop] resolved: call_transcript_name: 1 resolved, none open"
 
 
 # ------------------------------------------------------------------ quiet

@@ -1,7 +1,9 @@
 -- what has become of alerts since the channel was last told; noted as told with this statement
 --
 -- One row for each check and company. Everything follows from comparing alerts that are not
--- resolved with what the channel was told: one hash join, however many of either.
+-- resolved with what the channel was told: one hash join, however many of either. A flood alert
+-- is of no company, and while there is one, none of its violations has an alert: it is told to
+-- whoever wants some companies, too, because theirs may be among them.
 with edges as materialized (
     select
         coalesce(al.id, na.alert_id) as alert_id,
@@ -24,7 +26,8 @@ with edges as materialized (
             al.severity,
             al.status,
             al.snoozed_until,
-            al.reopened_count
+            al.reopened_count,
+            al.company_id is null and al.entity_type = 'check' and al.metadata ? 'most' as is_flood
         from trueup.data_consistency_alerts as al
         where al.status <> 'resolved'
     ) as al
@@ -46,7 +49,7 @@ with edges as materialized (
             al.status = 'open'
             and al.severity = any(%(severities)s::text[])
             and (%(checks)s::text[] = '{}' or al.alert_type = any(%(checks)s::text[]))
-            and (%(companies)s::text[] = '{}' or al.company_id = any(%(companies)s::text[]))
+            and (%(companies)s::text[] = '{}' or al.company_id = any(%(companies)s::text[]) or al.is_flood)
             and coalesce(al.snoozed_until <= clock_timestamp(), true)
             and (
                 na.alert_id is null
