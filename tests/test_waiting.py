@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ from test_migrate import schema
 import trueup
 from trueup import locks, migration, server
 from trueup.errors import DatabaseError, MigrationError
+from trueup.store import Session
 
 ROWS = """
 select factory.company(1);
@@ -295,6 +297,75 @@ def test_interrupted_anywhere_and_run_again(databases: Databases, how: str) -> N
         assert value(url, "select count(*) from trueup.deployments where outcome = 'running'") == 0
     finally:
         databases.drop(name)
+
+
+ADDED = {
+    "calls_direction_known": "select count(*) from pg_constraint where conname = 'calls_direction_known'",
+    "calls_retell_call_id_idx": "select count(*) from pg_class where relname = 'calls_retell_call_id_idx'",
+}
+
+
+@pytest.mark.parametrize("then", ["migrated", "enforced", "uninstalled"])
+@pytest.mark.parametrize("name", ADDED)
+def test_what_was_added_and_not_recorded_is_ours(
+    legacy_database: str, name: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted after the statement that adds a constraint or index, before the one that records it."""
+    run_statement = Session.run
+
+    def interrupted(self: Session, statement: str, /, **parameters: Any) -> int:
+        if statement == "record_constraint" and parameters["name"] == name:
+            raise KeyboardInterrupt
+        return run_statement(self, statement, **parameters)
+
+    sql(legacy_database, "insert into public.companies (name) values ('a')")
+    sql(legacy_database, "insert into public.calls (company_id, retell_call_id) values (1, 'call_1')")
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trueup.adopt(database=legacy_database, apply=True)
+    assert value(legacy_database, ADDED[name]) == 1
+    if then == "enforced":
+        with contextlib.suppress(DatabaseError):
+            trueup.enforce([name], database=legacy_database)
+    if then != "uninstalled":
+        done = trueup.migrate(database=legacy_database)
+        assert [change.what for change in done.changes if change.action == "keep"] == []
+        assert (
+            value(legacy_database, "select was_there from trueup.constraints where name = %s", name) is False
+        )
+        assert trueup.verify(database=legacy_database).ok
+    database_name = str(conninfo_to_dict(legacy_database)["dbname"])
+    trueup.uninstall(database=legacy_database, database_name=database_name, no_dump=True, apply=True)
+    assert value(legacy_database, ADDED[name]) == 0
+
+
+def test_what_a_script_added_and_did_not_record_is_ours(
+    database: str, binaries: Path, tmp_path: Path
+) -> None:
+    """The script of a dry run, ended in the same place."""
+    sql(
+        database,
+        "alter table public.calls drop constraint calls_direction_known; "
+        "update trueup.constraints set definition_checksum = null where name = 'calls_direction_known'",
+    )
+    text = run("migrate", "--dry-run", url=database).stdout
+    recording = text.index("update trueup.constraints")
+    script = tmp_path / "half.sql"
+    script.write_text(text[:recording])
+    subprocess.run(
+        [binaries / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", script], check=True
+    )
+    assert value(database, ADDED["calls_direction_known"]) == 1
+    assert trueup.migrate(database=database).changes == ()
+    assert not value(
+        database, "select was_there from trueup.constraints where name = 'calls_direction_known'"
+    )
+
+
+@pytest.fixture
+def binaries(databases: Databases) -> Path:
+    return server.find_binaries(databases.server.version).directory
 
 
 @pytest.fixture

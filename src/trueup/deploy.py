@@ -649,15 +649,11 @@ def add_constraints(
         if state.state == "different" and keep_drift:
             changes.append(Change("keep", state.name, BY_HAND))
         elif state.state in ("missing", "different", "invalid"):
-            with ledger.step("constraint", state.name, checksum(state.definition)) as step:
-                change = add_constraint(session, state, build=False)
-                if change.action in ("add", "drop"):
-                    step.detail = f"{change.action} {change.detail}".strip()
-            changes.append(change)
+            changes.append(add_constraint(session, ledger, state, build=False))
     return changes
 
 
-def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> Change:
+def add_constraint(session: Session, ledger: Ledger, state: ConstraintState, *, build: bool) -> Change:
     """Add one constraint or index; with `build`, an exclusion constraint even on a table with rows."""
     wanted = statements(session, state, build=build)
     if not wanted and state.waits_for:
@@ -670,6 +666,14 @@ def add_constraint(session: Session, state: ConstraintState, *, build: bool) -> 
             state.name,
             "cannot be added NOT VALID; `trueup enforce` builds it once its check is clean",
         )
+    with ledger.constraint(state.name, checksum(state.definition)) as step:
+        change = _add(session, state, wanted)
+        if change.action in ("add", "drop"):
+            step.detail = f"{change.action} {change.detail}".strip()
+    return change
+
+
+def _add(session: Session, state: ConstraintState, wanted: list[str]) -> Change:
     try:
         for statement in wanted:
             if " index concurrently " in statement and statement.startswith("create"):

@@ -14,6 +14,7 @@ from trueup.durations import length
 from trueup.errors import MigrationError, NotFoundError
 from trueup.evaluation import query_of, require
 from trueup.fitting import fitted
+from trueup.ledger import Ledger
 from trueup.locks import limit_waiting, one_at_a_time, patiently
 from trueup.migration import WAIT
 from trueup.model import Change, ConstraintState
@@ -233,7 +234,7 @@ def _constraint(
     if dry_run:
         return Change(action, state.name, state.check_name or "")
     if action == "build":
-        done = add_constraint(connection, state, build=True)
+        done = add_constraint(connection, Ledger(connection), state, build=True)
         if done.action == "pending":
             return Change("leave", state.name, done.detail)
         if not done.detail:

@@ -18,6 +18,7 @@ from typing import Any
 
 from trueup import __version__
 from trueup.durations import elapsed_ms
+from trueup.errors import MigrationError
 from trueup.model import Difference
 from trueup.packs import CORE, checksum, readable
 from trueup.store import ServerSaid, Session, brief
@@ -189,6 +190,31 @@ class Ledger:
                 outcome="done",
                 detail=step.detail,
             )
+
+    @contextmanager
+    def constraint(self, name: str, digest: str) -> Iterator[_Step]:
+        """Write down that a constraint or index is added, before it is and after; nothing if it was not.
+
+        It cannot be added and recorded in one transaction, as an index is built outside any. Of
+        one that was begun and did not end, what is found later is ours.
+        """
+        step = _Step()
+        began = time.monotonic()
+        self._connection.run("begin_constraint", name=name, checksum=digest, version=__version__)
+        try:
+            yield step
+        except BaseException as error:
+            # the server refused to add it; anything else may have happened when it was there
+            outcome = "failed" if isinstance(error, MigrationError) else "interrupted"
+            _tell("constraint", name, outcome, began)
+            with suppress(ServerSaid):
+                self._connection.run("end_constraint", name=name, outcome=outcome, detail=_reason(error))
+            raise
+        if step.detail is None:
+            self._connection.run("forget_constraint", name=name)
+            return
+        _tell("constraint", name, "done", began)
+        self._connection.run("end_constraint", name=name, outcome="done", detail=step.detail)
 
     @staticmethod
     def _is_there(connection: Session) -> bool:

@@ -16,7 +16,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from trueup import backfilling, deploy, effects, packs
+from trueup import __version__, backfilling, deploy, effects, packs
 from trueup.dependents import run_script, run_statement
 from trueup.durations import elapsed_ms
 from trueup.errors import CatalogError, DatabaseError, MigrationError
@@ -577,8 +577,12 @@ def _constraints(
             changes.append(Change("keep", state.name, deploy.BY_HAND))
         elif statements := deploy.statements(connection, state, build=False):
             changes.append(Change("add", state.name))
+            begun = {"name": state.name, "checksum": packs.checksum(state.definition), "version": __version__}
+            text.append(connection.spelled("begin_constraint", **begun))
             text += [_with_lock(one, state) for one in statements]
             text.append(connection.spelled("record_constraint", name=state.name))
+            ended = {"name": state.name, "outcome": "done", "detail": "by psql"}
+            text.append(connection.spelled("end_constraint", **ended))
     return changes
 
 

@@ -205,7 +205,10 @@ def _scope(connection: Session, database_name: str | None) -> _Scope:
 
 
 def _find(connection: Session, scope: _Scope) -> _Found:
-    constraints = connection.rows("removable_constraints", _Constraint) if scope.has_constraints else []
+    begun = connection.values("begun_constraints") if connection.value("has_deployments") else []
+    constraints = (
+        connection.rows("removable_constraints", _Constraint, begun=begun) if scope.has_constraints else []
+    )
     triggers = connection.rows("removable_triggers", _Trigger)
     ours = [constraint for constraint in constraints if constraint.is_ours]
     steps: list[Step] = []

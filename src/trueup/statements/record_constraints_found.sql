@@ -1,8 +1,22 @@
 -- remember what the catalogue holds of constraints that are there and were never recorded, or
--- were recorded by another release of the server; return the names of those we did not add
-with found as (
-    select cs.name, cs.live_checksum, cs.definition_checksum is null as was_there
+-- were recorded by another release of the server; return the names of those we did not add. One
+-- that a deployment of ours began to add, and did not live to record, is ours
+with last as (
+    select distinct on (d.name)
+        d.name,
+        d.outcome
+    from trueup.deployments as d
+    where d.kind = 'constraint'
+    order by d.name, d.id desc
+),
+
+found as (
+    select
+        cs.name,
+        cs.live_checksum,
+        cs.definition_checksum is null and coalesce(l.outcome not in ('running', 'interrupted'), true) as was_there
     from trueup.constraint_states as cs
+    left join last as l on cs.name = l.name
     where
         cs.live_checksum is not null
         -- what a build of ours left that was cut off

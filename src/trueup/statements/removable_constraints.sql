@@ -1,6 +1,6 @@
 -- constraints and indexes on the application's tables that are there and registered as ours.
--- is_ours: added by us, or what an index build left that did not finish; the others bear a
--- name of ours, and were there before us or nobody has noted who made them
+-- is_ours: added by us, what an index build left that did not finish, or what a deployment
+-- of ours was about to record (begun_constraints); the others bear a name of ours, and were there before us or nobody has noted who made them
 select
     ct.name,
     ct.table_name,
@@ -8,7 +8,12 @@ select
     ct.definition,
     live.is_partitioned,
     live.referenced_table,
-    not ct.was_there and (ct.definition_checksum is not null or not live.is_valid) as is_ours
+    not ct.was_there
+    and (
+        ct.definition_checksum is not null
+        or not live.is_valid
+        or ct.name = any(%(begun)s::text[])
+    ) as is_ours
 from trueup.constraints as ct
 cross join lateral (
     select
