@@ -3628,6 +3628,7 @@ declare
     v_self jsonb;
     v_keys text[];
     v_back text;
+    v_back_type text;
     v_seen text[] := '{}';
 begin
     select q.entity_type, q.entity_id, q.metadata || coalesce(m.evidence, '{}') as evidence into v_item
@@ -3658,14 +3659,20 @@ begin
             ),
             '{}'
         );
-        v_back := (
-            select att.attname
-            from pg_catalog.pg_index as i
-            inner join pg_catalog.pg_attribute as att
-                on i.indrelid = att.attrelid and att.attnum = any((i.indkey::smallint[])[0:1])
-            where i.indrelid = v_kind.table_id and att.attname = v_item.entity_type || '_id'
-            limit 1
-        );
+        -- the key is cast to the type of the column, and not the column, which would hide the index
+        select att.attname, format_type(att.atttypid, -1) into v_back, v_back_type
+        from pg_catalog.pg_index as i
+        inner join pg_catalog.pg_attribute as att
+            on i.indrelid = att.attrelid and att.attnum = any((i.indkey::smallint[])[0:1])
+        where i.indrelid = v_kind.table_id and att.attname = v_item.entity_type || '_id'
+        limit 1;
+        begin
+            execute format('select $1::%s', coalesce(v_back_type, 'text')) using v_item.entity_id;
+        exception
+            -- what is no key of that column is not named there
+            when data_exception then
+                v_back := null;
+        end;
 
         columns := array(
             select att.attname::text
@@ -3679,7 +3686,7 @@ begin
             v_kind.table_name,
             v_kind.key_column,
             v_kind.key_type,
-            case when v_back is not null then format('or t.%I::text = $2', v_back) end
+            case when v_back is not null then format('or t.%I = $2::%s', v_back, v_back_type) end
         ) using v_keys, v_item.entity_id
         loop
             entity_type := v_kind.entity_type;
@@ -8674,6 +8681,15 @@ begin
                 errcode = 'TU204',
                 detail = format('It was to be moved from %s.', p_previous_starts_at),
                 hint = 'Ask the customer again which time is meant.';
+    end if;
+
+    if v_appointment.source = 'retell' and nullif(btrim(p_booking_uid), '') is null then
+        if p_starts_at < now() then
+            raise exception 'the phone agent books ahead, and % is past', p_starts_at using errcode = 'TU205';
+        elsif p_starts_at > now() + trueup.setting('booking_horizon')::interval then
+            raise exception 'the phone agent books no further ahead than %', trueup.setting('booking_horizon')
+                using errcode = 'TU205', detail = format('The start is %s.', p_starts_at);
+        end if;
     end if;
 
     perform trueup.refuse_conflict(
