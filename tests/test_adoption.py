@@ -18,7 +18,7 @@ from test_uninstall import name_of, schema
 
 import trueup
 from trueup import bodies, migration, packs, server
-from trueup.errors import UsageError
+from trueup.errors import TrueupError, UsageError
 
 # what is created later has the higher oid
 INDEXES_AND_TRIGGERS = """
@@ -303,6 +303,55 @@ def test_tables_of_another_owner(roles: tuple[str, str], databases: Databases, l
     trueup.uninstall(database=url, database_name=name, no_dump=True, apply=True)
     assert sql(legacy_database, owners) == before
     databases.drop(name)
+
+
+HIDDEN = "alter table public.calls enable row level security; create policy tenant on public.calls using (company_id = 7)"
+
+
+@pytest.mark.one_server
+def test_rows_that_a_policy_hides_are_not_taken_for_none(
+    roles: tuple[str, str], databases: Databases, legacy_database: str
+) -> None:
+    """A policy that holds for the owner, too, would hide every violation, and let constraints arrive valid."""
+    app, _ = roles
+    database_name = str(conninfo_to_dict(legacy_database)["dbname"])
+    databases.admin(f"grant create on database {database_name} to {app}")
+    sql(legacy_database, f"alter schema public owner to {app}")
+    sql(legacy_database, "".join(f"alter table public.{t} owner to {app}; " for t in TABLES))
+    url = make_conninfo(legacy_database, user=app)
+    sql(legacy_database, "insert into public.companies (name) values ('one')")
+    sql(
+        legacy_database,
+        "insert into public.calls (company_id, retell_call_id, booking_confirmed) values (1, 'call_1', true)",
+    )
+    sql(legacy_database, HIDDEN + "; alter table public.calls force row level security")
+    for options in ((), ("--apply",), ("--dry-run",)):
+        said = run("adopt", *options, url=url)
+        assert said.returncode != 0
+        assert f"row-level security applies to {app} on public.calls" in said.stdout + said.stderr
+        assert "alter table public.calls no force row level security;" in said.stdout + said.stderr
+    assert value(legacy_database, "select to_regnamespace('trueup') is null")
+
+    sql(legacy_database, "alter table public.calls no force row level security")
+    said = run("adopt", "--apply", url=url)
+    assert said.returncode == 0, said.stderr
+    states = trueup.status(database=url).constraints
+    assert states["not valid"] > 0
+    found = {result.name: result for result in trueup.check(database=url).results}
+    assert found["call_booked_without_appointment"].violations == 1
+
+    # and what comes later is no silence
+    sql(legacy_database, "alter table public.calls force row level security")
+    assert run("migrate", url=url).returncode == 4
+    sql(legacy_database, "update public.calls set session_outcome = 'voicemail'")
+    for options in ((), ("--changed",)):
+        said = run("check", *options, url=url)
+        assert said.returncode == 3
+        assert 'affected by row-level security policy for table "calls"' in said.stdout + said.stderr
+    assert trueup.status(database=legacy_database).constraints == states
+    with pytest.raises(TrueupError, match="row-level security"):
+        trueup.enforce(database=url)
+    databases.drop(database_name)
 
 
 @pytest.mark.one_server

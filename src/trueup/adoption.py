@@ -18,6 +18,7 @@ from trueup.locks import refuse_pooler
 from trueup.migration import (
     WAIT,
     expected_tables,
+    hidden_tables,
     host_sql,
     host_tables,
     migrate,
@@ -149,6 +150,10 @@ def adopt(
         problems += [
             Problem("", None, right.what, right.mend)
             for right in connection.rows("adoption_rights", _Right, schema=loaded.schema, names=tables)
+        ]
+        problems += [
+            Problem("", None, hidden.what, hidden.mend)
+            for hidden in hidden_tables(connection, [f"{loaded.schema}.{table}" for table in tables])
         ]
         notes = [*connection.values("table_shapes", schema=loaded.schema, names=tables), *strict]
         notes += [

@@ -30,6 +30,7 @@ from trueup.packs import Check, Pack
 from trueup.revisions import refuse_newer
 from trueup.snapshots import CONFLICTS, REPLICA_WAIT, Reader, Snapshot, Standby, readers, standby
 from trueup.store import (
+    SCHEMA,
     Copied,
     ServerSaid,
     Session,
@@ -628,12 +629,20 @@ def _attempt(reader: Reader, task: _Task) -> _Answer:
     try:
         with reader.reading() as reading:
             reading.set_local("statement_timeout", task.timeout)
+            if not _is_own(task.about):
+                # rows that a policy hides would count as right: rather an error, as pg_dump has it
+                reading.set_local("row_security", "off")
             found = task.read(reading)
     except (ServerSaid, TrueupError, OSError) as error:
         if _is_lost(error) and not reader.is_replaceable:
             raise
         failure = error
     return _Answer(task.about, (time.monotonic() - started) * 1000, found, failure)
+
+
+def _is_own(about: tuple[Check, ...] | _Count) -> bool:
+    """Say whether a table of ours is counted: its policies hide nothing from who evaluates."""
+    return isinstance(about, _Count) and about.table.startswith(f"{SCHEMA}.")
 
 
 def _gathered(

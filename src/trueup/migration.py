@@ -57,6 +57,14 @@ _REHEARSED = """\
 
 
 @dataclass(frozen=True)
+class Hidden:
+    """A table whose rows a policy may hide from whoever is connected, and what mends it."""
+
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True)
 class _DeclaredKey:
     name: str
     key_column: str
@@ -127,6 +135,7 @@ def _migrated(
         loaded = fitted(connection, loaded)
         refuse_newer(connection, loaded)
         refuse_unadopted(connection, loaded)
+        _refuse_hidden(connection, loaded)
         with one_at_a_time(database, wait) as turn:
             limit_waiting(connection)
             ledger = Ledger(connection)
@@ -307,6 +316,26 @@ def refuse_unadopted(connection: Session, pack: Pack) -> None:
             f"this database already holds the application's tables, in schema {' and '.join(elsewhere)}; run "
             f"`trueup adopt --host-schema {elsewhere[0]}` to see how they compare"
         )
+
+
+def hidden_tables(connection: Session, names: Iterable[str]) -> list[Hidden]:
+    """Return those of the tables on which row-level security applies to the role that is connected.
+
+    The views belong to that role, so that what is hidden from it is hidden from every check.
+    """
+    return connection.rows("hidden_tables", Hidden, names=list(names))
+
+
+def _refuse_hidden(connection: Session, pack: Pack) -> None:
+    """Raise DatabaseError when policies hide rows of the application from the checks."""
+    text = host_sql(pack)
+    names = {f"{pack.schema}.{table}" for table in host_tables(text)} if text else set()
+    names |= {population.table for check in pack.checks for population in check.populations}
+    names |= {source.table for check in pack.checks for source in check.sources}
+    hidden = hidden_tables(connection, sorted(name for name in names if not name.startswith(f"{SCHEMA}.")))
+    if hidden:
+        lines = [f"  {table.what}\n    {table.mend}" for table in hidden]
+        raise DatabaseError("\n".join(["rows are hidden from this role; nothing was changed", *lines]))
 
 
 def other_schemas(connection: Session, tables: list[str]) -> list[str]:
