@@ -9783,6 +9783,7 @@ CREATE FUNCTION trueup.violations_in_time(p_checks text[]) RETURNS TABLE(check_n
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['appointment_past_open', 'call_creation_pending_stale', 'call_stuck_ongoing', 'circuit_open_long', 'event_unprocessed', 'idempotency_key_stuck', 'job_overdue', 'rate_booking_success', 'rate_customer_creation', 'runner_lost', 'sync_failed_stale', 'sync_failure_exhausted', 'sync_pending_stale']::text[] then
@@ -9882,6 +9883,7 @@ CREATE FUNCTION trueup.violations_of_appointment(p_ids bigint[], p_checks text[]
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['appointment_booking_shared', 'appointment_call_mismatch', 'appointment_cancel_contradicts', 'appointment_duplicate', 'appointment_key_missing', 'appointment_modification_mismatch', 'appointment_past_open', 'appointment_staff_overlap', 'appointment_times_invalid', 'appointment_value_unknown', 'appointment_without_call', 'booking_differs', 'booking_missing_remotely', 'event_double_encoded', 'sync_failed_stale', 'sync_pending_stale', 'sync_synced_without_id', 'tenant_mismatch']::text[] then
@@ -9968,6 +9970,7 @@ CREATE FUNCTION trueup.violations_of_booking(p_ids bigint[], p_checks text[] DEF
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['booking_missing_locally']::text[] then
@@ -9986,6 +9989,7 @@ CREATE FUNCTION trueup.violations_of_branch(p_ids bigint[], p_checks text[] DEFA
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['tenant_mismatch']::text[] then
@@ -10004,6 +10008,7 @@ CREATE FUNCTION trueup.violations_of_call(p_ids bigint[], p_checks text[] DEFAUL
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['call_appointment_not_flagged', 'call_backlink_broken', 'call_backlink_missing', 'call_booked_without_appointment', 'call_creation_failed_unqueued', 'call_creation_pending_stale', 'call_customer_not_linked', 'call_direction_missing', 'call_duplicate', 'call_failed_but_booked', 'call_id_malformed', 'call_link_status_wrong', 'call_link_unproven', 'call_linked_without_appointment', 'call_linked_without_customer', 'call_made_without_appointment', 'call_outcome_contradicts_flag', 'call_outcome_unknown', 'call_outcome_without_appointment', 'call_status_unknown', 'call_stuck_ongoing', 'call_times_contradict', 'call_transcript_name', 'call_type_missing', 'call_unknown_number', 'call_value_unknown', 'event_double_encoded', 'tenant_mismatch']::text[] then
@@ -10130,6 +10135,7 @@ CREATE FUNCTION trueup.violations_of_customer(p_ids bigint[], p_checks text[] DE
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['customer_company_missing', 'customer_deleted_but_linked', 'customer_duplicate', 'customer_unreachable', 'tenant_mismatch']::text[] then
@@ -10164,6 +10170,7 @@ CREATE FUNCTION trueup.violations_of_modification(p_ids bigint[], p_checks text[
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['modification_kind_unknown', 'tenant_mismatch']::text[] then
@@ -10186,6 +10193,7 @@ CREATE FUNCTION trueup.violations_of_phone_number(p_ids bigint[], p_checks text[
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['tenant_mismatch']::text[] then
@@ -10204,6 +10212,7 @@ CREATE FUNCTION trueup.violations_of_request(p_ids bigint[], p_checks text[] DEF
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['idempotency_key_stuck']::text[] then
@@ -10222,6 +10231,7 @@ CREATE FUNCTION trueup.violations_of_service(p_ids bigint[], p_checks text[] DEF
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['tenant_mismatch']::text[] then
@@ -10240,6 +10250,7 @@ CREATE FUNCTION trueup.violations_of_staff(p_ids bigint[], p_checks text[] DEFAU
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['tenant_mismatch']::text[] then
@@ -10258,6 +10269,7 @@ CREATE FUNCTION trueup.violations_of_sync_failure(p_ids bigint[], p_checks text[
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['sync_failure_exhausted']::text[] then
@@ -10276,6 +10288,7 @@ CREATE FUNCTION trueup.violations_of_webhook_event(p_ids bigint[], p_checks text
     SET search_path TO ''
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET row_security TO 'off'
     AS $$
 begin
     if not p_checks <@ array['event_double_encoded', 'event_unprocessed']::text[] then
