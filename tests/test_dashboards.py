@@ -320,8 +320,8 @@ def fill(url: str) -> None:
         select n.company_id, 'x', now() from (values ('1'), ('2'), (null)) as n (company_id);
         insert into trueup.data_consistency_alerts (company_id, alert_type, severity, entity_type, entity_id, description)
         values (null, 'x', 'info', 'x', '1', 'x');
-        insert into trueup.manual_review_queue (company_id, reason, entity_type, entity_id, description, due_at, status, decided_at)
-        select n.company_id, 'x', 'call', n.company_id, 'x', now(), 'resolved', now() from (values ('1'), ('2')) as n (company_id);
+        insert into trueup.manual_review_queue (company_id, reason, entity_type, entity_id, description, due_at, status, decided_at, claim_token)
+        select n.company_id, 'x', 'call', n.company_id, 'x', now(), 'resolved', now(), gen_random_uuid() from (values ('1'), ('2')) as n (company_id);
         """
         + SCHEDULE,
     )
