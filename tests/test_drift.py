@@ -8,6 +8,7 @@ import pytest
 from helpers import copy_pack, run, sql, value
 
 import trueup
+from trueup import migration
 from trueup.errors import MigrationError
 
 BROKEN = {
@@ -194,6 +195,99 @@ def test_a_pass_judges_by_a_shared_view_that_has_changed(database: str, tmp_path
     assert value(database, "select resolution from trueup.data_consistency_alerts") == "definition changed"
     assert trueup.check(database=database, pack=pack).missed == 0
     assert trueup.migrate(database=database, pack=pack).changes == ()
+
+
+OLD_CHECK = """-- call_old
+--
+-- invariant:   a call is not called old
+-- severity:    info
+-- entity:      call
+-- changes:     calls.id
+-- population:  calls
+-- prevented:   none: a test
+-- repair:      review
+-- cost:        nothing
+
+create or replace view trueup.call_old as
+select
+    c.company_id,
+    'call' as entity_type,
+    c.id as entity_id,
+    'old' as description,
+    '{}'::jsonb as evidence
+from trueup.suspect_calls as c
+where c.customer_name = trueup.old_name();
+"""
+OLD_NAME = """create or replace function trueup.old_name(%s)
+    returns text
+    language sql
+    immutable
+return %s;
+"""
+
+
+def with_old(directory: Path) -> Path:
+    pack = copy_pack(directory)
+    (pack / "checks" / "call_old.sql").write_text(OLD_CHECK)
+    (pack / "db" / "functions" / "old_name.sql").write_text(OLD_NAME % ("", "'old'"))
+    return pack
+
+
+def ours(url: str) -> list[str]:
+    names = "select c.relname from pg_class as c where c.relnamespace = 'trueup'::regnamespace and c.relkind = 'v'"
+    routines = (
+        "select p.oid::regprocedure::text from pg_proc as p where p.pronamespace = 'trueup'::regnamespace"
+    )
+    return [row[0] for row in sql(url, f"{names} union all {routines} order by 1")]
+
+
+def test_a_release_without_a_check_changes_the_view_below_it(database: str, tmp_path: Path) -> None:
+    pack = with_old(tmp_path / "pack")
+    trueup.migrate(database=database, pack=pack)
+    (pack / "checks" / "call_old.sql").unlink()
+    (pack / "db" / "functions" / "old_name.sql").unlink()
+    word = pack / "db" / "views" / "suspect_calls.sql"
+    word.write_text(
+        word.read_text().replace("    c.created_at\n", "    c.updated_at,\n    c.created_at\n", 1)
+    )
+    done = {
+        change.what
+        for change in trueup.migrate(database=database, pack=pack).changes
+        if change.action == "drop"
+    }
+    assert {"trueup.call_old", "trueup.old_name"} <= done
+    assert trueup.verify(database=database, pack=pack).ok
+    assert trueup.migrate(database=database, pack=pack).changes == ()
+
+
+def test_a_rollback_takes_down_what_has_no_file_any_more(database: str, tmp_path: Path) -> None:
+    trueup.migrate(database=database, pack=with_old(tmp_path / "pack"))
+    migration.rollback("bookings@bookings_0011", database=database)
+    assert not {"call_old", "trueup.old_name()"} & set(ours(database))
+    assert sql(database, "select * from trueup.objects") == []
+
+
+def test_a_function_with_other_parameters_takes_the_place_of_the_old_one(
+    database: str, tmp_path: Path
+) -> None:
+    pack = with_old(tmp_path / "pack")
+    trueup.migrate(database=database, pack=pack)
+    sql(
+        database,
+        "select factory.company(1); select factory.call(id => 1, customer_name => 'ancient', call_type => null)",
+    )
+    function = pack / "db" / "functions" / "old_name.sql"
+    function.write_text(OLD_NAME % ("p_name text default 'ancient'", "p_name"))
+    trueup.migrate(database=database, pack=pack)
+    assert [name for name in ours(database) if "old_name" in name] == ["trueup.old_name(text)"]
+    assert value(database, "select count(*) from trueup.call_old") == 1
+    assert trueup.migrate(database=database, pack=pack).changes == ()
+    # as it was left by a release that did not look
+    sql(database, OLD_NAME % ("", "'old'"))
+    function.write_text(function.read_text() + "\n")
+    trueup.migrate(database=database, pack=pack)
+    assert [name for name in ours(database) if "old_name" in name] == ["trueup.old_name(text)"]
+    assert value(database, "select count(*) from trueup.call_old") == 1
 
 
 def test_status_shows_drift_as_a_diff(database: str) -> None:

@@ -29,6 +29,8 @@ GENERATED = "(generated from the headers of checks/)"
 INDEX_LOCK_TIMEOUT = "10min"
 # the server's answers to a replaced view or function whose columns or arguments differ
 NOT_REPLACEABLE = {"42P16", "42P13"}
+# its answer to a drop of what something else rests on
+DEPENDED_ON = "2BP01"
 # a lock not granted, a deadlock, an end of the session: nothing that the SQL is to blame for
 AGAIN = ("55P", "40", "57")
 # of an object of ours that somebody changed; one that is missing is not kept, others may rest on it
@@ -230,8 +232,9 @@ def _deploy_together(
             with session.transaction():
                 for file in quiet:
                     _run(session, file)
-        except ServerSaid as error:
-            if sqlstate(error) not in NOT_REPLACEABLE:
+                _refuse_overloads(session, pack)
+        except (ServerSaid, _OverloadedError) as error:
+            if not isinstance(error, _OverloadedError) and sqlstate(error) not in NOT_REPLACEABLE:
                 raise
             if kept:
                 raise MigrationError(
@@ -266,6 +269,21 @@ def _deploy_together(
         if is_apart:
             return changes + by_hand, left
         return changes + _deploy_triggers(session, pack, left, _once) + by_hand, None
+
+
+class _OverloadedError(Exception):
+    """A function was created beside the one that it replaces."""
+
+
+def _refuse_overloads(session: Session, pack: Pack) -> None:
+    """Raise _OverloadedError when a function is there twice.
+
+    With other parameters `create or replace` replaces nothing, and what calls the old one goes
+    on calling it.
+    """
+    names = [item.identity for item in pack.objects if item.kind == "function"]
+    if session.values("overloaded", names=names):
+        raise _OverloadedError
 
 
 @contextmanager
@@ -366,19 +384,38 @@ def put_back(session: Session, objects: list[Remembered]) -> None:
 
 
 def _take_down(session: Session, pack: Pack, states: dict[tuple[str, str], ObjectState]) -> None:
-    """Drop everything, dependents first; never by cascade, which could hit a view of somebody else's."""
-    generated = [SqlObject(kind, name) for (kind, name), state in states.items() if state.file == GENERATED]
-    items = [*generated, *(item for file in reversed(pack.files) for item in reversed(file.objects))]
-    for item in sorted(items, key=lambda item: item.kind != "trigger"):
-        _drop(session, item.kind, item.identity)
+    """Drop everything, dependents first; never by cascade, which could hit a view of somebody else's.
+
+    What has no file any more goes, too: nothing tells its place, so what still rests on
+    something waits for the next round.
+    """
+    filed = [item for file in reversed(pack.files) for item in reversed(file.objects)]
+    others = [item for item in (SqlObject(*key) for key in states) if item not in set(filed)]
+    left = sorted([*others, *filed], key=lambda item: item.kind != "trigger")
+    while left:
+        waiting = []
+        for item in left:
+            try:
+                with session.transaction():
+                    _drop(session, item.kind, item.identity)
+            except ServerSaid as error:
+                if sqlstate(error) != DEPENDED_ON:
+                    raise
+                waiting.append((item, error))
+        if len(waiting) == len(left):
+            raise waiting[0][1]
+        left = [item for item, _ in waiting]
 
 
 def _drop(session: Session, kind: str, identity: str) -> None:
     if kind == "trigger":
         name, _, table = identity.partition(" on ")
         session.script(f"drop trigger if exists {quoted(name)} on {table}")
+    elif kind == "view":
+        session.script(f"drop view if exists {identity}")
     else:
-        session.script(f"drop {'view' if kind == 'view' else 'routine'} if exists {identity}")
+        for name in session.values("overloads", identity=identity):
+            session.script(f"drop routine if exists {name}")
 
 
 def _record_files(session: Session, files: list[SqlFile], distant: Mapping[str, str]) -> None:
