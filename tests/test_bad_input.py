@@ -206,7 +206,21 @@ def test_two_files_that_create_one_thing(tmp_path: Path) -> None:
     refused(run("catalog", "--pack", pack), 2, "already created in")
 
 
-def test_candidates_of_a_check_without_entities(tmp_path: Path) -> None:
+VIEW = (
+    "create or replace view trueup.some_candidates as "
+    "select 'x' as check_name, 'call' as entity_type, 1::bigint as entity_id;"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (VIEW, "no line '-- candidates of: <check>, <check>'"),
+        (f"-- candidates of: call_made_without_appointment\n{VIEW}", "has no population"),
+        (f"-- candidates of: call_made\n{VIEW}", "candidates of 'call_made', which is no check here"),
+    ],
+)
+def test_candidates_that_cannot_be_asked_about(tmp_path: Path, text: str, says: str) -> None:
     pack = small_pack(
         tmp_path,
         call_made_without_appointment=HEADER.replace("evidence\n", "review\n", 1)
@@ -214,11 +228,8 @@ def test_candidates_of_a_check_without_entities(tmp_path: Path) -> None:
         .replace("calls.id, appointments.call_id", "none"),
     )
     (pack / "db" / "views").mkdir(parents=True)
-    (pack / "db" / "views" / "call_made_without_appointment_candidates.sql").write_text(
-        "create or replace view trueup.call_made_without_appointment_candidates as "
-        "select 'call' as entity_type, 1::bigint as entity_id;"
-    )
-    refused(run("catalog", "--pack", pack), 2, "_candidates.sql", "has no population")
+    (pack / "db" / "views" / "some_candidates.sql").write_text(text)
+    refused(run("catalog", "--pack", pack), 2, "some_candidates.sql", says)
 
 
 def test_files_that_are_no_text(tmp_path: Path) -> None:
