@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
+from pathlib import Path
 
 import pytest
-from helpers import run, sql, value
+from helpers import eventually, run, sql, value
 from rows import factory, flagged_call, queue
 from terminal import Terminal
 
@@ -177,6 +179,11 @@ def test_an_offered_repair_is_previewed_and_applied(incident_database: str) -> N
     assert sql(incident_database, STATES)[0][:2] == (item_id, "resolved")
 
 
+def waits(pid: int) -> bool:
+    """Say whether a process sleeps, as one does that reads a terminal."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 @pytest.mark.one_server
 def test_a_walk_leaves_nothing_held(database: str) -> None:
     with factory(database) as db:
@@ -190,6 +197,8 @@ def test_a_walk_leaves_nothing_held(database: str) -> None:
             elif end == "prompt":
                 terminal.press("d")
                 terminal.until("Why may it stay")
+                # Python does not see a signal between its last look and the read that waits
+                eventually(partial(waits, terminal.process.pid))
                 terminal.press("\x03")
             else:
                 terminal.press(end)
