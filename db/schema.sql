@@ -1279,19 +1279,7 @@ begin
             when v_found.calcom_booking_uid <> v_uid
                 then 'the appointment with this booking number bears another booking uid'
             when v_found.call_id = p_call_id then null
-            when
-                exists (
-                    select 1
-                    from public.appointment_modifications as am
-                    where am.call_id = p_call_id and am.appointment_id = v_found.id
-                )
-                or (
-                    v_call.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
-                    and v_found.created_at < v_call.started_at
-                )
-                then 'the call changed the appointment of this booking and did not make it'
-            when v_found.customer_id <> v_call.customer_id and v_found.metadata ->> 'booked_for' is null
-                then 'the appointment of this booking is for another customer than the call'
+            else trueup.not_the_maker(p_call_id, v_found.id)
         end;
         if reason is not null then
             outcome := 'review';
@@ -5578,13 +5566,7 @@ begin
             then 'booking_id and booking_details name different bookings'
         when v_appointment_ids is null then 'no appointment without a call bears the booking uid'
         when cardinality(v_appointment_ids) > 1 then 'several appointments bear the booking uid'
-        when
-            exists (
-                select 1
-                from public.appointment_modifications as am
-                where am.call_id = p_call_id and am.appointment_id = v_appointment_ids[1]
-            )
-            then 'the call changed the appointment of this booking and did not make it'
+        else trueup.not_the_maker(p_call_id, v_appointment_ids[1])
     end;
     if v_reason is not null then
         return ('review', v_reason, v_evidence)::trueup.repair_outcome;
@@ -5770,6 +5752,91 @@ $$;
 CREATE FUNCTION trueup.masked(p_value text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (length(p_value) > 6) THEN (("left"(p_value, 2) || '***'::text) || "right"(p_value, 2)) WHEN (p_value IS NOT NULL) THEN '***'::text ELSE NULL::text END;
+
+CREATE TABLE public.appointment_modifications (
+    id bigint NOT NULL,
+    company_id bigint,
+    appointment_id bigint NOT NULL,
+    call_id bigint,
+    kind text NOT NULL,
+    old_starts_at timestamp with time zone,
+    new_starts_at timestamp with time zone,
+    reason text,
+    actor text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT appointment_modifications_company_known CHECK ((company_id IS NOT NULL)),
+    CONSTRAINT appointment_modifications_kind_vocabulary CHECK ((kind = ANY (ARRAY['reschedule'::text, 'cancel'::text])))
+);
+
+CREATE TABLE public.calls (
+    id bigint NOT NULL,
+    company_id bigint,
+    branch_id bigint,
+    phone_number_id bigint,
+    retell_call_id text NOT NULL,
+    from_number text,
+    to_number text,
+    direction text,
+    call_type text,
+    status text DEFAULT 'registered'::text NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    duration_ms integer,
+    disconnection_reason text,
+    customer_id bigint,
+    customer_name text,
+    customer_link_status text DEFAULT 'unlinked'::text NOT NULL,
+    customer_link_method text,
+    customer_link_confidence numeric(5,2),
+    customer_linked_at timestamp with time zone,
+    session_outcome text,
+    appointment_made boolean DEFAULT false NOT NULL,
+    appointment_id bigint,
+    appointment_link_status text DEFAULT 'unlinked'::text NOT NULL,
+    appointment_linked_at timestamp with time zone,
+    booking_confirmed boolean DEFAULT false NOT NULL,
+    booking_id text,
+    booking_details jsonb,
+    booking_failed boolean DEFAULT false NOT NULL,
+    booking_failure_reason text,
+    requires_manual_processing boolean DEFAULT false NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT calls_appointment_link_status_vocabulary CHECK ((appointment_link_status = ANY (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'pending_creation'::text, 'creation_failed'::text]))),
+    CONSTRAINT calls_booking_details_decoded CHECK (((jsonb_typeof(booking_details) <> 'string'::text) OR ((booking_details #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
+    CONSTRAINT calls_company_known CHECK ((company_id IS NOT NULL)),
+    CONSTRAINT calls_customer_link_method_vocabulary CHECK ((customer_link_method = ANY (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text]))),
+    CONSTRAINT calls_customer_link_status_vocabulary CHECK ((customer_link_status = ANY (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text]))),
+    CONSTRAINT calls_direction_known CHECK (((direction IS NOT NULL) AND (direction <> ''::text))),
+    CONSTRAINT calls_direction_vocabulary CHECK ((NULLIF(direction, ''::text) = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
+    CONSTRAINT calls_link_confidence_bounded CHECK (((customer_link_confidence >= (0)::numeric) AND (customer_link_confidence <= (100)::numeric))),
+    CONSTRAINT calls_link_has_provenance CHECK (((customer_link_status <> 'linked'::text) OR ((customer_link_method IS NOT NULL) AND (customer_linked_at IS NOT NULL)))),
+    CONSTRAINT calls_linked_has_customer CHECK (((customer_link_status <> 'linked'::text) OR (customer_id IS NOT NULL))),
+    CONSTRAINT calls_metadata_decoded CHECK (((jsonb_typeof(metadata) <> 'string'::text) OR ((metadata #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
+    CONSTRAINT calls_session_outcome_vocabulary CHECK ((session_outcome = ANY (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text]))),
+    CONSTRAINT calls_status_vocabulary CHECK ((status = ANY (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))),
+    CONSTRAINT calls_times_agree CHECK (((ended_at >= started_at) AND (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) <= (1000)::numeric)))
+);
+
+CREATE FUNCTION trueup.not_the_maker(p_call_id bigint, p_appointment_id bigint) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((EXISTS ( SELECT 1
+                FROM public.appointment_modifications am
+               WHERE ((am.call_id = c.id) AND (am.appointment_id = a.id)))) OR ((c.session_outcome = ANY (ARRAY['appointment_rescheduled'::text, 'appointment_cancelled'::text])) AND (a.created_at < c.started_at))) THEN 'the call changed the appointment and did not make it'::text
+             WHEN ((a.customer_id <> c.customer_id) AND ((a.metadata ->> 'booked_for'::text) IS NULL)) THEN 'the appointment is for another customer than the call'::text
+             ELSE NULL::text
+         END AS "case"
+    FROM (public.calls c
+      CROSS JOIN public.appointments a)
+   WHERE ((c.id = not_the_maker.p_call_id) AND (a.id = not_the_maker.p_appointment_id));
+END;
 
 CREATE FUNCTION trueup.note_appointment_modifications() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7566,7 +7633,6 @@ CREATE FUNCTION trueup.repair_appointment_without_call(p_appointment_id bigint) 
     AS $$
 declare
     v_appointment public.appointments;
-    v_call public.calls;
     v_named text;
     v_named_call_id bigint;
     v_call_ids bigint[];
@@ -7630,22 +7696,7 @@ begin
         )::trueup.repair_outcome;
     end if;
 
-    select c.* into v_call from public.calls as c where c.id = v_call_ids[1];
-    v_reason := case
-        when
-            exists (
-                select 1
-                from public.appointment_modifications as am
-                where am.call_id = v_call.id and am.appointment_id = p_appointment_id
-            )
-            or (
-                v_call.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
-                and v_appointment.created_at < v_call.started_at
-            )
-            then 'the call changed the appointment and did not make it'
-        when v_appointment.customer_id <> v_call.customer_id and v_appointment.metadata ->> 'booked_for' is null
-            then 'the appointment is for another customer than the call'
-    end;
+    v_reason := trueup.not_the_maker(v_call_ids[1], p_appointment_id);
     if v_reason is not null then
         return ('review', v_reason, jsonb_build_object('call_ids', v_call_ids))::trueup.repair_outcome;
     end if;
@@ -10314,22 +10365,6 @@ CREATE FUNCTION trueup.withheld_email(p_call_id bigint) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (('call-'::text || p_call_id) || '@withheld.invalid'::text);
 
-CREATE TABLE public.appointment_modifications (
-    id bigint NOT NULL,
-    company_id bigint,
-    appointment_id bigint NOT NULL,
-    call_id bigint,
-    kind text NOT NULL,
-    old_starts_at timestamp with time zone,
-    new_starts_at timestamp with time zone,
-    reason text,
-    actor text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT appointment_modifications_company_known CHECK ((company_id IS NOT NULL)),
-    CONSTRAINT appointment_modifications_kind_vocabulary CHECK ((kind = ANY (ARRAY['reschedule'::text, 'cancel'::text])))
-);
-
 ALTER TABLE public.appointment_modifications ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.appointment_modifications_id_seq
     START WITH 1
@@ -10364,58 +10399,6 @@ ALTER TABLE public.branches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE public.calls (
-    id bigint NOT NULL,
-    company_id bigint,
-    branch_id bigint,
-    phone_number_id bigint,
-    retell_call_id text NOT NULL,
-    from_number text,
-    to_number text,
-    direction text,
-    call_type text,
-    status text DEFAULT 'registered'::text NOT NULL,
-    started_at timestamp with time zone,
-    ended_at timestamp with time zone,
-    duration_ms integer,
-    disconnection_reason text,
-    customer_id bigint,
-    customer_name text,
-    customer_link_status text DEFAULT 'unlinked'::text NOT NULL,
-    customer_link_method text,
-    customer_link_confidence numeric(5,2),
-    customer_linked_at timestamp with time zone,
-    session_outcome text,
-    appointment_made boolean DEFAULT false NOT NULL,
-    appointment_id bigint,
-    appointment_link_status text DEFAULT 'unlinked'::text NOT NULL,
-    appointment_linked_at timestamp with time zone,
-    booking_confirmed boolean DEFAULT false NOT NULL,
-    booking_id text,
-    booking_details jsonb,
-    booking_failed boolean DEFAULT false NOT NULL,
-    booking_failure_reason text,
-    requires_manual_processing boolean DEFAULT false NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    deleted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT calls_appointment_link_status_vocabulary CHECK ((appointment_link_status = ANY (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'pending_creation'::text, 'creation_failed'::text]))),
-    CONSTRAINT calls_booking_details_decoded CHECK (((jsonb_typeof(booking_details) <> 'string'::text) OR ((booking_details #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
-    CONSTRAINT calls_company_known CHECK ((company_id IS NOT NULL)),
-    CONSTRAINT calls_customer_link_method_vocabulary CHECK ((customer_link_method = ANY (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text]))),
-    CONSTRAINT calls_customer_link_status_vocabulary CHECK ((customer_link_status = ANY (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text]))),
-    CONSTRAINT calls_direction_known CHECK (((direction IS NOT NULL) AND (direction <> ''::text))),
-    CONSTRAINT calls_direction_vocabulary CHECK ((NULLIF(direction, ''::text) = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
-    CONSTRAINT calls_link_confidence_bounded CHECK (((customer_link_confidence >= (0)::numeric) AND (customer_link_confidence <= (100)::numeric))),
-    CONSTRAINT calls_link_has_provenance CHECK (((customer_link_status <> 'linked'::text) OR ((customer_link_method IS NOT NULL) AND (customer_linked_at IS NOT NULL)))),
-    CONSTRAINT calls_linked_has_customer CHECK (((customer_link_status <> 'linked'::text) OR (customer_id IS NOT NULL))),
-    CONSTRAINT calls_metadata_decoded CHECK (((jsonb_typeof(metadata) <> 'string'::text) OR ((metadata #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
-    CONSTRAINT calls_session_outcome_vocabulary CHECK ((session_outcome = ANY (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text]))),
-    CONSTRAINT calls_status_vocabulary CHECK ((status = ANY (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))),
-    CONSTRAINT calls_times_agree CHECK (((ended_at >= started_at) AND (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) <= (1000)::numeric)))
 );
 
 ALTER TABLE public.calls ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

@@ -116,19 +116,7 @@ begin
             when v_found.calcom_booking_uid <> v_uid
                 then 'the appointment with this booking number bears another booking uid'
             when v_found.call_id = p_call_id then null
-            when
-                exists (
-                    select 1
-                    from public.appointment_modifications as am
-                    where am.call_id = p_call_id and am.appointment_id = v_found.id
-                )
-                or (
-                    v_call.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
-                    and v_found.created_at < v_call.started_at
-                )
-                then 'the call changed the appointment of this booking and did not make it'
-            when v_found.customer_id <> v_call.customer_id and v_found.metadata ->> 'booked_for' is null
-                then 'the appointment of this booking is for another customer than the call'
+            else trueup.not_the_maker(p_call_id, v_found.id)
         end;
         if reason is not null then
             outcome := 'review';

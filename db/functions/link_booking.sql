@@ -3,9 +3,9 @@
 -- What the repairs of call_made_without_appointment, call_outcome_without_appointment
 -- and call_linked_without_appointment have in common. The uid is calls.booking_id, else
 -- that of the proof in booking_details; two that differ prove nothing. Only the one free
--- appointment that bears it is evidence, unless this call changed it: then another call
--- made it (decision D2). Anything less is a person's decision, because clearing a flag
--- would destroy the only trace of a booking that may exist at the provider.
+-- appointment that bears it is evidence, unless this call did not make it (not_the_maker).
+-- Anything less is a person's decision, because clearing a flag would destroy the only
+-- trace of a booking that may exist at the provider.
 --
 -- Writes the appointment alone: appointments_sync_calls completes the call.
 
@@ -44,13 +44,7 @@ begin
             then 'booking_id and booking_details name different bookings'
         when v_appointment_ids is null then 'no appointment without a call bears the booking uid'
         when cardinality(v_appointment_ids) > 1 then 'several appointments bear the booking uid'
-        when
-            exists (
-                select 1
-                from public.appointment_modifications as am
-                where am.call_id = p_call_id and am.appointment_id = v_appointment_ids[1]
-            )
-            then 'the call changed the appointment of this booking and did not make it'
+        else trueup.not_the_maker(p_call_id, v_appointment_ids[1])
     end;
     if v_reason is not null then
         return ('review', v_reason, v_evidence)::trueup.repair_outcome;

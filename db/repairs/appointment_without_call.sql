@@ -4,9 +4,8 @@
 -- our id or the provider's; a call whose booking_id is the booking uid; and, when
 -- neither tells, a call whose booking_details prove this booking. The last reads the
 -- proofs of all calls, so it comes last. Evidence that names two calls is for a person;
--- so is none, a call that only changed the appointment (decision D2: another one made it),
--- and a call of another customer. The call's flags and its link back are written by
--- appointments_sync_calls.
+-- so is none, and a call that did not make the appointment (not_the_maker). The call's
+-- flags and its link back are written by appointments_sync_calls.
 
 create or replace function trueup.repair_appointment_without_call(p_appointment_id bigint)
     returns trueup.repair_outcome
@@ -15,7 +14,6 @@ create or replace function trueup.repair_appointment_without_call(p_appointment_
 as $$
 declare
     v_appointment public.appointments;
-    v_call public.calls;
     v_named text;
     v_named_call_id bigint;
     v_call_ids bigint[];
@@ -79,22 +77,7 @@ begin
         )::trueup.repair_outcome;
     end if;
 
-    select c.* into v_call from public.calls as c where c.id = v_call_ids[1];
-    v_reason := case
-        when
-            exists (
-                select 1
-                from public.appointment_modifications as am
-                where am.call_id = v_call.id and am.appointment_id = p_appointment_id
-            )
-            or (
-                v_call.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
-                and v_appointment.created_at < v_call.started_at
-            )
-            then 'the call changed the appointment and did not make it'
-        when v_appointment.customer_id <> v_call.customer_id and v_appointment.metadata ->> 'booked_for' is null
-            then 'the appointment is for another customer than the call'
-    end;
+    v_reason := trueup.not_the_maker(v_call_ids[1], p_appointment_id);
     if v_reason is not null then
         return ('review', v_reason, jsonb_build_object('call_ids', v_call_ids))::trueup.repair_outcome;
     end if;

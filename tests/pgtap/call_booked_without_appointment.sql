@@ -289,16 +289,16 @@ select is(
     'another uid'
 );
 select is(
-    pg_temp.repair(43), 'review: the call changed the appointment of this booking and did not make it',
+    pg_temp.repair(43), 'review: the call changed the appointment and did not make it',
     'D2, recorded'
 );
 select is(
     pg_temp.repair(44),
-    'review: the call changed the appointment of this booking and did not make it',
+    'review: the call changed the appointment and did not make it',
     'D2, by its outcome and the age of the appointment'
 );
 select is(
-    pg_temp.repair(45), 'review: the appointment of this booking is for another customer than the call',
+    pg_temp.repair(45), 'review: the appointment is for another customer than the call',
     'who is it?'
 );
 select is(

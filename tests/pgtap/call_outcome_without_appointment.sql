@@ -1,7 +1,7 @@
 -- call_outcome_without_appointment: the guard, then the check, then the repair
 
 begin;
-select plan(23);
+select plan(24);
 
 select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
@@ -133,6 +133,9 @@ select factory.call(
 select factory.call(id => 25, session_outcome => 'appointment_booked', booking_id => 'uid-25');
 select factory.appointment(id => 30 + g, calcom_booking_uid => 'uid-' || 20 + g) from generate_series(1, 5) as g;
 select factory.modification(id => 1, appointment_id => 35, call_id => 25);
+select factory.customer(901), factory.customer(902);
+select factory.call(id => 26, session_outcome => 'appointment_booked', booking_id => 'uid-26', customer_id => 901);
+select factory.appointment(id => 36, calcom_booking_uid => 'uid-26', customer_id => 902);
 set constraints all immediate;
 select factory.behind_the_back(false);
 select is(
@@ -153,8 +156,13 @@ select is(
 );
 select is(
     (trueup.repair_call_outcome_without_appointment(25)).reason,
-    'the call changed the appointment of this booking and did not make it',
+    'the call changed the appointment and did not make it',
     'a call that rescheduled it did not make it'
+);
+select is(
+    (trueup.repair_call_outcome_without_appointment(26)).reason,
+    'the appointment is for another customer than the call',
+    'nor did a call of another customer'
 );
 
 select * from finish();
