@@ -9,7 +9,6 @@ that an interrupted run is simply run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -200,75 +199,77 @@ def deploy(
 
     Each transaction is run by `attempt`, which may run it again when a lock is not granted.
     """
-    changes, left = attempt(partial(_deploy_together, session, pack, declared_keys, keep_drift))
-    if left is None:
-        return changes
 
     def apart(work: Callable[[], T]) -> T:
         return attempt(partial(_in_part, session, work))
 
+    changes, left = apart(partial(_deploy_together, session, pack, declared_keys, keep_drift))
+    if left is None:
+        return changes
     return changes + before_triggers() + _deploy_triggers(session, pack, left, apart)
 
 
 def _in_part(session: Session, work: Callable[[], T]) -> T:
-    with _deploying(session):
+    with session.part():
+        session.set_local("lock_timeout", session.lock_timeout)
+        session.set_local("check_function_bodies", "off")
+        session.set_local("search_path", "pg_catalog")
         return work()
 
 
 def _deploy_together(
     session: Session, pack: Pack, declared_keys: Mapping[str, str], keep_drift: bool
 ) -> tuple[list[Change], _Triggers | None]:
-    """Deploy in one transaction; return what was done, and the triggers that are left when all are new."""
-    with _deploying(session):
-        states = object_states(session)
-        kept = drifted_objects(session) if keep_drift else []
-        kept_files = {state.file for state in kept}
-        kept_keys = frozenset((state.kind, state.identity) for state in kept)
-        files = [(file, why) for file, why in pending_files(session, pack) if file.name not in kept_files]
-        changes = [Change("deploy", file.name, reason) for file, reason in files]
-        quiet = [file for file, _ in files if file.folder != "triggers"]
-        loud = [file for file, _ in files if file.folder == "triggers"]
-        try:
-            with session.transaction():
-                for file in quiet:
-                    _run(session, file)
-                _refuse_overloads(session, pack)
-        except (ServerSaid, _OverloadedError) as error:
-            if not isinstance(error, _OverloadedError) and sqlstate(error) not in NOT_REPLACEABLE:
-                raise
-            if kept:
-                raise MigrationError(
-                    "a view or function changes its shape, so all of them go and come back from their files; "
-                    f"what was changed by hand cannot be kept: {', '.join(state.identity for state in kept)}"
-                ) from error
-            # dependents first, and everything up again
-            _take_down(session, pack, states)
-            quiet = [file for file in pack.files if file.folder != "triggers"]
-            loud = [file for file in pack.files if file.folder == "triggers"]
-            changes = [
-                Change("deploy", file.name, "rebuilt: a view or function changed its shape")
-                for file in (*quiet, *loud)
-            ]
+    """Deploy all; return what was done, and the triggers that are left when all of them are new."""
+    states = object_states(session)
+    kept = drifted_objects(session) if keep_drift else []
+    kept_files = {state.file for state in kept}
+    kept_keys = frozenset((state.kind, state.identity) for state in kept)
+    files = [(file, why) for file, why in pending_files(session, pack) if file.name not in kept_files]
+    changes = [Change("deploy", file.name, reason) for file, reason in files]
+    quiet = [file for file, _ in files if file.folder != "triggers"]
+    loud = [file for file, _ in files if file.folder == "triggers"]
+    try:
+        with session.transaction():
             for file in quiet:
                 _run(session, file)
-        distant = distant_tables(session, pack.objects)
-        _record_files(session, quiet, distant)
-        changes += _drop_retired(session, pack, states, distant)
-        _register(session, pack, declared_keys, distant)
-        mended = [
-            SqlObject(*key)
-            for key, state in states.items()
-            if state.file == GENERATED and state.state != "deployed" and key not in kept_keys
+            _refuse_overloads(session, pack)
+    except (ServerSaid, _OverloadedError) as error:
+        if not isinstance(error, _OverloadedError) and sqlstate(error) not in NOT_REPLACEABLE:
+            raise
+        if kept:
+            raise MigrationError(
+                "a view or function changes its shape, so all of them go and come back from their files; "
+                f"what was changed by hand cannot be kept: {', '.join(state.identity for state in kept)}"
+            ) from error
+        # dependents first, and everything up again
+        _take_down(session, pack, states)
+        quiet = [file for file in pack.files if file.folder != "triggers"]
+        loud = [file for file in pack.files if file.folder == "triggers"]
+        changes = [
+            Change("deploy", file.name, "rebuilt: a view or function changed its shape")
+            for file in (*quiet, *loud)
         ]
-        _owe(session, pack, [*mended, *(item for file, _ in files for item in file.objects)])
-        is_apart = bool(loud) and not any(
-            (item.kind, item.identity) in states for file in loud for item in file.objects
-        )
-        left = _Triggers(loud, distant, keep_drift, kept_keys)
-        by_hand = [Change("keep", f"{state.kind} {state.identity}", BY_HAND) for state in kept]
-        if is_apart:
-            return changes + by_hand, left
-        return changes + _deploy_triggers(session, pack, left, _once) + by_hand, None
+        for file in quiet:
+            _run(session, file)
+    distant = distant_tables(session, pack.objects)
+    _record_files(session, quiet, distant)
+    changes += _drop_retired(session, pack, states, distant)
+    _register(session, pack, declared_keys, distant)
+    mended = [
+        SqlObject(*key)
+        for key, state in states.items()
+        if state.file == GENERATED and state.state != "deployed" and key not in kept_keys
+    ]
+    _owe(session, pack, [*mended, *(item for file, _ in files for item in file.objects)])
+    is_apart = bool(loud) and not any(
+        (item.kind, item.identity) in states for file in loud for item in file.objects
+    )
+    left = _Triggers(loud, distant, keep_drift, kept_keys)
+    by_hand = [Change("keep", f"{state.kind} {state.identity}", BY_HAND) for state in kept]
+    if is_apart:
+        return changes + by_hand, left
+    return changes + _deploy_triggers(session, pack, left, _once) + by_hand, None
 
 
 class _OverloadedError(Exception):
@@ -284,15 +285,6 @@ def _refuse_overloads(session: Session, pack: Pack) -> None:
     names = [item.identity for item in pack.objects if item.kind == "function"]
     if session.values("overloaded", names=names):
         raise _OverloadedError
-
-
-@contextmanager
-def _deploying(session: Session) -> Iterator[None]:
-    with session.part():
-        session.set_local("lock_timeout", session.lock_timeout)
-        session.set_local("check_function_bodies", "off")
-        session.set_local("search_path", "pg_catalog")
-        yield
 
 
 @dataclass(frozen=True)
@@ -360,21 +352,13 @@ def put_back(session: Session, objects: list[Remembered]) -> None:
         session.set_local("lock_timeout", session.lock_timeout)
         session.set_local("check_function_bodies", "off")
         session.set_local("search_path", "")
-        left = list(objects)
-        while left:
-            waiting = []
-            for item in left:
-                try:
-                    with session.transaction():
-                        session.script(item.up)
-                except ServerSaid as error:
-                    if (sqlstate(error) or "").startswith(AGAIN):
-                        raise
-                    # what it rests on comes later
-                    waiting.append((item, error))
-            if len(waiting) == len(left):
-                raise waiting[0][1]
-            left = [item for item, _ in waiting]
+        _in_rounds(
+            session,
+            objects,
+            lambda item: session.script(item.up),
+            # what it rests on comes later
+            lambda state: not state.startswith(AGAIN),
+        )
         for item in objects:
             _record(session, SqlObject(item.kind, item.identity), item.file, item.file_checksum)
         names = [item.identity.removeprefix("trueup.") for item in objects]
@@ -391,15 +375,27 @@ def _take_down(session: Session, pack: Pack, states: dict[tuple[str, str], Objec
     """
     filed = [item for file in reversed(pack.files) for item in reversed(file.objects)]
     others = [item for item in (SqlObject(*key) for key in states) if item not in set(filed)]
-    left = sorted([*others, *filed], key=lambda item: item.kind != "trigger")
+    _in_rounds(
+        session,
+        sorted([*others, *filed], key=lambda item: item.kind != "trigger"),
+        lambda item: _drop(session, item.kind, item.identity),
+        lambda state: state == DEPENDED_ON,
+    )
+
+
+def _in_rounds(
+    session: Session, items: Iterable[T], work: Callable[[T], None], may_wait: Callable[[str], bool]
+) -> None:
+    """Do the work of each item in a savepoint; those whose SQLSTATE may wait come again in the next round."""
+    left = list(items)
     while left:
         waiting = []
         for item in left:
             try:
                 with session.transaction():
-                    _drop(session, item.kind, item.identity)
+                    work(item)
             except ServerSaid as error:
-                if sqlstate(error) != DEPENDED_ON:
+                if not may_wait(sqlstate(error) or ""):
                     raise
                 waiting.append((item, error))
         if len(waiting) == len(left):
@@ -749,9 +745,8 @@ def statements(session: Session, state: ConstraintState, *, build: bool) -> list
         drop = [f"alter table {state.table_name} drop constraint {quoted(state.name)}"]
     if state.left_out:
         return drop
-    with session.transaction(rollback=True):
-        # a table whose rows a policy hides is not empty
-        session.set_local("row_security", "off")
+    # a table whose rows a policy hides is not empty
+    with session.without_policies():
         empty = not session.dicts(f"select 1 from {state.table_name} limit 1")
     if not empty and not build and (state.must_be_built or _awaits(session, state)):
         return []

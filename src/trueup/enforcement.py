@@ -12,7 +12,7 @@ from trueup import packs
 from trueup.deploy import add_constraint
 from trueup.durations import length
 from trueup.errors import MigrationError, NotFoundError
-from trueup.evaluation import query_of, require
+from trueup.evaluation import query_of, require, with_candidates
 from trueup.fitting import fitted
 from trueup.ledger import Ledger
 from trueup.locks import limit_waiting, one_at_a_time, patiently
@@ -98,7 +98,7 @@ def enforce(
         # where the check is left out, only VALIDATE can say
         violations = _Violations(
             connection,
-            {check.name: check for check in loaded.checks},
+            {check.name: check for check in with_candidates(connection, list(loaded.checks))},
             {Path(file).stem: 0 for file in loaded.left},
         )
         changes = []

@@ -280,7 +280,7 @@ def evaluate(
     begin_evaluation(connection)
     # what is asked next, of repairs too, is asked of tables that may have grown since they were analysed
     connection.script("set plan_cache_mode = force_custom_plan")
-    checks = _with_candidates(connection, checks)
+    checks = with_candidates(connection, checks)
     limits = time_limits(connection, checks)
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
     tasks = [_views(together, limits, timeout) for together in _together(checks, limits)]
@@ -520,7 +520,7 @@ def time_limits(connection: Session, checks: Iterable[Check]) -> dict[str, TimeL
     return {name: known.get(name) or TimeLimit(name) for name in names}
 
 
-def _with_candidates(connection: Session, checks: list[Check]) -> list[Check]:
+def with_candidates(connection: Session, checks: list[Check]) -> list[Check]:
     """Return the checks; without candidates those whose views were edited by hand, which may list others."""
     views = {name: f"trueup.{name}" for check in checks for name in (check.name, check.candidates) if name}
     known = set(connection.values("views_as_deployed", identities=list(views.values())))
