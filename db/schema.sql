@@ -11930,7 +11930,17 @@ CREATE TABLE trueup.check_populations (
 );
 
 CREATE VIEW trueup.check_reads AS
- WITH RECURSIVE reads(check_name, class, object, attribute) AS (
+ WITH RECURSIVE whole AS MATERIALIZED (
+         SELECT rw.oid AS dependent,
+            rw.ev_class AS object
+           FROM pg_rewrite rw
+          WHERE ((rw.ev_action)::text ~~ '%:varattno 0 %'::text)
+        UNION ALL
+         SELECT p.oid AS dependent,
+            p.oid AS object
+           FROM pg_proc p
+          WHERE ((p.prosqlbody)::text ~~ '%:varattno 0 %'::text)
+        ), reads(check_name, class, object, attribute) AS (
          SELECT ch.name,
             ('pg_class'::regclass)::oid AS oid,
             (to_regclass(format('trueup.%I'::text, ch.name)))::oid AS to_regclass,
@@ -11941,19 +11951,23 @@ CREATE VIEW trueup.check_reads AS
          SELECT r_1.check_name,
             d.refclassid,
             d.refobjid,
-            d.refobjsubid
-           FROM ((reads r_1
+                CASE
+                    WHEN (wh.object IS NULL) THEN d.refobjsubid
+                    ELSE 0
+                END AS "case"
+           FROM (((reads r_1
              LEFT JOIN pg_rewrite rw ON (((r_1.class = ('pg_class'::regclass)::oid) AND (r_1.object = rw.ev_class))))
              JOIN pg_depend d ON ((((d.classid = ('pg_rewrite'::regclass)::oid) AND (d.objid = rw.oid)) OR ((r_1.class = ('pg_proc'::regclass)::oid) AND (d.classid = r_1.class) AND (d.objid = r_1.object)))))
+             LEFT JOIN whole wh ON (((d.objid = wh.dependent) AND (r_1.object = wh.object))))
           WHERE ((d.refclassid = ANY (ARRAY[('pg_class'::regclass)::oid, ('pg_proc'::regclass)::oid])) AND (d.refobjid IS DISTINCT FROM r_1.object))
         )
  SELECT DISTINCT r.check_name,
     format('%I.%I'::text, n.nspname, c.relname) AS table_name,
     (a.attname)::text AS column_name
    FROM (((reads r
-     JOIN pg_class c ON (((r.object = c.oid) AND (c.relkind = ANY (ARRAY['r'::"char", 'p'::"char", 'f'::"char"])))))
+     JOIN pg_class c ON (((r.object = c.oid) AND (c.relkind = ANY (ARRAY['r'::"char", 'p'::"char", 'f'::"char", 'm'::"char"])))))
      JOIN pg_namespace n ON ((c.relnamespace = n.oid)))
-     JOIN pg_attribute a ON (((c.oid = a.attrelid) AND (r.attribute = a.attnum))))
+     JOIN pg_attribute a ON (((c.oid = a.attrelid) AND (a.attnum > 0) AND (NOT a.attisdropped) AND ((r.attribute = 0) OR (r.attribute = a.attnum)))))
   WHERE ((r.class = ('pg_class'::regclass)::oid) AND (n.nspname <> 'pg_catalog'::name));
 
 CREATE TABLE trueup.check_runs (
@@ -14737,7 +14751,7 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON public.services FOR EAC
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON public.staff FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_staff();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, appointment_id, call_id, kind, old_starts_at, new_starts_at, created_at ON public.appointment_modifications FOR EACH ROW EXECUTE FUNCTION trueup.note_appointment_modifications();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, appointment_id, call_id, kind, old_starts_at, new_starts_at, reason, actor, created_at, updated_at ON public.appointment_modifications FOR EACH ROW EXECUTE FUNCTION trueup.note_appointment_modifications();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, customer_id, service_id, staff_id, call_id, starts_at, ends_at, status, source, sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, idempotency_key, cancelled_at, metadata, deleted_at, created_at ON public.appointments FOR EACH ROW EXECUTE FUNCTION trueup.note_appointments();
 

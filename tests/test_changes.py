@@ -816,6 +816,62 @@ def test_a_value_that_cannot_be_looked_up_costs_a_full_evaluation(
     assert set(outcomes(empty_database, pack).values()) == {"changed"}
 
 
+def test_what_the_server_records_of_no_column_is_followed(empty_database: str, tmp_path: Path) -> None:
+    """A row as one value, a number of rows, and what a header says of a function that hides it."""
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key); "
+        "create table public.lines (id bigint primary key, item_id bigint, state text, seen_at timestamptz); "
+        "create table public.closures (day date); "
+        "create table public.holds (item_id bigint, is_over boolean); "
+        "create view public.line_states as select l.item_id, to_jsonb(l) as line from public.lines as l; "
+        "create function public.held(p_id bigint) returns boolean language plpgsql stable as $$ begin return "
+        "exists (select 1 from public.holds as h where h.item_id = p_id and not h.is_over); end $$",
+    )
+    sql(
+        empty_database,
+        "create materialized view public.old_items as select h.item_id from public.holds as h where h.is_over",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_line_bad=(
+            "items.id, lines.item_id",
+            "exists (select 1 from public.line_states as l where l.item_id = i.id and l.line @> "
+            '\'{"state": "bad"}\')',
+        ),
+        item_closed=("items.id", "exists (select 1 from public.closures)"),
+        item_held=("items.id, holds.item_id", "public.held(i.id)"),
+        item_old=("items.id", "exists (select 1 from public.old_items as o where o.item_id = i.id)"),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(
+        empty_database,
+        "insert into items values (1), (2); insert into lines values (1, 1, 'good'), (2, 2, 'good'); "
+        "insert into holds values (2, true)",
+    )
+    trueup.check(database=empty_database, pack=pack)
+    assert item_alerts(empty_database) == []
+
+    def judged() -> dict[str, str]:
+        done = outcomes(empty_database, pack)
+        assert done.pop("item_old") == "complete", "no trigger sees a REFRESH"
+        return done
+
+    sql(empty_database, "update lines set state = 'bad' where id = 1")
+    assert set(judged().values()) == {"changed"}
+    assert item_alerts(empty_database) == [("item_line_bad", "1")]
+    sql(empty_database, "update lines set state = 'good'; update holds set is_over = false where item_id = 2")
+    assert set(judged().values()) == {"changed"}
+    assert item_alerts(empty_database) == [("item_held", "2")]
+    sql(empty_database, "update holds set is_over = true; insert into closures values ('2025-10-22')")
+    assert judged()["item_closed"] == "complete"
+    assert item_alerts(empty_database) == [("item_closed", "1"), ("item_closed", "2")]
+    sql(empty_database, "delete from closures; refresh materialized view public.old_items")
+    judged()
+    assert item_alerts(empty_database) == [("item_old", "2")]
+    assert trueup.check(database=empty_database, pack=pack).missed == 0
+
+
 def test_days_are_noted_as_every_session_reads_them(empty_database: str, tmp_path: Path) -> None:
     sql(
         empty_database,

@@ -483,6 +483,39 @@ def test_a_function_in_sql_is_tried(shop: Path, scratch: str) -> None:
     assert "o.pric" in message
 
 
+def test_a_table_that_a_function_hides_is_found(shop: Path, scratch: str) -> None:
+    sql(
+        scratch,
+        'create schema stock; create table stock."Lots" (order_id bigint); '
+        'create view public.lots as select l.order_id from stock."Lots" as l',
+    )
+    body = "select exists (\n        {} select 1 from {} as l where l.order_id = p_order_id\n    )"
+    header = "create or replace function trueup.tried(p_order_id bigint)\n    returns boolean\n"
+    string = header + "    language {}\n    stable\n    set search_path = ''\nas $$\n{}\n$$;\n"
+    checked = CHECK.replace("not o.is_paid", "not o.is_paid and not trueup.tried(o.id)")
+    write(shop, "checks/order_unpaid.sql", checked)
+    for table in ('stock."Lots"', "public.lots"):
+        for language, text in (
+            ("sql", f"{body.format('', table)};"),
+            ("plpgsql", f"begin\n    return ({body.format('', table)});\nend;"),
+        ):
+            write(shop, TRIED, string.format(language, text))
+            ((rule, file, line, message),) = found(shop, database=scratch)
+            assert (rule, file, line) == ("hidden-read", "checks/order_unpaid.sql", 6)
+            assert 'trueup.tried(bigint) reads stock."Lots"' in message
+    # the header says so, time begins the violation anyway, or nothing hides it
+    for item in ('stock."Lots".order_id', "time"):
+        write(shop, "checks/order_unpaid.sql", checked.replace("orders.id\n", f"orders.id, {item}\n", 1))
+        assert found(shop, database=scratch) == []
+    write(shop, "checks/order_unpaid.sql", checked)
+    write(shop, TRIED, f"{header}    stable\nreturn exists (select 1 from public.lots as l);\n")
+    assert [rule for rule, *_ in found(shop, database=scratch) if rule == "hidden-read"] == []
+    # what is read besides, or only spoken of, is not hidden
+    text = body.format("-- not public.lots\n", "public.orders").replace("l.order_id", "l.id")
+    write(shop, TRIED, string.format("sql", f"{text};"))
+    assert found(shop, database=scratch) == []
+
+
 def test_a_view_that_the_server_refuses_is_found(shop: Path, scratch: str) -> None:
     write(shop, "checks/order_unpaid.sql", CHECK.replace("not o.is_paid", "not o.is_payed"))
     ((rule, file, line, message),) = found(shop, database=scratch)
@@ -615,7 +648,7 @@ def test_rules_are_told_with_their_reasons() -> None:
 
 
 def test_every_rule_has_a_test() -> None:
-    assert {item[0] for item in BROKEN.values()} | {"body"} == linting.RULE_IDS
+    assert {item[0] for item in BROKEN.values()} | {"body", "hidden-read"} == linting.RULE_IDS
 
 
 def test_a_faulty_copy_of_the_pack_is_found_in_place(tmp_path: Path) -> None:

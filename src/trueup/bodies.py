@@ -46,12 +46,13 @@ class NoTablesError(UsageError):
 
 @dataclass(frozen=True)
 class Fault:
-    """A body that cannot run: file (relative to the pack or the core), line, and what the server said."""
+    """What is wrong with a body: file (relative to the pack or the core), line, message, and the rule."""
 
     file: str
     line: int
     message: str
     is_core: bool
+    rule: str = "body"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _tried(connection: Session, pack: Pack) -> Tried:
             connection.set_local("search_path", "pg_catalog")
             connection.set_local("check_function_bodies", "on")
             checker = _checker(connection)
-            faults = list(_faults(connection, pack, checker))
+            faults = [*_faults(connection, pack, checker), *_hidden(connection, pack)]
     except CatalogError as error:
         return Tried((_undeployed(pack, error),))
     except ServerSaid as error:
@@ -187,6 +188,31 @@ def _faults(connection: Session, pack: Pack, checker: str | None) -> Iterator[Fa
                 f"{function.identity}: {message}",
                 _is_core(pack, source.file.name),
             )
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    check_name: str
+    function: str
+    table_name: str
+
+
+def _hidden(connection: Session, pack: Pack) -> Iterator[Fault]:
+    """Yield what checks read in bodies that hide it: passes over changes would miss it."""
+    # a check that time begins is read whole by every pass
+    checks = {check.name: check for check in pack.checks if check.sources and check.time != "begins"}
+    for found in connection.rows("hidden_reads", _Hidden, names=list(checks)):
+        check = checks[found.check_name]
+        text = next(file.text for file in pack.files if file.name == check.file)
+        at = re.search(r"^-- changes:", text, re.M)
+        yield Fault(
+            check.file,
+            text.count("\n", 0, at.start()) + 1 if at else 1,
+            f"{found.function} reads {found.table_name}, and its body is a string, which hides that: give it "
+            "an SQL-standard body (begin atomic), or name the table here",
+            check.is_core,
+            "hidden-read",
+        )
 
 
 def _sources(pack: Pack) -> Iterator[tuple[str, _Source]]:

@@ -477,7 +477,7 @@ def _register(
                     "key: it must be the primary key, or on a partitioned table all of it but the "
                     "partition key; for a foreign table or a view the pack's host revision (0001) must say so"
                 )
-    session.run("register_check_tables", names=[check.name for check in tracking.driven(pack.checks)])
+    tracking.register_tables(session, pack.checks)
     session.run("retire_checks", names=[check.name for check in pack.checks])
     session.run(
         "forget_populations",

@@ -44,6 +44,7 @@ RULES = (
         "a guard that reads before it locks lets two sessions commit a violation together",
     ),
     Rule("body", "a function that cannot run is found out by the first write that needs it"),
+    Rule("hidden-read", "a pass over changes is not told of a table that a function hides from the server"),
     Rule("squawk", "a statement that scans or rewrites a table under a strong lock stops its writers"),
     Rule("suppression", "a finding is passed over for a reason that the next reader can judge"),
 )
@@ -147,7 +148,7 @@ def lint(directory: Path | None = None, *, database: str | None = None, use_serv
             notes += tried.notes
             findings += [
                 Finding(
-                    "body",
+                    fault.rule,
                     str(CORE / fault.file if fault.is_core else root / fault.file),
                     fault.line,
                     fault.message,

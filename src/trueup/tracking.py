@@ -54,7 +54,23 @@ def driven(checks: Iterable[Check]) -> list[Check]:
 
 def watched(session: Session, checks: Iterable[Check]) -> list[Watched]:
     """Return the tables that the change-driven ones of the checks rest on."""
-    return session.rows("watched_tables", Watched, names=[check.name for check in driven(checks)])
+    return session.rows("watched_tables", Watched, **_named(checks))
+
+
+def register_tables(session: Session, checks: Iterable[Check]) -> None:
+    """Keep which tables each of the change-driven ones of the checks rests on."""
+    session.run("register_check_tables", **_named(checks))
+
+
+def _named(checks: Iterable[Check]) -> dict[str, list[str]]:
+    """Return the checks that changes drive, and the tables that their headers name, each with its check."""
+    known = driven(checks)
+    named = [(check.name, source.table) for check in known for source in check.sources]
+    return {
+        "names": [check.name for check in known],
+        "sources": [name for name, _ in named],
+        "tables": [table for _, table in named],
+    }
 
 
 def key_columns(table: str, checks: Iterable[Check]) -> list[str]:

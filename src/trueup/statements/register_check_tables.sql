@@ -1,7 +1,15 @@
 with known as (
-    select distinct r.check_name, r.table_name
+    select r.check_name, r.table_name
     from trueup.check_reads as r
     where r.check_name = any(%(names)s::text[])
+    union
+    -- what the headers name, should a function hide it from the server
+    select
+        s.check_name,
+        format('%%I.%%I', n.nspname, c.relname)
+    from unnest(%(sources)s::text[], %(tables)s::text[]) as s (check_name, table_name)
+    inner join pg_catalog.pg_class as c on to_regclass(s.table_name) = c.oid and c.relkind in ('r', 'p', 'f', 'm')
+    inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 ),
 
 gone as (

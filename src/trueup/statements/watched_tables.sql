@@ -1,4 +1,5 @@
--- tables that the checks named rest on, with the columns whose update can change a verdict.
+-- tables that the checks named rest on, with the columns whose update can change a verdict: all of
+-- them where only the header names the table, because a function hides what it reads there.
 -- A BEFORE trigger may write a column that the statement does not name: what fires such a
 -- trigger counts as well, and one without a column list makes every update count. Ours notes
 -- the row itself (trueup.note_row). No trigger sees the value of a virtual generated column: what
@@ -12,7 +13,7 @@ select
         inner join pg_catalog.pg_class as pc on pt.relid = pc.oid
         where pc.relkind = 'f'
     )
-    and w.relkind <> 'f' as is_trackable,
+    and w.relkind not in ('f', 'm') as is_trackable,
     w.relkind = 'p' as is_partitioned,
     bt.is_unlisted as compares,
     array(
@@ -59,14 +60,35 @@ select
     ) as unseen
 from (
     select
-        r.table_name,
+        format('%%I.%%I', n.nspname, c.relname) as table_name,
         c.oid as relid,
         c.relkind,
         array_agg(distinct r.column_name) as columns
-    from trueup.check_reads as r
-    inner join pg_catalog.pg_class as c on to_regclass(r.table_name) = c.oid
-    where r.check_name = any(%(names)s::text[])
-    group by r.table_name, c.oid, c.relkind
+    from (
+        select
+            cr.check_name,
+            to_regclass(cr.table_name)::oid as relid,
+            cr.column_name
+        from trueup.check_reads as cr
+        where cr.check_name = any(%(names)s::text[])
+        union all
+        select
+            s.check_name,
+            a.attrelid,
+            a.attname::text
+        from unnest(%(sources)s::text[], %(tables)s::text[]) as s (check_name, table_name)
+        inner join pg_catalog.pg_attribute as a
+            on to_regclass(s.table_name) = a.attrelid and a.attnum > 0 and not a.attisdropped
+        where not exists (
+            select 1
+            from trueup.check_reads as cr
+            where cr.check_name = s.check_name and to_regclass(cr.table_name) = a.attrelid
+        )
+    ) as r
+    inner join pg_catalog.pg_class as c on r.relid = c.oid
+    inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+    where c.relkind in ('r', 'p', 'f', 'm')
+    group by n.nspname, c.relname, c.oid, c.relkind
 ) as w
 cross join lateral (
     select
