@@ -5844,6 +5844,9 @@ CREATE FUNCTION trueup.note_appointment_modifications() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id", old."appointment_id", old."call_id", old."old_starts_at", old."new_starts_at", old."created_at", old."updated_at", old."kind", old."reason", old."actor")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."appointment_id", new."call_id", new."old_starts_at", new."new_starts_at", new."created_at", new."updated_at", new."kind", new."reason", new."actor")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.appointment_modifications', array[
             'appointment_id=' || new."appointment_id",
@@ -5874,6 +5877,9 @@ CREATE FUNCTION trueup.note_appointments() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id", old."branch_id", old."customer_id", old."service_id", old."staff_id", old."call_id", old."starts_at", old."ends_at", old."calcom_booking_id", old."idempotency_key", old."cancelled_at", old."deleted_at", old."created_at", old."status", old."source", old."sync_origin", old."calcom_booking_uid", old."calcom_sync_status", old."metadata")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."branch_id", new."customer_id", new."service_id", new."staff_id", new."call_id", new."starts_at", new."ends_at", new."calcom_booking_id", new."idempotency_key", new."cancelled_at", new."deleted_at", new."created_at", new."status", new."source", new."sync_origin", new."calcom_booking_uid", new."calcom_sync_status", new."metadata")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.appointments', array[
             'calcom_booking_id=' || new."calcom_booking_id",
@@ -5910,6 +5916,9 @@ CREATE FUNCTION trueup.note_branches() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id")::record operator(pg_catalog.*=) row(new."id", new."company_id")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.branches', array[
             'id=' || new."id",
@@ -5938,6 +5947,9 @@ CREATE FUNCTION trueup.note_calls() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id", old."branch_id", old."phone_number_id", old."started_at", old."ended_at", old."duration_ms", old."customer_id", old."customer_linked_at", old."appointment_made", old."appointment_id", old."appointment_linked_at", old."booking_confirmed", old."booking_failed", old."requires_manual_processing", old."deleted_at", old."created_at", old."retell_call_id", old."from_number", old."to_number", old."direction", old."call_type", old."status", old."customer_name", old."customer_link_status", old."customer_link_method", old."customer_link_confidence", old."session_outcome", old."appointment_link_status", old."booking_id", old."booking_details", old."metadata")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."branch_id", new."phone_number_id", new."started_at", new."ended_at", new."duration_ms", new."customer_id", new."customer_linked_at", new."appointment_made", new."appointment_id", new."appointment_linked_at", new."booking_confirmed", new."booking_failed", new."requires_manual_processing", new."deleted_at", new."created_at", new."retell_call_id", new."from_number", new."to_number", new."direction", new."call_type", new."status", new."customer_name", new."customer_link_status", new."customer_link_method", new."customer_link_confidence", new."session_outcome", new."appointment_link_status", new."booking_id", new."booking_details", new."metadata")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.calls', array[
             'customer_id=' || new."customer_id",
@@ -5978,6 +5990,9 @@ CREATE FUNCTION trueup.note_customers() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id", old."deleted_at", old."created_at", old."phone", old."phone_normalized", old."email", old."source")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."deleted_at", new."created_at", new."phone", new."phone_normalized", new."email", new."source")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.customers', array[
             'id=' || new."id",
@@ -6006,6 +6021,9 @@ CREATE FUNCTION trueup.note_phone_numbers() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id", old."branch_id", old."number")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."branch_id", new."number")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.phone_numbers', array[
             'id=' || new."id",
@@ -6041,6 +6059,9 @@ CREATE FUNCTION trueup.note_services() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id")::record operator(pg_catalog.*=) row(new."id", new."company_id")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.services', array[
             'id=' || new."id",
@@ -6069,6 +6090,9 @@ CREATE FUNCTION trueup.note_staff() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id", old."branch_id")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."branch_id")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('public.staff', array[
             'id=' || new."id",
@@ -6127,6 +6151,9 @@ CREATE FUNCTION trueup.note_trueup_former_bookings() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."company_id", old."ended_at", old."booking_uid")::record operator(pg_catalog.*=) row(new."company_id", new."ended_at", new."booking_uid")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.former_bookings', array[
             'booking_uid=' || new."booking_uid",
@@ -6155,6 +6182,9 @@ CREATE FUNCTION trueup.note_trueup_idempotency_keys() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."key", old."company_id", old."lease_expires_at", old."id", old."attempt", old."scope", old."status")::record operator(pg_catalog.*=) row(new."key", new."company_id", new."lease_expires_at", new."id", new."attempt", new."scope", new."status")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.idempotency_keys', array[
             'id=' || new."id",
@@ -6183,6 +6213,9 @@ CREATE FUNCTION trueup.note_trueup_manual_review_queue() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."created_at", old."company_id", old."reason", old."entity_type", old."entity_id")::record operator(pg_catalog.*=) row(new."created_at", new."company_id", new."reason", new."entity_type", new."entity_id")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.manual_review_queue', array[
             'entity_id=' || new."entity_id",
@@ -6221,6 +6254,9 @@ CREATE FUNCTION trueup.note_trueup_sync_failures() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id", old."appointment_id", old."attempt_count", old."max_attempts", old."lease_expires_at", old."operation", old."status")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."appointment_id", new."attempt_count", new."max_attempts", new."lease_expires_at", new."operation", new."status")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.sync_failures', array[
             'id=' || new."id",
@@ -6269,6 +6305,9 @@ CREATE FUNCTION trueup.note_trueup_webhook_events() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
+        if row(old."id", old."company_id", old."received_at", old."provider", old."event_type", old."object_id", old."body", old."status", old."error")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."received_at", new."provider", new."event_type", new."object_id", new."body", new."status", new."error")::record then
+            return null;
+        end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.webhook_events', array[
             'id=' || new."id",
@@ -14751,17 +14790,17 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON public.services FOR EAC
 
 CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON public.staff FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_staff();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, appointment_id, call_id, kind, old_starts_at, new_starts_at, reason, actor, created_at, updated_at ON public.appointment_modifications FOR EACH ROW EXECUTE FUNCTION trueup.note_appointment_modifications();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, appointment_id, call_id, old_starts_at, new_starts_at, created_at, updated_at, kind, reason, actor ON public.appointment_modifications FOR EACH ROW EXECUTE FUNCTION trueup.note_appointment_modifications();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, customer_id, service_id, staff_id, call_id, starts_at, ends_at, status, source, sync_origin, calcom_booking_id, calcom_booking_uid, calcom_sync_status, idempotency_key, cancelled_at, metadata, deleted_at, created_at ON public.appointments FOR EACH ROW EXECUTE FUNCTION trueup.note_appointments();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, customer_id, service_id, staff_id, call_id, starts_at, ends_at, calcom_booking_id, idempotency_key, cancelled_at, deleted_at, created_at, status, source, sync_origin, calcom_booking_uid, calcom_sync_status, metadata ON public.appointments FOR EACH ROW EXECUTE FUNCTION trueup.note_appointments();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id ON public.branches FOR EACH ROW EXECUTE FUNCTION trueup.note_branches();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, phone_number_id, retell_call_id, from_number, to_number, direction, call_type, status, started_at, ended_at, duration_ms, customer_id, customer_name, customer_link_status, customer_link_method, customer_link_confidence, customer_linked_at, session_outcome, appointment_made, appointment_id, appointment_link_status, appointment_linked_at, booking_confirmed, booking_id, booking_details, booking_failed, requires_manual_processing, metadata, deleted_at, created_at ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.note_calls();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, phone_number_id, started_at, ended_at, duration_ms, customer_id, customer_linked_at, appointment_made, appointment_id, appointment_linked_at, booking_confirmed, booking_failed, requires_manual_processing, deleted_at, created_at, retell_call_id, from_number, to_number, direction, call_type, status, customer_name, customer_link_status, customer_link_method, customer_link_confidence, session_outcome, appointment_link_status, booking_id, booking_details, metadata ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.note_calls();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id ON public.companies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_companies();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, phone, phone_normalized, email, source, deleted_at, created_at ON public.customers FOR EACH ROW EXECUTE FUNCTION trueup.note_customers();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, deleted_at, created_at, phone, phone_normalized, email, source ON public.customers FOR EACH ROW EXECUTE FUNCTION trueup.note_customers();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, branch_id, number ON public.phone_numbers FOR EACH ROW EXECUTE FUNCTION trueup.note_phone_numbers();
 
@@ -14849,25 +14888,25 @@ CREATE TRIGGER trueup_changes_truncate AFTER TRUNCATE ON trueup.webhook_events F
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, taken_at, window_from, window_to, status ON trueup.booking_imports FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_imports();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, booking_uid, booking_number, status, starts_at, ends_at, event_type_id, rescheduled_from_uid, booked_at, seen_at ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, booking_number, starts_at, ends_at, event_type_id, booked_at, seen_at, booking_uid, status, rescheduled_from_uid ON trueup.booking_snapshots FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_booking_snapshots();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF service_key, current_state, mode, opened_at ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF opened_at, service_key, current_state, mode ON trueup.circuit_breaker_states FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_circuit_breaker_states();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, booking_uid, ended_at ON trueup.former_bookings FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_former_bookings();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, ended_at, booking_uid ON trueup.former_bookings FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_former_bookings();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF key, company_id, scope, status, lease_expires_at, id, attempt ON trueup.idempotency_keys FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF key, company_id, lease_expires_at, id, attempt, scope, status ON trueup.idempotency_keys FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, reason, entity_type, entity_id, created_at ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF created_at, company_id, reason, entity_type, entity_id ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF name, value ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, appointment_id, operation, attempt_count, max_attempts, status, lease_expires_at ON trueup.sync_failures FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_sync_failures();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, appointment_id, attempt_count, max_attempts, lease_expires_at, operation, status ON trueup.sync_failures FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_sync_failures();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, phrase ON trueup.unusable_names FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_unusable_names();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF vocabulary, value, means ON trueup.vocabularies FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_vocabularies();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, provider, event_type, object_id, body, status, error, received_at ON trueup.webhook_events FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_webhook_events();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF id, company_id, received_at, provider, event_type, object_id, body, status, error ON trueup.webhook_events FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_webhook_events();
 
 ALTER TABLE ONLY public.appointment_modifications
     ADD CONSTRAINT appointment_modifications_company_exists FOREIGN KEY (company_id) REFERENCES public.companies(id);

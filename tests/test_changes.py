@@ -471,6 +471,8 @@ def test_an_update_that_concerns_no_check_leaves_no_note(caught_up: str) -> None
     sql(caught_up, "update customers set name = 'Anna', notes = 'x', updated_at = now()")
     sql(caught_up, "update appointments set notes = 'x', sync_attempt_count = 2, updated_at = now()")
     sql(caught_up, "update calls set disconnection_reason = 'hangup', updated_at = now()")
+    # all columns written as they were, as many applications do
+    sql(caught_up, "update calls set direction = direction, status = status, metadata = metadata || '{}'")
     assert value(caught_up, "select count(*) from trueup.changes") == 0
     sql(caught_up, "update customers set phone = '+4930111111'")
     assert value(caught_up, "select keys from trueup.changes") == ["id=1", None]

@@ -32,8 +32,8 @@ TRIGGERS = ("insert", "update", "delete", "truncate")
 class Watched:
     """A table that checks rest on.
 
-    `columns` are those whose update counts. `compares`: a BEFORE trigger of the
-    application may write any of them in any update, so old and new are compared. `dated` are
+    `columns` are those whose update counts. `any_update`: a BEFORE trigger of the
+    application may write any of them, whatever columns an update names. `dated` are
     the columns of the table whose values each session may write in its own way, `unseen`
     those whose values no trigger sees.
     """
@@ -41,7 +41,7 @@ class Watched:
     table_name: str
     is_trackable: bool
     is_partitioned: bool
-    compares: bool
+    any_update: bool
     columns: list[str]
     dated: list[str]
     unseen: list[str]
@@ -104,7 +104,9 @@ def tracker(table: Watched, keys: list[str]) -> str:
 
     INSERT and DELETE append one row per statement, because that is what a bulk load can
     bear; UPDATE one per row, because a transition table is filled by every update of the
-    table, and a column list keeps those out that concern no check. On a partitioned table all
+    table, and a column list keeps those out that concern no check. Many applications write
+    all columns of a row, so old and new are compared, too; in the function, for the server parses a
+    WHEN clause in each statement. On a partitioned table all
     of them note each row: triggers of rows fire for a statement that names a partition, too,
     and a row that an update moves to another partition is deleted and inserted to them.
     """
@@ -134,7 +136,7 @@ def tracker(table: Watched, keys: list[str]) -> str:
     events = [f"drop trigger if exists trueup_changes_{event} on {name};" for event in TRIGGERS]
     whole = f"        insert into trueup.changes (table_name) values ({literal(name)});\n"
     compared = ""
-    if table.compares and table.columns:
+    if table.columns:
         # by their images: a type need not have an operator for equality
         old, new = (
             f"row({', '.join(f'{row}.{quoted(column)}' for column in table.columns)})::record"
@@ -143,7 +145,7 @@ def tracker(table: Watched, keys: list[str]) -> str:
         compared = f"        if {old} operator(pg_catalog.*=) {new} then\n"
         compared += "            return null;\n        end if;\n"
     columns = ""
-    if table.columns and not table.compares:
+    if table.columns and not table.any_update:
         columns = " of " + ", ".join(quoted(column) for column in table.columns)
     by_row = table.is_partitioned
     if keys:

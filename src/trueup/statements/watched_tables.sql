@@ -15,7 +15,7 @@ select
     )
     and w.relkind not in ('f', 'm') as is_trackable,
     w.relkind = 'p' as is_partitioned,
-    bt.is_unlisted as compares,
+    bt.is_unlisted as any_update,
     array(
         select a.attname::text
         from pg_catalog.pg_attribute as a
@@ -42,7 +42,8 @@ select
                         and d.refobjsubid = a.attnum
                 )
             )
-        order by a.attnum
+        -- in the order in which old and new are compared: long values last
+        order by a.attlen < 0, a.attnum
     ) as columns,
     -- how a value is written depends on the session's DateStyle and time zone
     array(
