@@ -206,6 +206,20 @@ def test_two_files_that_create_one_thing(tmp_path: Path) -> None:
     refused(run("catalog", "--pack", pack), 2, "already created in")
 
 
+def test_a_function_twice_with_other_parameters(tmp_path: Path) -> None:
+    """Which of them is deployed nobody could tell, and each migration would rebuild everything."""
+    pack = small_pack(tmp_path, call_made_without_appointment=HEADER.replace("evidence\n", "review\n", 1))
+    (pack / "db" / "functions").mkdir(parents=True)
+    (pack / "db" / "functions" / "twice.sql").write_text(
+        "".join(
+            f"create or replace function trueup.twice(p_it {kind}) returns {kind} language sql immutable\n"
+            "return p_it;\n"
+            for kind in ("bigint", "text")
+        )
+    )
+    refused(run("catalog", "--pack", pack), 2, "functions/twice.sql: trueup.twice is created twice")
+
+
 VIEW = (
     "create or replace view trueup.some_candidates as "
     "select 'x' as check_name, 'call' as entity_type, 1::bigint as entity_id;"

@@ -21,6 +21,7 @@ from postgres import Postgres
 
 import trueup
 from trueup import changes, packs
+from trueup.errors import CatalogError
 from trueup.store import Session, session
 
 HISTORIES = int(os.environ.get("TRUEUP_HISTORIES", "60"))
@@ -872,6 +873,98 @@ def test_what_the_server_records_of_no_column_is_followed(empty_database: str, t
     judged()
     assert item_alerts(empty_database) == [("item_old", "2")]
     assert trueup.check(database=empty_database, pack=pack).missed == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong", "said"),
+    [
+        ("items.idd", "i.id < 0", "changes: public.items has no column idd"),
+        ('items.id, lines."itemId"', "i.id < 0", "changes: public.lines has no column itemId"),
+        ("items.id, lines.id via code", "i.id < 0", "changes: public.items has no column code"),
+        ("items.id, item.id", "i.id < 0", "changes: there is no table public.item"),
+    ],
+)
+def test_what_a_header_names_is_there(
+    empty_database: str, tmp_path: Path, changes: str, wrong: str, said: str
+) -> None:
+    """Else each write of the application to that table would fail in the trigger that notes it."""
+    sql(
+        empty_database,
+        "create table items (id bigint primary key); create table lines (id bigint, code bigint)",
+    )
+    pack = items_pack(tmp_path / "pack", item_odd=(changes, wrong))
+    with pytest.raises(CatalogError, match=re.escape(f"checks/item_odd.sql: {said}")):
+        trueup.migrate(database=empty_database, pack=pack)
+    assert value(empty_database, "select to_regclass('trueup.item_odd')") is None
+
+
+@pytest.mark.parametrize(
+    ("was", "said"),
+    [
+        ("'{}'::jsonb as evidence", "the view has no column evidence; its columns are company_id"),
+        (
+            "i.id as entity_id",
+            "entity_id is text, and the key of the population (public.items.id, uuid) is not",
+        ),
+    ],
+)
+def test_a_view_has_the_five_columns(empty_database: str, tmp_path: Path, was: str, said: str) -> None:
+    """Else no check, or no repair, of the whole pack would run."""
+    sql(empty_database, "create table items (id uuid primary key)")
+    pack = items_pack(tmp_path / "pack", item_odd=("items.id", "false"))
+    file = pack / "checks/item_odd.sql"
+    now = {"'{}'::jsonb as evidence": "1 as proof", "i.id as entity_id": "i.id::text as entity_id"}[was]
+    file.write_text(file.read_text().replace(was, now))
+    with pytest.raises(CatalogError, match=re.escape(f"checks/item_odd.sql: {said}")):
+        trueup.migrate(database=empty_database, pack=pack)
+
+
+def test_keys_are_compared_as_the_server_writes_them(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        "create table items (id bigint primary key); create table things (id uuid primary key); "
+        "create table notes (ref text, bad boolean)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_noted=(
+            "items.id, notes.ref",
+            "exists (select 1 from public.notes as n where n.bad and n.ref ~ '^[0-9]+$' and n.ref::bigint = i.id)",
+        ),
+    )
+    text = (pack / "checks/item_noted.sql").read_text()
+    (pack / "checks/thing_noted.sql").write_text(
+        text.replace("item_noted", "thing_noted")
+        .replace("entity:      item", "entity:      thing")
+        .replace("'item'", "'thing'")
+        .replace("items", "things")
+        .replace("n.ref ~ '^[0-9]+$' and n.ref::bigint = i.id", "lower(n.ref) = i.id::text")
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    thing = "aaaaaaaa-0000-0000-0000-00000000000b"
+    sql(empty_database, f"insert into items values (7); insert into things values ('{thing}')")
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, f"insert into notes values ('007', true), ('{thing.upper()}', true)")
+    trueup.check_changed(database=empty_database, pack=pack)
+    assert item_alerts(empty_database) == [("item_noted", "7"), ("thing_noted", thing)]
+    sql(empty_database, "update notes set bad = false")
+    trueup.check_changed(database=empty_database, pack=pack)
+    assert item_alerts(empty_database) == []
+
+
+def test_a_column_renamed_since_costs_a_full_evaluation(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        "create table items (id bigint primary key, code bigint); create table lines (code bigint, bad boolean)",
+    )
+    bad = "exists (select 1 from public.lines as l where l.code = i.code and l.bad)"
+    pack = items_pack(tmp_path / "pack", item_line_bad=("items.id, lines.code via code", bad))
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, 7)")
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "alter table items rename column code to number; insert into lines values (7, true)")
+    assert outcomes(empty_database, pack) == {"item_line_bad": "complete"}
+    assert item_alerts(empty_database) == [("item_line_bad", "1")]
 
 
 def test_days_are_noted_as_every_session_reads_them(empty_database: str, tmp_path: Path) -> None:

@@ -422,6 +422,23 @@ def test_a_violation_without_a_key_is_an_error_of_the_check(database: str) -> No
     assert result(checked).error == "the view lists a row whose entity_id is NULL"
 
 
+def test_a_violation_of_a_type_that_the_header_does_not_name_is_an_error_of_the_check(database: str) -> None:
+    """No population would count it: everything would be consistent, whatever the view lists."""
+    sql(
+        database,
+        """
+        create or replace view trueup.call_made_without_appointment as
+        select null::bigint as company_id, 'cal' as entity_type, 1::bigint as entity_id, 'x' as description, '{}'::jsonb as evidence
+        """,
+    )
+    checked = trueup.check(database=database)
+    assert result(checked).outcome == "error"
+    assert result(checked).error == "lists entities of type cal, and its header says call"
+    said = run("repair", url=database)
+    assert said.returncode == 3
+    assert "call_made_without_appointment: error: lists entities of type cal" in said.stdout
+
+
 def test_a_view_cannot_write(database: str) -> None:
     sql(
         database,

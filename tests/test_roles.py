@@ -77,6 +77,97 @@ def test_the_runner_cannot_migrate_and_is_told_who_can(database: str, login: Log
     assert "permission denied" in done.stderr or "must be owner" in done.stderr
 
 
+def test_an_owner_that_may_not_write_the_history_enforces(database: str, login: Logins) -> None:
+    owner = login("trueup_owner")
+    sql(database, "alter table public.appointments drop constraint appointments_staff_id_excl")
+    name = value(owner, "select current_user")
+    sql(database, f"alter table public.appointments owner to {name}; grant create on schema public to {name}")
+    said = run("enforce", "appointments_staff_id_excl", url=owner)
+    sql(database, "alter table public.appointments owner to postgres")
+    assert said.returncode == 0, said.stderr
+    assert value(
+        database, "select state from trueup.constraint_states where name = 'appointments_staff_id_excl'"
+    ) == ("valid")
+    sql(database, "alter table public.appointments owner to postgres")
+
+
+def test_a_policy_that_spares_the_owner_hides_nothing_from_the_runner(database: str, login: Logins) -> None:
+    """The views see all rows, as their owner does; the runner itself might not."""
+    runner = login("trueup_runner")
+    sql(
+        database,
+        "select factory.company(1); select factory.customer(1, phone => '+491700000001'); "
+        "select factory.call(1, customer_id => 1, from_number => '+491700000001', "
+        "customer_link_status => 'linked', customer_link_method => 'phone_match', "
+        "customer_link_confidence => 100, customer_linked_at => now())",
+    )
+    trueup.check(database=database)
+    sql(
+        database,
+        "alter table public.calls enable row level security; "
+        "create policy tenant on public.calls using (company_id = 7)",
+    )
+    sql(database, "update public.customers set phone = '+491700000002' where id = 1")
+    trueup.check_changed(database=runner)
+    open_alerts = "select alert_type from trueup.data_consistency_alerts where status <> 'resolved'"
+    assert ("call_link_unproven",) in sql(database, open_alerts)
+    said = run("check", url=runner)
+    assert said.returncode == 3
+    assert "must see all rows: alter role ... bypassrls" in said.stdout
+    sql(database, f"alter role {value(runner, 'select current_user')} bypassrls")
+    assert run("check", url=runner).returncode == 0
+
+
+def test_a_type_of_the_writer_is_none_of_ours(database: str, login: Logins) -> None:
+    """Functions of ours run with their owner's rights, and must not run what a writer put into pg_temp."""
+    app = login()
+    sql(
+        database,
+        "select factory.company(1); select factory.call(1); select factory.appointment(1, call_id => 1)",
+    )
+    role = value(app, "select current_user")
+    sql(
+        database,
+        f"grant usage on schema public to {role}; grant select, insert, update, delete on all tables in schema public "
+        f"to {role}; grant usage on all sequences in schema public to {role}",
+    )
+    kinds = (
+        "text",
+        "jsonb",
+        "bigint",
+        "boolean",
+        "timestamptz",
+        "uuid",
+        "numeric",
+        "record",
+        "regclass",
+        "xid8",
+        "name",
+    )
+    with psycopg.connect(app, autocommit=True) as writer:
+        writer.execute(
+            "create function pg_temp.mine(pg_catalog.text) returns pg_catalog.bool language plpgsql as "
+            "$$ begin if current_user <> session_user then raise exception 'ran as %', current_user; end if; "
+            "return true; end $$"
+        )
+        for kind in kinds:
+            base = {"record": "text", "boolean": "bool", "bigint": "int8"}.get(kind, kind)
+            writer.execute(
+                f"create domain pg_temp.{kind} as pg_catalog.{base} check (pg_temp.mine(value::pg_catalog.text))".encode()
+            )
+        writer.execute("create view pg_temp.calls as select 1 as id")
+        for statement in (
+            "update public.calls set booking_confirmed = true where id = 1",
+            "update public.calls set direction = null, customer_name = 'Anna', metadata = '\"{}\"' where id = 1",
+            "update public.appointments set status = 'cancelled' where id = 1",
+            "update public.appointments set deleted_at = now() where id = 1",
+            "insert into public.calls (company_id, retell_call_id) values (1, 'call_x')",
+            "delete from public.appointments where id = 1",
+            "delete from public.calls where retell_call_id = 'call_x'",
+        ):
+            writer.execute(statement.encode())
+
+
 def test_an_application_needs_no_right_of_ours(database: str, login: Logins) -> None:
     """Its role knows nothing of schema trueup; triggers complete, observe and refuse all the same."""
     application = login()

@@ -1049,6 +1049,9 @@ def _print_repairs(done: Repairs) -> None:
             for outcome, reason, count in item.reasons:
                 if outcome in ("review", "busy"):
                     click.echo(f"  {item.name}: {count}: {reason}")
+    for result in done.run.results:
+        if result.error:
+            click.echo(f"  {result.name}: {_remark(result)}")
     verb = "corrected" if done.applied else "would be corrected"
     tail = "" if done.applied else "; nothing was changed, --apply does it"
     click.echo(f"{done.corrected:,} {verb}, {done.review:,} for people{tail}")

@@ -477,6 +477,7 @@ def _register(
                     "key: it must be the primary key, or on a partitioned table all of it but the "
                     "partition key; for a foreign table or a view the pack's host revision (0001) must say so"
                 )
+    _refuse_misnamed(session, pack)
     tracking.register_tables(session, pack.checks)
     session.run("retire_checks", names=[check.name for check in pack.checks])
     session.run(
@@ -485,6 +486,52 @@ def _register(
     )
     session.run("register_guards", names=placed_guards(pack, distant))
     session.run("register_tables")
+
+
+@dataclass(frozen=True)
+class _Misnamed:
+    check_name: str
+    table_name: str
+    column_name: str | None
+
+
+@dataclass(frozen=True)
+class _Misshapen:
+    check_name: str
+    column_name: str
+    kind: str | None
+    key: str | None
+
+
+def _refuse_misnamed(session: Session, pack: Pack) -> None:
+    """Raise CatalogError when a header names what is not there, or a view is not of the form of the contract.
+
+    Else the triggers that note changes would fail in the application's own writes, and passes
+    and repairs for all checks.
+    """
+    files = {check.name: check.file for check in pack.checks}
+    named = []
+    for check in pack.checks:
+        homes = {population.entity: population.table for population in check.populations}
+        for source in check.sources:
+            named.append((check.name, source.table, source.column))
+            if source.via:
+                named.append((check.name, homes[source.entity], source.via))
+    checks, tables, columns = zip(*named, strict=True) if named else ((), (), ())
+    parameters = {"checks": list(checks), "tables": list(tables), "columns": list(columns)}
+    for misnamed in session.rows("misnamed_sources", _Misnamed, **parameters):
+        said = f"{misnamed.table_name} has no column {misnamed.column_name}"
+        if misnamed.column_name is None:
+            said = f"there is no table {misnamed.table_name}"
+        raise CatalogError(f"{files[misnamed.check_name]}: changes: {said}")
+    for misshapen in session.rows("misshapen_checks", _Misshapen, names=list(files)):
+        said = (
+            f"entity_id is {misshapen.kind}, and the key of the population ({misshapen.key}) is not"
+            if misshapen.kind
+            else f"the view has no column {misshapen.column_name}; its columns are company_id, entity_type, "
+            "entity_id, description and evidence"
+        )
+        raise CatalogError(f"{files[misshapen.check_name]}: {said}")
 
 
 def _owe(session: Session, pack: Pack, objects: Iterable[SqlObject]) -> None:
@@ -586,6 +633,9 @@ def _generate(
         session.script(text)
         for item in items:
             _record(session, item, GENERATED, checksum(text))
+        if each is not _once:
+            # since the checks were deployed, passes may have been told less than these need
+            _owe(session, pack, items)
 
     def drop(state: ObjectState) -> None:
         _drop(session, state.kind, state.identity)

@@ -23,7 +23,7 @@ from typing import Any
 
 from trueup import __version__, packs
 from trueup.durations import elapsed_ms
-from trueup.errors import DatabaseError, TrueupError
+from trueup.errors import CatalogError, DatabaseError, TrueupError
 from trueup.fitting import fitted
 from trueup.model import Progress, Rate, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
@@ -53,6 +53,7 @@ FEW_BYTES = 1 << 18
 # seconds between two attempts to end what other connections run
 PATIENCE = 0.2
 TIMED_OUT = "57014"
+HIDDEN = "42501"
 
 
 @dataclass(frozen=True)
@@ -664,6 +665,7 @@ def _gathered(
         try:
             found: Copied = answer.found[check.name]
             with closing(found.file), connection.transaction():
+                _refuse_unknown_entities(check, found)
                 rows: Iterable[bytes] = found.blocks()
                 if max_alerts is not None and found.rows > max_alerts:
                     rows = worth_filing(connection, check, found, max_alerts)
@@ -671,7 +673,7 @@ def _gathered(
                         connection.copy_in("pg_temp.trueup_flooded", map(_identity, found.lines()))
                 connection.copy_in("pg_temp.trueup_violations", rows)
             result = replace(result, violations=found.rows)
-        except ServerSaid as refused:
+        except (ServerSaid, CatalogError) as refused:
             if _is_lost(refused):
                 raise
             error = refused
@@ -679,6 +681,14 @@ def _gathered(
         result = _failed(result, error, limit)
     took = answer.duration_ms / len(answer.about)
     return replace(result, duration_ms=round(took + (time.monotonic() - started) * 1000, 1))
+
+
+def _refuse_unknown_entities(check: Check, found: Copied) -> None:
+    """Raise CatalogError for an entity of a type that the header does not name: no population counts it."""
+    known = {entity.strip().encode() for entity in check.entity.split(",")}
+    if others := {_fields(line)[2] for line in found.lines()} - known:
+        named = ", ".join(sorted(other.decode() for other in others))
+        raise CatalogError(f"lists entities of type {named}, and its header says {check.entity}")
 
 
 def worth_filing(connection: Session, check: Check, found: Copied, max_alerts: int) -> Iterable[bytes]:
@@ -781,6 +791,8 @@ def _failed(result: Result, error: ServerSaid | TrueupError | OSError, limit: st
         message = _reason(result.name, error)
         if state == TIMED_OUT:
             outcome, message = "timeout", f"did not finish within {limit}"
+        elif state == HIDDEN and "row-level security" in message:
+            message += "; the role that runs checks must see all rows: alter role ... bypassrls"
         elif _is_lost(error):
             message = f"the connection that evaluated it was lost: {message}"
         elif state in CONFLICTS:

@@ -542,6 +542,10 @@ def _file(root: Path, path: Path, folder: str, hand: _Hand) -> SqlFile:
             name = f"{name} on {table['table']}"
         elif not name.startswith("trueup."):
             raise CatalogError(f"{folder}/{path.name}: {kind} {name} must be in schema trueup")
+        if kind == "function" and SqlObject(kind, name) in objects:
+            raise CatalogError(
+                f"{folder}/{path.name}: {name} is created twice; with other parameters, give it another name"
+            )
         if SqlObject(kind, name) not in objects:
             objects.append(SqlObject(kind, name))
     if not objects:

@@ -20,7 +20,7 @@ MOST_KEYS = 100_000
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 _INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
-# of these types `_fits` knows every value, or there is none that does not fit
+# of these types `_key` knows every value, or there is none that does not fit
 _CERTAIN = frozenset((*_INTEGER_BITS, "uuid", "text", "character varying"))
 # tables whose names, prefixed, cannot be those of others
 _PLAIN = re.compile(r"public\.(?!trueup_)[a-z_][a-z0-9_]*|trueup\.[a-z_][a-z0-9_]*")
@@ -328,11 +328,14 @@ class Pending:
             key = self.entities[source.entity]
             values = self._keys[source.table, source.column]
             if source.via is None:
-                self._found[source] = frozenset(value for value in values if _fits(value, key.key_type))
-            else:
-                kind = self._types[key.table_name, source.via]
-                fitting = [value for value in values if _fits(value, kind)]
+                keys = (_key(value, key.key_type) for value in values)
+                self._found[source] = frozenset(found for found in keys if found is not None)
+            elif kind := self._types.get((key.table_name, source.via)):
+                fitting = [value for value in values if _key(value, kind) is not None]
                 self._found[source] = self._looked_up(key, source.via, kind, fitting)
+            else:
+                # the column was renamed or dropped since, or a policy hides rows of the table from this role
+                self._found[source] = None
         return self._found[source]
 
     def _looked_up(self, key: EntityKey, via: str, kind: str, values: list[str]) -> frozenset[str] | None:
@@ -355,11 +358,12 @@ class Pending:
             return None
 
 
-def _fits(value: str, key_type: str) -> bool:
-    """Say whether text names a key at all; a column that holds keys of several tables may name others."""
+def _key(value: str, key_type: str) -> str | None:
+    """Return text as the server writes a key; None when it is no key: a column may hold keys of others."""
     if bits := _INTEGER_BITS.get(key_type):
         most = 2 ** (bits - 1)
-        return _INTEGER.fullmatch(value) is not None and -most <= int(value) < most
+        is_key = _INTEGER.fullmatch(value) is not None and -most <= int(value) < most
+        return str(int(value)) if is_key else None
     if key_type == "uuid":
-        return _UUID.fullmatch(value) is not None
-    return True
+        return value.lower() if _UUID.fullmatch(value) else None
+    return value

@@ -4,15 +4,18 @@ begin;
 select plan(9);
 
 insert into trueup.runners (host, pid, version, application, silent_after, started_at, heartbeat_at, stopped_at)
-select r.host, 1, '0', r.application, '1 minute', now() - r.started, now() - r.beat, now() - r.stopped
+select r.host, 1, '0', r.application, r.silent, now() - r.started, now() - r.beat, now() - r.stopped
 from (
     values
-    ('alive', 'trueup run', interval '1 day', interval '59 seconds', null),
-    ('stopped', 'trueup run', interval '1 day', interval '1 hour', interval '1 hour'),
-    ('replaced', 'trueup run --once a', interval '2 days', interval '25 hours', null),
-    ('replacing', 'trueup run --once a', interval '1 day', interval '1 hour', interval '1 hour'),
-    ('lost', 'trueup run --once b', interval '2 days', interval '61 seconds', null)
-) as r (host, application, started, beat, stopped);
+    ('alive', 'trueup run', interval '1 minute', interval '1 day', interval '59 seconds', null),
+    ('stopped', 'trueup run', interval '1 second', interval '1 day', interval '1 hour', interval '1 hour'),
+    ('replaced', 'trueup run --once a', interval '1 second', interval '2 days', interval '25 hours', null),
+    ('replacing', 'trueup run --once a', interval '1 second', interval '1 day', interval '1 hour', interval '1 hour'),
+    ('lost', 'trueup run --once b', interval '1 second', interval '2 days', interval '61 seconds', null),
+    -- longer silent than it may be, but not for so long since the server is up
+    ('cut off', 'trueup run --once c', now() - pg_postmaster_start_time() + interval '1 second', interval '2 days',
+        now() - pg_postmaster_start_time() + interval '1 hour', null)
+) as r (host, application, silent, started, beat, stopped);
 
 create temporary view listed as
 select ru.host

@@ -1,5 +1,8 @@
 -- lost_runners(): runners that ended without a word, and that no other has replaced since
 --
+-- Silence counts from the server's start, as in abandon_job_runs: while it was down nobody could
+-- give a sign of life.
+--
 -- The body is a string on purpose, as that of overdue_jobs.
 
 create or replace function trueup.lost_runners()
@@ -16,7 +19,7 @@ as $$
     from trueup.runners as ru
     where
         ru.stopped_at is null
-        and ru.heartbeat_at < now() - ru.silent_after
+        and greatest(ru.heartbeat_at, pg_postmaster_start_time()) < now() - ru.silent_after
         and not exists (
             select 1
             from trueup.runners as newer
