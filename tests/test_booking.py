@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from helpers import Pool, eventually, sql, value
+from helpers import Pool, eventually, plant, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import errors
@@ -718,6 +718,24 @@ def test_a_cancellation_by_another_call(world: str, desk: Bookings) -> None:
         ]
         == "TU204"
     )
+
+
+def test_a_legacy_spelling_is_moved_and_cancelled(database: str) -> None:
+    sql(database, WORLD + "select factory.legacy('appointments_status_vocabulary')")
+    desk = Bookings(Pool(database))
+    plant(
+        database,
+        "select factory.appointment(n, customer_id => n, status => 'scheduled') from generate_series(1, 2) as n;"
+        "select factory.appointment(3, customer_id => 3, status => 'Completed')",
+    )
+    assert desk.reschedule(1, 1, NOON).starts_at == NOON
+    assert not desk.cancel(1, 2).replayed
+    assert refused(lambda: desk.cancel(1, 3))[0] == "TU204"
+    assert sql(database, "select status from public.appointments order by id") == [
+        ("confirmed",),
+        ("cancelled",),
+        ("Completed",),
+    ]
 
 
 def test_every_reason_of_validation(world: str, desk: Bookings) -> None:

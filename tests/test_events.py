@@ -442,6 +442,56 @@ def test_a_cancellation_may_come_first(ground: str) -> None:
     ]
 
 
+def legacy(url: str, rows: str) -> None:
+    """Store rows of before: without our triggers, and unlike what our constraints say."""
+    sql(url, "select factory.legacy('appointments_status_vocabulary', 'calls_status_vocabulary')")
+    plant(url, rows)
+
+
+def test_a_legacy_spelling_counts_as_what_it_means(ground: str) -> None:
+    legacy(
+        ground,
+        "select factory.appointment(1, calcom_booking_uid => 'bk1', status => 'scheduled');"
+        "select factory.appointment(2, calcom_booking_uid => 'bk2', status => 'No_Show');"
+        f"select factory.call(1, retell_call_id => '{call_id(1)}', status => 'in_progress', ended_at => null, "
+        "duration_ms => null)",
+    )
+    receive(ground, call_event())
+    receive(ground, *(booking_event("BOOKING_CANCELLED", uid) for uid in ("bk1", "bk2")))
+    process(ground)
+    assert value(ground, "select status from public.calls") == "ended"
+    assert appointments(ground, "status, cancelled_at is not null") == [
+        ("cancelled", True),
+        ("No_Show", False),
+    ]
+
+
+def test_a_status_that_nobody_knows_is_for_a_person(ground: str) -> None:
+    """What cancels the booking, or moves it, is kept until somebody has said what the word means."""
+    legacy(
+        ground,
+        "select factory.appointment(1, calcom_booking_uid => 'bk1', status => 'maybe');"
+        "select factory.appointment(2, calcom_booking_uid => 'bk2', status => 'maybe')",
+    )
+    receive(
+        ground,
+        booking_event("BOOKING_CANCELLED", "bk1"),
+        booking_event("BOOKING_RESCHEDULED", "bk3", "2025-10-23T12:00:00.000Z", previous="bk2"),
+    )
+    process(ground)
+    assert sql(ground, "select status, error from trueup.webhook_events order by id") == [
+        ("parked", "the vocabulary does not know the status of appointment 1"),
+        ("parked", "the vocabulary does not know the status of appointment 2"),
+    ]
+    assert value(ground, "select count(*) from public.appointment_modifications") == 0
+    sql(
+        ground,
+        "update public.appointments set status = 'confirmed'; select trueup.retry_events(p_status => 'parked')",
+    )
+    process(ground)
+    assert appointments(ground, "calcom_booking_uid, status") == [("bk1", "cancelled"), ("bk3", "confirmed")]
+
+
 def test_an_event_waits_for_the_one_before_it_and_not_for_ever(ground: str) -> None:
     move = booking_event(
         "BOOKING_RESCHEDULED", "bk2", previous="bk1", rescheduleStartTime="2025-10-21T12:00:00Z"

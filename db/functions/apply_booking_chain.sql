@@ -8,9 +8,11 @@
 -- The provider's columns are calcom_booking_uid, calcom_booking_id, starts_at, ends_at and
 -- previous_starts_at, written when the booking moves to another uid; status and
 -- cancelled_at, written by a cancellation and by an acceptance of what was pending. An
--- appointment that is completed or a no-show stays so. Filled only where NULL: call_id,
--- service_id, customer_id (trueup.appointment_from_booking). Everything else, notes,
--- staff and metadata among it, is the application's and is never touched.
+-- appointment that is completed or a no-show stays so; another spelling counts as what it
+-- means, and a status that nobody knows parks what would move or cancel its appointment.
+-- Filled only where NULL: call_id, service_id, customer_id (trueup.appointment_from_booking).
+-- Everything else, notes, staff and metadata among it, is the application's and is never
+-- touched.
 --
 -- A cancellation without a booking creates nothing; its event is kept, and the booking is
 -- created cancelled when it comes. A move or a confirmation whose booking has not come
@@ -33,6 +35,7 @@ declare
     v_head trueup.booking_events;
     v_origin trueup.booking_events;
     v_appointment public.appointments;
+    v_status text;
     v_ids bigint[];
     v_kept_appointment_ids bigint[];
     v_is_deleted boolean;
@@ -232,9 +235,8 @@ begin
             p_booked_at => coalesce(v_origin.occurred_at, v_head.occurred_at),
             p_cancelled_at => v_cancelled_at
         ) as ab;
-        if v_made.outcome = 'review' then
-            v_reason := v_made.reason;
-        else
+        v_reason := v_made.reason;
+        if v_made.outcome <> 'review' then
             v_kept_appointment_ids := array[v_made.appointment_id];
             v_is_created := true;
         end if;
@@ -249,20 +251,30 @@ begin
         return;
     end if;
 
-    if cardinality(v_kept_appointment_ids) > 1 then
-        v_reason := format('appointments %s bear bookings of one chain', array_to_string(v_kept_appointment_ids, ', '));
-    end if;
-    if v_kept_appointment_ids is null or cardinality(v_kept_appointment_ids) > 1 then
+    select a.* into v_appointment from public.appointments as a where a.id = v_kept_appointment_ids[1];
+    v_status := trueup.vocabulary_value('appointment_status', v_appointment.status);
+    v_is_moved := v_appointment.calcom_booking_uid = any(v_chain)
+        and v_appointment.calcom_booking_uid <> v_head_uid
+        and v_head.id is not null;
+
+    v_reason := case
+        when v_kept_appointment_ids is null then v_reason
+        when cardinality(v_kept_appointment_ids) > 1
+            then format('appointments %s bear bookings of one chain', array_to_string(v_kept_appointment_ids, ', '))
+        when
+            v_status is null
+            and (
+                v_is_moved
+                or (v_appointment.calcom_booking_uid = v_head_uid and v_says in ('cancelled', 'rejected'))
+            )
+            then format('the vocabulary does not know the status of appointment %s', v_appointment.id)
+    end;
+    if v_reason is not null then
         update trueup.webhook_events as e
         set status = 'parked', company_id = p_company_id, error = v_reason
         where e.id = any(v_ids);
         return;
     end if;
-
-    select a.* into v_appointment from public.appointments as a where a.id = v_kept_appointment_ids[1];
-    v_is_moved := v_appointment.calcom_booking_uid = any(v_chain)
-        and v_appointment.calcom_booking_uid <> v_head_uid
-        and v_head.id is not null;
 
     v_told_at := array(
         select ev.occurred_at
@@ -278,8 +290,8 @@ begin
         or (
             v_appointment.calcom_booking_uid = v_head_uid
             and (
-                (v_says in ('cancelled', 'rejected') and v_appointment.status in ('pending', 'confirmed'))
-                or (v_says = 'accepted' and v_appointment.status = 'pending')
+                (v_says in ('cancelled', 'rejected') and v_status in ('pending', 'confirmed'))
+                or (v_says = 'accepted' and v_status = 'pending')
                 or (v_is_created and v_steps is not null)
                 -- an earlier word of the same booking has come since
                 or (v_appointment.created_at = any(v_told_at) and v_appointment.created_at > v_told_at[1])
@@ -305,14 +317,14 @@ begin
             starts_at = case when v_is_moved then v_head.starts_at else a.starts_at end,
             ends_at = case when v_is_moved then v_head.ends_at else a.ends_at end,
             status = case
-                when a.status in ('completed', 'no_show') then a.status
+                when v_status in ('completed', 'no_show') then v_status
                 when v_says in ('cancelled', 'rejected') then 'cancelled'
-                when a.status = 'cancelled' and not v_is_moved then 'cancelled'
+                when v_status = 'cancelled' and not v_is_moved then 'cancelled'
                 when v_says = 'accepted' then 'confirmed'
-                else a.status
+                else coalesce(v_status, a.status)
             end,
             cancelled_at = case
-                when a.status in ('completed', 'no_show') then a.cancelled_at
+                when v_status in ('completed', 'no_show') then a.cancelled_at
                 when v_says in ('cancelled', 'rejected') then coalesce(
                     case when not v_is_moved then a.cancelled_at end, v_cancelled_at, now()
                 )

@@ -5,7 +5,7 @@
 -- not depend on the order of arrival: a later stage completes and corrects an earlier
 -- one, and a value that no event gives leaves the call's as it is.
 --
--- The provider's columns are status (never down), from_number, to_number, direction,
+-- The provider's columns are status (never down, whatever its spelling), from_number, to_number, direction,
 -- call_type, started_at, ended_at, duration_ms, disconnection_reason and metadata.retell.
 -- Filled only where NULL: phone_number_id and branch_id. Everything else is the
 -- application's and is not touched, call_analysis or not: that is an opinion (decision
@@ -187,7 +187,8 @@ begin
         update public.calls as c
         set
             status = case
-                when v_rank > array_position(v_ranked, c.status) then v_ranked[v_rank]
+                when v_rank > array_position(v_ranked, trueup.vocabulary_value('call_status', c.status))
+                    then v_ranked[v_rank]
                 else c.status
             end,
             from_number = coalesce(v_from, c.from_number),

@@ -4,6 +4,9 @@
 -- read before and looked at again under the lock, and another round is made when somebody
 -- re-assigned it in between. The call is who asks, and must be one of the company; it need
 -- not be the one that booked (decision D2), and is not locked: nothing of it is written.
+--
+-- A status in another spelling is returned as the word that it means, for those who ask what
+-- it is; a word that the vocabulary does not know stays.
 
 create or replace function trueup.changeable_appointment(
     p_company_id bigint,
@@ -59,6 +62,9 @@ begin
         v_staff_id := v_appointment.staff_id;
     end loop;
 
+    v_appointment.status := coalesce(
+        trueup.vocabulary_value('appointment_status', v_appointment.status), v_appointment.status
+    );
     return v_appointment;
 end;
 $$;

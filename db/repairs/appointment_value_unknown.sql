@@ -1,7 +1,9 @@
 -- appointment_value_unknown: repair
 --
 -- Replaces a spelling or synonym by the word of the vocabulary. One value that means
--- nothing there hands the whole row to a person, who sees all of it.
+-- nothing there hands the whole row to a person, who sees all of it. So does a word that
+-- means pending or confirmed on an appointment whose last modification is a cancel:
+-- cancelled and not written there, or taken up again, the row does not tell.
 
 create or replace function trueup.repair_appointment_value_unknown(p_appointment_id bigint)
     returns trueup.repair_outcome
@@ -33,6 +35,15 @@ begin
         or (v_calcom_sync_status is null) <> (v_appointment.calcom_sync_status is null)
     then
         return ('review', 'a value is no synonym that the vocabulary knows', null)::trueup.repair_outcome;
+    end if;
+
+    v_cancelled_at := trueup.cancellation_time(p_appointment_id);
+    if v_status in ('pending', 'confirmed') and v_status <> v_appointment.status and v_cancelled_at is not null then
+        return (
+            'review',
+            'it means ' || v_status || ', and its last modification is a cancel',
+            jsonb_build_object('last_modification_cancelled_at', v_cancelled_at)
+        )::trueup.repair_outcome;
     end if;
 
     v_cancelled_at := v_appointment.cancelled_at;

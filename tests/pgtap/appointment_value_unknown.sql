@@ -1,7 +1,7 @@
 -- appointment_value_unknown: the fill, the constraints, the check, then the repair
 
 begin;
-select plan(25);
+select plan(27);
 
 select factory.company(1);
 select factory.call(id => 1);
@@ -72,7 +72,11 @@ select factory.appointment(id => 25, status => 'Cancelled');
 select factory.appointment(id => 26, status => 'maybe', deleted_at => '2025-10-21 09:00:00+00');
 select factory.appointment(id => 27);
 select factory.appointment(id => 28, source => 'Retell', call_id => 1);
+select factory.appointment(id => 29, status => 'scheduled');
 update public.appointments set sync_origin = 'ADMIN' where id = 27;
+select factory.modification(
+    id => 2, appointment_id => 29, kind => 'cancel', created_at => '2025-10-21 09:00:00+00'
+);
 select factory.modification(
     id => 1, appointment_id => 24, kind => 'cancel', created_at => '2025-10-21 09:00:00+00'
 );
@@ -88,7 +92,8 @@ select results_eq(
     (24, '{"status": "Cancelled"}'),
     (25, '{"status": "Cancelled"}'),
     (27, '{"sync_origin": "ADMIN"}'),
-    (28, '{"source": "Retell"}')
+    (28, '{"source": "Retell"}'),
+    (29, '{"status": "scheduled"}')
     $$,
     'one row for each appointment, every column and value in its evidence'
 );
@@ -124,6 +129,14 @@ select is((trueup.repair_appointment_value_unknown(27)).outcome, 'corrected', 'a
 select is((trueup.repair_appointment_value_unknown(28)).outcome, 'corrected', 'a source that becomes retell');
 select isnt(
     (select a.idempotency_key from public.appointments as a where a.id = 28), null, 'gets its key with it'
+);
+select is(
+    (trueup.repair_appointment_value_unknown(29)).reason, 'it means confirmed, and its last modification is a cancel',
+    'what was cancelled last is not confirmed'
+);
+update public.appointment_modifications set kind = 'reschedule', new_starts_at = '2025-10-22 12:00:00+00' where id = 2;
+select is(
+    (trueup.repair_appointment_value_unknown(29)).outcome, 'corrected', 'near miss: moved after that'
 );
 select set_eq(
     'select entity_id from trueup.appointment_value_unknown',
