@@ -418,6 +418,30 @@ def test_a_move_that_the_application_asked_for_is_one_step(ground: str) -> None:
     assert appointments(ground, "calcom_booking_uid, count(*) over ()") == [("bk2", 1)]
 
 
+@pytest.mark.parametrize("cancel", ["", ", status = 'cancelled', cancelled_at = now()"])
+def test_a_move_has_the_status_of_the_booking_it_leads_to(ground: str, cancel: str) -> None:
+    receive(ground, booking_event())
+    process(ground)
+    sql(ground, f"update public.appointments set notes = 'mine' {cancel}")
+    told = "status, calcom_booking_uid, cancelled_at is null"
+    to_two = booking_event("BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1", status="PENDING")
+    receive(ground, to_two)
+    process(ground)
+    assert appointments(ground, told) == [("pending", "bk2", True)]
+    receive(ground, booking_event("BOOKING_CONFIRMED", "bk2", start(2), said(3)))
+    process(ground)
+    assert appointments(ground, told) == [("confirmed", "bk2", True)]
+    # near miss: a word that says nothing of it
+    sql(ground, f"update public.appointments set notes = 'mine' {cancel}")
+    receive(
+        ground, booking_event("BOOKING_RESCHEDULED", "bk3", start(3), said(4), "bk2", status="AWAITING_HOST")
+    )
+    process(ground)
+    assert appointments(ground, told) == [
+        ("cancelled", "bk3", False) if cancel else ("confirmed", "bk3", True)
+    ]
+
+
 def test_what_was_deleted_here_is_not_brought_back(ground: str) -> None:
     receive(ground, booking_event())
     process(ground)
@@ -981,6 +1005,10 @@ STORIES: dict[str, list[dict[str, Any]]] = {
         booking_event("BOOKING_RESCHEDULED", "bk3", start(1), said(3), "bk2"),
         booking_event("BOOKING_RESCHEDULED", "bk4", start(2), said(4), "bk3"),
     ],
+    "moved to a booking that awaits confirmation": [
+        booking_event("BOOKING_CREATED", "bk1", start(1), said(1)),
+        booking_event("BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1", status="PENDING"),
+    ],
     "two bookings of one call, one rejected": [
         *told("call_started", "call_ended", "call_analyzed", from_number="+4917099"),
         booking_event("BOOKING_REQUESTED", "bk1", start(1), said(1), status="PENDING", **NAMED),
@@ -1021,6 +1049,7 @@ ENDS = {
     "moved there and back and there again": [
         (1, "bk4", "confirmed", 2, None, "reschedule reschedule reschedule")
     ],
+    "moved to a booking that awaits confirmation": [(1, "bk2", "pending", 2, None, "reschedule")],
     "two bookings of one call, one rejected": [
         (1, "bk1", "cancelled", 1, call_id(1), "cancel"),
         (1, "bk2", "confirmed", 5, call_id(1), None),

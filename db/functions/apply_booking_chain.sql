@@ -7,9 +7,10 @@
 --
 -- The provider's columns are calcom_booking_uid, calcom_booking_id, starts_at, ends_at and
 -- previous_starts_at, written when the booking moves to another uid; status and
--- cancelled_at, written by a cancellation and by an acceptance of what was pending. An
--- appointment that is completed or a no-show stays so; another spelling counts as what it
--- means, and a status that nobody knows parks what would move or cancel its appointment.
+-- cancelled_at, written by a cancellation, by an acceptance of what was pending, and by a
+-- move: it is then accepted or pending as the booking that it led to. An appointment that is
+-- completed or a no-show stays so; another spelling counts as what it means, and a status
+-- that nobody knows parks what would move or cancel its appointment.
 -- Filled only where NULL: call_id, service_id, customer_id (trueup.appointment_from_booking).
 -- Everything else, notes, staff and metadata among it, is the application's and is never
 -- touched.
@@ -321,6 +322,7 @@ begin
                 when v_says in ('cancelled', 'rejected') then 'cancelled'
                 when v_status = 'cancelled' and not v_is_moved then 'cancelled'
                 when v_says = 'accepted' then 'confirmed'
+                when v_says = 'pending' and v_is_moved then 'pending'
                 else coalesce(v_status, a.status)
             end,
             cancelled_at = case
@@ -328,7 +330,7 @@ begin
                 when v_says in ('cancelled', 'rejected') then coalesce(
                     case when not v_is_moved then a.cancelled_at end, v_cancelled_at, now()
                 )
-                when v_is_moved then null
+                when v_is_moved and v_says in ('accepted', 'pending') then null
                 else a.cancelled_at
             end,
             created_at = case when a.created_at = any(v_told_at) then v_told_at[1] else a.created_at end
