@@ -646,6 +646,26 @@ def test_a_move_keeps_the_appointment_and_tells_from_where(world: str, desk: Boo
     assert count(world, "public.appointment_modifications") == 2
 
 
+def test_a_moved_booking_has_a_number_of_its_own(world: str, desk: Bookings) -> None:
+    """The old number under the new uid would make the provider's next event one of another booking."""
+    booking = "select calcom_booking_uid, calcom_booking_id from public.appointments"
+    booked = desk.book(1, NOON, service_id=1, call_id=3, booking_uid="a", booking_number=11)
+    desk.reschedule(1, booked.appointment_id, NOON + HOUR)
+    assert sql(world, booking) == [("a", 11)]
+    desk.reschedule(1, booked.appointment_id, NOON, booking_uid="b", booking_number=12)
+    assert sql(world, booking) == [("b", 12)]
+    desk.reschedule(1, booked.appointment_id, NOON + HOUR, booking_uid="c")
+    assert sql(world, booking) == [("c", None)]
+    cancelled = {
+        "triggerEvent": "BOOKING_CANCELLED",
+        "createdAt": "2025-10-21T09:00:00.000Z",
+        "payload": {"uid": "c", "bookingId": 13, "status": "CANCELLED"},
+    }
+    sql(world, "select * from trueup.receive_event('calcom', %s)", json.dumps(cancelled))
+    sql(world, "select * from trueup.process_events()")
+    assert value(world, "select status from public.appointments") == "cancelled"
+
+
 def test_a_late_retry_of_the_booking_gets_the_moved_appointment(world: str, desk: Bookings) -> None:
     booked = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3)
     desk.reschedule(1, booked.appointment_id, NOON + HOUR)

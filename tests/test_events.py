@@ -442,6 +442,17 @@ def test_a_move_has_the_status_of_the_booking_it_leads_to(ground: str, cancel: s
     ]
 
 
+def test_the_number_of_a_booking_does_not_outlive_a_move(ground: str) -> None:
+    receive(ground, booking_event())
+    process(ground)
+    receive(ground, booking_event("BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1", bookingId=None))
+    process(ground)
+    assert appointments(ground, "calcom_booking_uid, calcom_booking_id") == [("bk2", None)]
+    receive(ground, booking_event("BOOKING_CANCELLED", "bk2", start(2), said(3), bookingId=12))
+    process(ground)
+    assert appointments(ground, "status") == [("cancelled",)]
+
+
 def test_what_was_deleted_here_is_not_brought_back(ground: str) -> None:
     receive(ground, booking_event())
     process(ground)

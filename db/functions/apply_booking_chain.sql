@@ -303,7 +303,7 @@ begin
         set
             calcom_booking_uid = v_head_uid,
             calcom_booking_id = case
-                when v_is_moved then coalesce(v_head.booking_number, a.calcom_booking_id)
+                when v_is_moved then v_head.booking_number
                 else a.calcom_booking_id
             end,
             previous_starts_at = case

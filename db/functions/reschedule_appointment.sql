@@ -2,7 +2,9 @@
 --
 -- The appointment stays the one it is, also for the call that booked it (decision D2); which call
 -- moved it is in appointment_modifications. Without an end it stays as long as it was. The
--- provider holds a moved booking under a new uid: give it as booking_uid.
+-- provider holds a moved booking under a new uid and a new number: give them as booking_uid
+-- and booking_number. The number of the booking that was left does not stay under the new
+-- uid: without another one there is none.
 --
 -- Asked again for where it already is, it returns that with replayed = true and the number of
 -- the modification that brought it there. previous_starts_at says from where the caller thinks
@@ -26,7 +28,8 @@ create or replace function trueup.reschedule_appointment(
     p_reason text default null,
     p_actor text default session_user,
     p_booking_uid text default null,
-    p_previous_starts_at timestamptz default null
+    p_previous_starts_at timestamptz default null,
+    p_booking_number bigint default null
 )
     returns table (
         appointment_id bigint,
@@ -105,6 +108,11 @@ begin
         ends_at = v_ends_at,
         previous_starts_at = v_appointment.starts_at,
         calcom_booking_uid = v_booking_uid,
+        calcom_booking_id = case
+            when a.calcom_booking_uid is not distinct from v_booking_uid
+                then coalesce(a.calcom_booking_id, p_booking_number)
+            else p_booking_number
+        end,
         updated_at = now()
     where a.id = p_appointment_id;
 

@@ -1,7 +1,7 @@
 -- booking_missing_locally: repair
 --
 -- A booking that was moved at the provider has the appointment of the booking it came
--- from: that appointment gets the new uid, time and status, and a modification records
+-- from: that appointment gets the new uid, number, time and status, and a modification records
 -- it. Any other booking gets its appointment by trueup.appointment_from_booking, for the
 -- one call of the company whose booking_id names it, if there is one.
 --
@@ -48,7 +48,7 @@ begin
         update public.appointments as a
         set
             calcom_booking_uid = v_booking.booking_uid,
-            calcom_booking_id = coalesce(v_booking.booking_number, a.calcom_booking_id),
+            calcom_booking_id = v_booking.booking_number,
             previous_starts_at = a.starts_at,
             starts_at = v_booking.starts_at,
             ends_at = v_booking.ends_at,

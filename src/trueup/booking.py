@@ -153,6 +153,7 @@ class Bookings:
         reason: str | None = None,
         actor: str | None = None,
         booking_uid: str | None = None,
+        booking_number: int | None = None,
         previous_starts_at: datetime | None = None,
     ) -> Rescheduled:
         """Move an appointment and keep from where; see reschedule_appointment."""
@@ -257,6 +258,7 @@ class AsyncBookings:
         reason: str | None = None,
         actor: str | None = None,
         booking_uid: str | None = None,
+        booking_number: int | None = None,
         previous_starts_at: datetime | None = None,
     ) -> Rescheduled:
         """Move an appointment and keep from where; see reschedule_appointment."""
