@@ -442,6 +442,109 @@ def test_a_move_has_the_status_of_the_booking_it_leads_to(ground: str, cancel: s
     ]
 
 
+def booked_here(url: str, more: str = "") -> int:
+    """Book as the application does, for a call; return the appointment."""
+    sql(url, f"select factory.call(1, retell_call_id => '{call_id(1)}')")
+    return int(
+        value(
+            url,
+            "select appointment_id from trueup.book_appointment(1, %s, p_service_id => 1, p_call_id => 1"
+            f"{more})",
+            NOW + timedelta(days=21),
+        )
+    )
+
+
+def test_a_late_event_of_a_booking_that_was_moved_here_makes_no_second(ground: str) -> None:
+    booked = booked_here(ground, ", p_booking_uid => 'bk1'")
+    sql(
+        ground,
+        "select trueup.reschedule_appointment(1, %s, %s, p_booking_uid => 'bk2')",
+        booked,
+        NOW + timedelta(days=22),
+    )
+    named: dict[str, Any] = {"metadata": {"call_id": call_id(1)}}
+    end = [(booked, "bk2", "confirmed", NOW + timedelta(days=22), 9000001 + sum(map(ord, "bk2")))]
+    columns = "id, calcom_booking_uid, status, starts_at, calcom_booking_id"
+    receive(ground, booking_event("BOOKING_CREATED", "bk1", start(1), said(1), **named))
+    process(ground)
+    assert appointments(ground, columns) == [(*end[0][:4], None)]
+    # of what it was moved away from, too
+    receive(ground, booking_event("BOOKING_CANCELLED", "bk1", start(1), said(3), **named))
+    process(ground)
+    receive(ground, booking_event("BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1", **named))
+    process(ground)
+    assert appointments(ground, columns) == end
+    assert (
+        sql(ground, "select status, appointment_id from trueup.webhook_events") == [("processed", booked)] * 3
+    )
+
+
+def test_a_late_event_of_a_booking_that_was_deleted_hard_makes_none(ground: str) -> None:
+    booked = booked_here(ground, ", p_booking_uid => 'bk1'")
+    sql(ground, "delete from public.appointments where id = %s", booked)
+    receive(ground, booking_event("BOOKING_CREATED", "bk1", start(1), said(1)))
+    process(ground)
+    assert appointments(ground, "id") == []
+    assert sql(ground, "select status, error from trueup.webhook_events") == [
+        ("ignored", "the appointment of this booking was deleted here")
+    ]
+
+
+def test_an_appointment_whose_uid_somebody_took_away_is_for_a_person(ground: str) -> None:
+    booked = booked_here(ground, ", p_booking_uid => 'bk1'")
+    sql(ground, "update public.appointments set calcom_booking_uid = null, calcom_sync_status = null")
+    receive(ground, booking_event("BOOKING_CREATED", "bk1", start(1), said(1)))
+    process(ground)
+    assert sql(ground, "select status, error from trueup.webhook_events") == [
+        ("parked", f"appointment {booked} bore this booking and bears none now")
+    ]
+    # near miss: another one bears it now
+    sql(
+        ground,
+        "select factory.appointment(9, calcom_booking_uid => 'bk1'); select trueup.retry_events(p_status => 'parked')",
+    )
+    process(ground)
+    assert sql(ground, "select status, appointment_id from trueup.webhook_events") == [("processed", 9)]
+
+
+def test_what_its_call_has_booked_here_is_the_booking_that_names_the_call(ground: str) -> None:
+    booked = booked_here(ground)
+    named: dict[str, Any] = {"metadata": {"call_id": call_id(1)}}
+    receive(ground, booking_event("BOOKING_CREATED", "bk1", start(1), said(1), bookingId=1, **named))
+    # near miss: another start is another booking
+    receive(ground, booking_event("BOOKING_CREATED", "bk5", start(5), said(1), bookingId=5, **named))
+    process(ground)
+    columns = "calcom_booking_uid, calcom_booking_id, call_id, source, starts_at"
+    second = ("bk5", 5, 1, "calcom", NOW + timedelta(days=25))
+    assert appointments(ground, columns) == [("bk1", 1, 1, "retell", NOW + timedelta(days=21)), second]
+    receive(
+        ground, booking_event("BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1", bookingId=2, **named)
+    )
+    process(ground)
+    assert appointments(ground, columns) == [("bk2", 2, 1, "retell", NOW + timedelta(days=22)), second]
+    assert sql(ground, "select distinct status from trueup.webhook_events") == [("processed",)]
+    assert value(ground, "select min(id) from public.appointments") == booked
+
+
+def test_two_that_its_call_has_booked_here_are_told_apart_by_a_person(ground: str) -> None:
+    booked = booked_here(ground)
+    also = value(
+        ground,
+        "select appointment_id from trueup.book_appointment(1, %s, p_service_id => 1, p_call_id => 1, "
+        "p_booked_for => 'daughter')",
+        NOW + timedelta(days=21),
+    )
+    receive(
+        ground, booking_event("BOOKING_CREATED", "bk1", start(1), said(1), metadata={"call_id": call_id(1)})
+    )
+    process(ground)
+    assert sql(ground, "select status, error from trueup.webhook_events") == [
+        ("parked", f"appointments {booked}, {also} of its call may be this booking")
+    ]
+    assert appointments(ground, "calcom_booking_uid") == [(None,), (None,)]
+
+
 def test_the_number_of_a_booking_does_not_outlive_a_move(ground: str) -> None:
     receive(ground, booking_event())
     process(ground)
@@ -1129,7 +1232,7 @@ def fresh(url: str) -> None:
     sql(
         url,
         "truncate public.calls, public.appointments, public.appointment_modifications, public.customers, "
-        "trueup.webhook_events",
+        "trueup.webhook_events, trueup.former_bookings",
     )
 
 

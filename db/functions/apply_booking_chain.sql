@@ -15,6 +15,12 @@
 -- Everything else, notes, staff and metadata among it, is the application's and is never
 -- touched.
 --
+-- The appointment is the one that bears a uid of the chain, else the one that bore it last
+-- (trueup.former_bookings): one that was moved here since is not moved back, and one that was
+-- deleted is not made again. A new booking may be one that its call has written here without
+-- a uid: the live appointment of that call with the same start and no other service gets the
+-- uid. Two such, or an appointment whose uid somebody took away, are for a person.
+--
 -- A cancellation without a booking creates nothing; its event is kept, and the booking is
 -- created cancelled when it comes. A move or a confirmation whose booking has not come
 -- yet, and a booking whose call has not, wait for it (setting event_order_wait), and are
@@ -39,6 +45,8 @@ declare
     v_status text;
     v_ids bigint[];
     v_kept_appointment_ids bigint[];
+    v_former_appointment_ids bigint[];
+    v_own_appointment_ids bigint[];
     v_is_deleted boolean;
     v_call_id bigint;
     v_says text;
@@ -176,6 +184,27 @@ begin
         for no key update
     ) as f;
 
+    if v_kept_appointment_ids is null and not coalesce(v_is_deleted, false) then
+        v_former_appointment_ids := array(
+            select distinct on (fb.booking_uid) fb.appointment_id
+            from trueup.former_bookings as fb
+            where fb.booking_uid = any(v_chain) and fb.company_id = p_company_id
+            order by fb.booking_uid, fb.ended_at desc, fb.id desc
+        );
+        select array_agg(f.id order by f.id) into v_kept_appointment_ids
+        from (
+            select a.id
+            from public.appointments as a
+            where
+                a.id = any(v_former_appointment_ids)
+                and a.company_id = p_company_id
+                and a.deleted_at is null
+            order by a.id
+            for no key update
+        ) as f;
+        v_is_deleted := v_former_appointment_ids <> '{}' and v_kept_appointment_ids is null;
+    end if;
+
     if v_named_call_id is not null then
         select c.id into v_call_id
         from public.calls as c
@@ -219,27 +248,65 @@ begin
             end if;
         end if;
 
-        select ab.* into v_made
-        from trueup.appointment_from_booking(
-            p_company_id => p_company_id,
-            p_booking_uid => v_head_uid,
-            p_booking_number => v_head.booking_number,
-            p_status => v_says,
-            p_starts_at => v_head.starts_at,
-            p_ends_at => v_head.ends_at,
-            p_event_type_id => v_event_type_id,
-            p_attendees => v_attendees,
-            p_metadata => coalesce(v_origin.payload, v_head.payload) -> 'metadata',
-            p_source => 'calcom',
-            p_sync_origin => 'calcom',
-            p_call_id => v_call_id,
-            p_booked_at => coalesce(v_origin.occurred_at, v_head.occurred_at),
-            p_cancelled_at => v_cancelled_at
-        ) as ab;
-        v_reason := v_made.reason;
-        if v_made.outcome <> 'review' then
-            v_kept_appointment_ids := array[v_made.appointment_id];
-            v_is_created := true;
+        if v_call_id is not null then
+            -- whoever books for the call has locked it
+            perform 1 from public.calls as c where c.id = v_call_id for no key update;
+            v_own_appointment_ids := array(
+                select la.id
+                from trueup.live_appointments as la
+                where
+                    la.call_id = v_call_id
+                    and la.company_id = p_company_id
+                    and la.calcom_booking_uid is null
+                    and (la.calcom_booking_id is null or la.calcom_booking_id = v_origin.booking_number)
+                    and la.starts_at = coalesce(v_origin.starts_at, v_head.starts_at)
+                    and (
+                        la.service_id is null
+                        or la.service_id in (
+                            select s.id
+                            from public.services as s
+                            where s.company_id = p_company_id and s.calcom_event_type_id = v_event_type_id
+                        )
+                    )
+                order by la.id
+            );
+        end if;
+
+        if cardinality(v_own_appointment_ids) = 1 then
+            update public.appointments as a
+            set
+                calcom_booking_uid = v_origin_uid,
+                calcom_booking_id = v_origin.booking_number,
+                calcom_sync_status = 'synced'
+            where a.id = v_own_appointment_ids[1];
+            v_kept_appointment_ids := v_own_appointment_ids;
+        elsif cardinality(v_own_appointment_ids) > 1 then
+            v_reason := format(
+                'appointments %s of its call may be this booking', array_to_string(v_own_appointment_ids, ', ')
+            );
+        else
+            select ab.* into v_made
+            from trueup.appointment_from_booking(
+                p_company_id => p_company_id,
+                p_booking_uid => v_head_uid,
+                p_booking_number => v_head.booking_number,
+                p_status => v_says,
+                p_starts_at => v_head.starts_at,
+                p_ends_at => v_head.ends_at,
+                p_event_type_id => v_event_type_id,
+                p_attendees => v_attendees,
+                p_metadata => coalesce(v_origin.payload, v_head.payload) -> 'metadata',
+                p_source => 'calcom',
+                p_sync_origin => 'calcom',
+                p_call_id => v_call_id,
+                p_booked_at => coalesce(v_origin.occurred_at, v_head.occurred_at),
+                p_cancelled_at => v_cancelled_at
+            ) as ab;
+            v_reason := v_made.reason;
+            if v_made.outcome <> 'review' then
+                v_kept_appointment_ids := array[v_made.appointment_id];
+                v_is_created := true;
+            end if;
         end if;
     elsif v_kept_appointment_ids is null then
         update trueup.webhook_events as e
@@ -262,6 +329,8 @@ begin
         when v_kept_appointment_ids is null then v_reason
         when cardinality(v_kept_appointment_ids) > 1
             then format('appointments %s bear bookings of one chain', array_to_string(v_kept_appointment_ids, ', '))
+        when v_appointment.calcom_booking_uid is null
+            then format('appointment %s bore this booking and bears none now', v_appointment.id)
         when
             v_status is null
             and (
@@ -342,14 +411,20 @@ begin
         and (
             (v_appointment.call_id is null and v_call_id is not null)
             or (v_appointment.service_id is null and v_event_type_id is not null)
-            or (v_appointment.calcom_booking_id is null and v_head.booking_number is not null)
+            or (
+                v_appointment.calcom_booking_id is null
+                and v_appointment.calcom_booking_uid = v_head_uid
+                and v_head.booking_number is not null
+            )
         )
     then
         -- what it cannot complete without contradicting the row it leaves, for the checks
         perform trueup.appointment_from_booking(
             p_company_id => p_company_id,
-            p_booking_uid => coalesce(case when v_is_moved then v_head_uid end, v_appointment.calcom_booking_uid),
-            p_booking_number => v_head.booking_number,
+            p_booking_uid => case when v_is_moved then v_head_uid else v_appointment.calcom_booking_uid end,
+            p_booking_number => case
+                when v_is_moved or v_appointment.calcom_booking_uid = v_head_uid then v_head.booking_number
+            end,
             p_status => v_says,
             p_starts_at => v_head.starts_at,
             p_ends_at => v_head.ends_at,
@@ -436,7 +511,11 @@ begin
         order by counted.ordinality;
     end if;
 
-    if exists (select 1 from unnest(v_events) as ev where ev.says in ('cancelled', 'rejected')) then
+    -- the cancellation of a booking that it was moved away from here is none of it
+    if
+        v_appointment.calcom_booking_uid = any(v_chain)
+        and exists (select 1 from unnest(v_events) as ev where ev.says in ('cancelled', 'rejected'))
+    then
         insert into public.appointment_modifications (company_id, appointment_id, kind, reason, actor, created_at)
         select
             p_company_id,
