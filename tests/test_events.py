@@ -680,6 +680,39 @@ def test_a_booking_that_once_failed_is_woken_by_its_call(ground: str) -> None:
     )
 
 
+def test_a_booking_is_woken_by_a_call_that_the_application_wrote(ground: str) -> None:
+    """Processed without its call, and the row of the call comes before the events of the call do."""
+    sql(ground, "update trueup.settings set value = '0' where name = 'event_order_wait'")
+    receive(
+        ground,
+        booking_event("BOOKING_CREATED", "bk1", start(1), said(1), metadata={"call_id": call_id(1)}),
+        booking_event(
+            "BOOKING_RESCHEDULED", "bk2", start(2), said(2), "bk1", metadata={"call_id": call_id(2)}
+        ),
+    )
+    process(ground)
+    linked = (
+        "select ca.retell_call_id, cm.retell_call_id from public.appointments as a "
+        "inner join public.appointment_modifications as m on m.appointment_id = a.id "
+        "left join public.calls as ca on a.call_id = ca.id left join public.calls as cm on m.call_id = cm.id"
+    )
+    assert sql(ground, linked) == [(None, None)]
+    for number, found in ((1, (call_id(1), None)), (2, (call_id(1), call_id(2)))):
+        sql(ground, f"select factory.call({number}, retell_call_id => '{call_id(number)}')")
+        receive(ground, recent("call_ended", number))
+        process(ground)
+        assert sql(ground, linked) == [found]
+    # and then nothing is left to wake them for
+    receive(ground, *(recent("call_analyzed", number) for number in (1, 2)))
+    sql(
+        ground,
+        "select trueup.process_object('retell', %s), trueup.process_object('retell', %s)",
+        call_id(1),
+        call_id(2),
+    )
+    assert sql(ground, "select distinct status from trueup.webhook_events") == [("processed",)]
+
+
 def test_a_parked_booking_is_woken_by_the_call_that_tells_its_company(ground: str) -> None:
     sql(ground, "select factory.service(3, 2, 45, 700001)")
     receive(ground, booking_event(metadata={"call_id": call_id(1)}))

@@ -15,8 +15,9 @@
 -- or that called. When nothing tells it the events are parked; no company is assumed, and
 -- none is taken from the line while a call with this id is stored without one: what
 -- follows would be a second call.
--- Bookings that wait for this call are due at once, and so are those that were processed
--- without it or parked, whatever they failed at before: nothing else looks at them again.
+-- Bookings that wait for this call are due at once, and so are those that were parked, or
+-- processed while the appointment, or its move, had no call, whatever they failed at before:
+-- nothing else looks at them again. Whoever wrote the call: the application may be quicker.
 
 create or replace function trueup.apply_call_events(p_retell_call_id text, p_event_ids bigint[])
     returns void
@@ -154,24 +155,6 @@ begin
             trueup.string_or_null(v_retell -> 'disconnection_reason'),
             jsonb_build_object('retell', v_retell)
         );
-
-        -- whoever waited for this call need not wait longer, and who did not is linked now; one
-        -- that has failed and was not applied since keeps its pause
-        update trueup.webhook_events as e
-        set status = 'received', attempt_count = 0, next_attempt_at = now(), error = null
-        where
-            e.id in (
-                select w.id
-                from trueup.webhook_events as w
-                where
-                    w.named_call_id = p_retell_call_id
-                    and w.provider = 'calcom'
-                    and (
-                        w.status in ('processed', 'parked')
-                        or (w.status = 'received' and w.next_attempt_at > now() and w.attempt_count = 0)
-                    )
-                for update skip locked
-            );
     else
         v_started_at := coalesce(v_started_at, v_call.started_at);
         v_ended_at := coalesce(v_ended_at, v_call.ended_at);
@@ -210,6 +193,45 @@ begin
             end
         where c.id = v_call.id;
     end if;
+
+    -- whoever waited for this call need not wait longer, and who did not is linked now; one
+    -- that has failed and was not applied since keeps its pause
+    update trueup.webhook_events as e
+    set status = 'received', attempt_count = 0, next_attempt_at = now(), error = null
+    where
+        e.id in (
+            select w.id
+            from trueup.webhook_events as w
+            where
+                w.named_call_id = p_retell_call_id
+                and w.provider = 'calcom'
+                and (
+                    w.status = 'parked'
+                    or (w.status = 'received' and w.next_attempt_at > now() and w.attempt_count = 0)
+                    or (
+                        w.status = 'processed'
+                        and exists (
+                            select 1
+                            from trueup.kept_appointments as ka
+                            where
+                                ka.id = w.appointment_id
+                                and (
+                                    ka.call_id is null
+                                    or exists (
+                                        select 1
+                                        from public.appointment_modifications as am
+                                        where
+                                            am.appointment_id = ka.id
+                                            and am.kind = 'reschedule'
+                                            and am.actor = 'calcom'
+                                            and am.call_id is null
+                                    )
+                                )
+                        )
+                    )
+                )
+            for update skip locked
+        );
 
     update trueup.webhook_events as e
     set status = 'processed', company_id = v_company_id, processed_at = now(), error = null
