@@ -271,6 +271,26 @@ def test_item_6_every_event_of_a_booking_reaches_its_call(ground: str) -> None:
     assert sql(ground, flags) == [(True, "linked", True, "appointment_booked", False)]
 
 
+@pytest.mark.parametrize(
+    ("changes", "duration"),
+    [
+        ({"duration_ms": 10**12}, 61000),
+        ({"duration_ms": "NaN"}, 61000),
+        ({"duration_ms": 10**12, "end_timestamp": None}, None),
+        ({"start_timestamp": 1}, None),
+    ],
+)
+def test_a_duration_that_no_integer_holds_stops_no_call(
+    ground: str, changes: dict[str, Any], duration: int | None
+) -> None:
+    receive(ground, call_event(**changes))
+    process(ground)
+    assert sql(ground, "select status, duration_ms from public.calls") == [("ended", duration)]
+    receive(ground, call_event("call_analyzed", **changes))
+    process(ground)
+    assert sql(ground, "select status, duration_ms from public.calls") == [("analyzed", duration)]
+
+
 def test_an_opinion_sets_no_flag(ground: str) -> None:
     """Decision D3: what a model says of a call is no booking."""
     receive(ground, call_event("call_analyzed"))

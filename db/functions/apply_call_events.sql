@@ -6,7 +6,9 @@
 -- one, and a value that no event gives leaves the call's as it is.
 --
 -- The provider's columns are status (never down, whatever its spelling), from_number, to_number, direction,
--- call_type, started_at, ended_at, duration_ms, disconnection_reason and metadata.retell.
+-- call_type, started_at, ended_at, duration_ms, disconnection_reason and metadata.retell. A
+-- duration that contradicts start and end is computed from them, and NULL when no integer
+-- holds it.
 -- Filled only where NULL: phone_number_id and branch_id. Everything else is the
 -- application's and is not touched, call_analysis or not: that is an opinion (decision
 -- D3), kept under metadata.retell for people to read.
@@ -40,7 +42,8 @@ declare
     v_direction text;
     v_started_at timestamptz;
     v_ended_at timestamptz;
-    v_duration_ms integer;
+    v_duration_ms numeric;
+    v_longest_ms constant integer := 2147483647;
     v_reason text;
     r record;
 begin
@@ -122,19 +125,23 @@ begin
         return;
     end if;
 
-    v_started_at := trueup.instant_of_ms(v_retell -> 'start_timestamp');
-    v_ended_at := trueup.instant_of_ms(v_retell -> 'end_timestamp');
-    v_duration_ms := (v_retell ->> 'duration_ms')::numeric::integer;
-
     select c.* into v_call
     from public.calls as c
     where c.company_id = v_company_id and c.retell_call_id = p_retell_call_id
     for no key update;
 
+    v_started_at := coalesce(trueup.instant_of_ms(v_retell -> 'start_timestamp'), v_call.started_at);
+    v_ended_at := coalesce(trueup.instant_of_ms(v_retell -> 'end_timestamp'), v_call.ended_at);
+    v_duration_ms := (v_retell ->> 'duration_ms')::numeric;
+    v_duration_ms := coalesce(case when abs(v_duration_ms) <= v_longest_ms then v_duration_ms end, v_call.duration_ms);
+    if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
+        v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
+    end if;
+    if abs(v_duration_ms) > v_longest_ms then
+        v_duration_ms := null;
+    end if;
+
     if v_call.id is null then
-        if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
-            v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
-        end if;
         insert into public.calls as c (
             company_id, branch_id, phone_number_id, retell_call_id, from_number, to_number, direction, call_type,
             status, started_at, ended_at, duration_ms, disconnection_reason, metadata
@@ -156,12 +163,6 @@ begin
             jsonb_build_object('retell', v_retell)
         );
     else
-        v_started_at := coalesce(v_started_at, v_call.started_at);
-        v_ended_at := coalesce(v_ended_at, v_call.ended_at);
-        v_duration_ms := coalesce(v_duration_ms, v_call.duration_ms);
-        if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
-            v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
-        end if;
         v_call.metadata := trueup.decoded(v_call.metadata);
         v_retell := case
             when jsonb_typeof(v_call.metadata -> 'retell') = 'object' then v_call.metadata -> 'retell'
