@@ -352,6 +352,28 @@ def test_a_call_books_for_its_customer_or_says_for_whom(world: str, desk: Bookin
     assert count(world) == 1
 
 
+def test_a_blank_person_is_nobody(world: str, desk: Bookings) -> None:
+    booked = desk.book(1, NOON, service_id=1, customer_id=3, booked_for=" ", metadata={"a": 1})
+    again = desk.book(1, NOON, service_id=1, customer_id=3, metadata={"booked_for": ""})
+    assert again == replace(booked, replayed=True)
+    assert desk.book(1, NOON, service_id=1, customer_id=3).replayed
+    state, _ = refused(
+        lambda: desk.book(1, NOON + timedelta(minutes=5), service_id=1, customer_id=3, booked_for="")
+    )
+    assert state == "TU203"
+    # near miss: spaces around somebody are none of the name
+    child = desk.book(1, NOON, service_id=1, customer_id=3, booked_for=" child ")
+    assert desk.book(1, NOON, service_id=1, customer_id=3, booked_for="child") == replace(
+        child, replayed=True
+    )
+    assert sql(world, "select metadata from public.appointments order by id") == [
+        ({"a": 1},),
+        ({"booked_for": "child"},),
+    ]
+    blank = desk.book(1, NOON, service_id=1, customer_id=4, metadata={"booked_for": " "})
+    assert value(world, "select metadata from public.appointments where id = %s", blank.appointment_id) == {}
+
+
 def test_no_company_is_assumed(world: str) -> None:
     for company in ("null", "null::bigint"):
         with pytest.raises(psycopg.Error, match="none is given"):

@@ -7,7 +7,7 @@
 -- A request that was carried out before returns the same appointment with replayed = true,
 -- however often and by however many sessions at once it is sent. The same request is
 --     the same idempotency key: company, service, staff, customer or call, and start, for the
---     same person (booked_for);
+--     same person (booked_for; a blank one is nobody, and not stored);
 --     the same call, service, staff and start, when the customer became known in between;
 --     the same booking uid, when the provider's event was quicker than this call.
 -- What the appointment lacks and the request has (booking uid and number, call) is added. The
@@ -69,7 +69,7 @@ declare
     v_source text := coalesce(p_source, case when p_call_id is null then 'api' else 'retell' end);
     v_booking_uid text := nullif(btrim(p_booking_uid), '');
     v_metadata jsonb := coalesce(trueup.decoded(p_metadata), '{}');
-    v_booked_for text := coalesce(p_booked_for, v_metadata ->> 'booked_for');
+    v_booked_for text := coalesce(nullif(btrim(p_booked_for), ''), nullif(btrim(v_metadata ->> 'booked_for'), ''));
     v_customer_id bigint := p_customer_id;
     v_call_customer_id bigint;
     v_ends_at timestamptz := p_ends_at;
@@ -250,7 +250,7 @@ begin
             p_status, v_source, p_sync_origin, p_booking_number, v_booking_uid,
             case when v_booking_uid is not null then 'synced' end, v_key, p_notes,
             case
-                when v_booked_for is null then v_metadata
+                when v_booked_for is null then v_metadata - 'booked_for'
                 else v_metadata || jsonb_build_object('booked_for', v_booked_for)
             end
         )
