@@ -731,6 +731,21 @@ def test_what_the_agent_booked_is_moved_ahead_and_not_too_far(world: str, desk: 
     sql(world, "delete from public.appointment_modifications; delete from public.appointments")
 
 
+def test_what_the_agent_booked_may_end_later_when_it_has_begun(world: str, desk: Bookings) -> None:
+    booked = desk.book(1, NOON, service_id=1, call_id=3).appointment_id
+    begun = datetime.now(UTC) - QUARTER
+    sql(
+        world,
+        "update public.appointments set created_at = %s - interval '1 day', starts_at = %s, ends_at = %s",
+        begun,
+        begun,
+        begun + HOUR,
+    )
+    longer = desk.reschedule(1, booked, begun, begun + HOUR + QUARTER)
+    assert (longer.starts_at, longer.ends_at) == (begun, begun + HOUR + QUARTER)
+    assert refused(lambda: desk.reschedule(1, booked, begun + timedelta(minutes=1)))[0] == "TU205"
+
+
 def test_the_later_of_two_moves_comes_later_in_the_chain(world: str) -> None:
     """A transaction that began first and moves last: the time of the modification is not that of its begin."""
     booked = Bookings(Pool(world)).book(1, NOON, service_id=1, staff_id=1, call_id=3)

@@ -13,7 +13,8 @@
 -- Refused: an appointment the company does not have (TU200), one that is cancelled or over
 -- (TU204), and what book_appointment refuses of times, near-duplicates and staff. So what the
 -- phone agent booked is not moved into the past or beyond booking_horizon, unless the provider
--- has taken the move (booking_uid): then it exists, and the checks report it.
+-- has taken the move (booking_uid): then it exists, and the checks report it. One that has
+-- begun may get another end.
 --
 -- The modification has the time of the clock under the lock, and not that of the
 -- transaction: of two, the later one must come later in the chain that
@@ -88,7 +89,11 @@ begin
                 hint = 'Ask the customer again which time is meant.';
     end if;
 
-    if v_appointment.source = 'retell' and nullif(btrim(p_booking_uid), '') is null then
+    if
+        v_appointment.source = 'retell'
+        and nullif(btrim(p_booking_uid), '') is null
+        and p_starts_at <> v_appointment.starts_at
+    then
         if p_starts_at < now() then
             raise exception 'the phone agent books ahead, and % is past', p_starts_at using errcode = 'TU205';
         elsif p_starts_at > now() + trueup.setting('booking_horizon')::interval then
