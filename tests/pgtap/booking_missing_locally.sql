@@ -1,7 +1,7 @@
 -- booking_missing_locally: the check, then the repair
 
 begin;
-select plan(25);
+select plan(30);
 
 select factory.company(1), factory.company(2);
 select factory.service(1, calcom_event_type_id => 700001);
@@ -185,6 +185,46 @@ select is(
 select set_eq(
     'select pg_temp.listed()', array['another number', 'deleted', 'of another company', 'moved to, cancelled', 'event type'],
     'the rest is for people'
+);
+
+-- moved more than once since we heard of it
+select factory.appointment(12, calcom_booking_uid => 'first', calcom_booking_id => 201);
+select factory.appointment(13, calcom_booking_uid => 'one');
+select factory.appointment(14, calcom_booking_uid => 'two');
+select pg_temp.import(1, now() - interval '50 minutes', pg_temp.page(
+    '{"uid": "first", "id": 201, "status": "cancelled"}',
+    '{"uid": "second", "id": 202, "status": "cancelled", "rescheduledFromUid": "first"}',
+    '{"uid": "third", "rescheduledFromUid": "second", "start": "2025-11-06T09:00:00.000Z", "end": "2025-11-06T09:45:00.000Z"}',
+    '{"uid": "two", "status": "cancelled", "rescheduledFromUid": "one"}',
+    '{"uid": "of two", "rescheduledFromUid": "two"}',
+    '{"uid": "between", "status": "cancelled", "rescheduledFromUid": "deleted hard"}',
+    '{"uid": "of what is gone", "rescheduledFromUid": "between"}',
+    '{"uid": "ring", "status": "cancelled", "rescheduledFromUid": "circle"}',
+    '{"uid": "circle", "rescheduledFromUid": "ring", "start": "2025-11-07T09:00:00.000Z", "end": "2025-11-07T09:45:00.000Z"}'
+));
+select is(pg_temp.repaired('third'), 'corrected: moved as the provider did', 'moved twice there is moved here');
+select results_eq(
+    $$
+    select a.calcom_booking_uid, a.calcom_booking_id, a.starts_at, count(am.id)
+    from public.appointments as a
+    inner join public.appointment_modifications as am on a.id = am.appointment_id
+    where a.id = 12
+    group by a.id
+    $$,
+    $$values ('third', null::bigint, timestamptz '2025-11-06 09:00:00+00', 1::bigint)$$,
+    'the same appointment, without the number of the booking that it left'
+);
+select is(
+    pg_temp.repaired('of two'), 'review: the booking was moved, and several appointments bear bookings it came from',
+    'not when two appointments may be meant'
+);
+select is(
+    pg_temp.repaired('of what is gone'),
+    'review: its appointment was moved to another booking or deleted here, and the provider still holds it',
+    'nor when the first was deleted here'
+);
+select is(
+    pg_temp.repaired('circle'), 'corrected: created from the provider booking', 'moves in a circle lead nowhere'
 );
 
 select * from finish();
