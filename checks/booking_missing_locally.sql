@@ -10,8 +10,8 @@
 -- repair:      evidence
 -- cost:        one pass over trueup.booking_snapshots; one probe of appointments_booking_uid_idx each
 --
--- Held: accepted or pending in the last list that showed it, and that list no older than
--- the setting booking_snapshot_age. A booking made within booking_arrival_limit before the
+-- Held: accepted or pending in the last list that showed it, that list no older than the
+-- setting booking_snapshot_age, and no later complete list of a window that holds it. A booking made within booking_arrival_limit before the
 -- list was taken may still be on its way here. What was moved to another booking or deleted here
 -- after the list was taken is newer than the list; the next one tells. An appointment that
 -- bears the provider's number and no uid stands for the booking, too; a deleted one does not.
@@ -45,6 +45,20 @@ where
         or s.booked_at < s.seen_at - (
             select st.value::interval from trueup.settings as st where st.name = 'booking_arrival_limit'
         )
+    )
+    -- a later list would have shown it; how old that is bounds what is read, and follows from seen_at
+    and not exists (
+        select 1
+        from trueup.booking_imports as i
+        where
+            i.company_id = s.company_id
+            and i.status = 'complete'
+            and i.taken_at > s.seen_at
+            and i.taken_at > now() - (
+                select st.value::interval from trueup.settings as st where st.name = 'booking_snapshot_age'
+            )
+            and s.starts_at >= i.window_from
+            and s.ends_at <= i.window_to
     )
     and not exists (
         select 1

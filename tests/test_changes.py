@@ -1303,6 +1303,7 @@ def test_the_tables_that_checks_rest_on_are_named_or_change_seldom(database: str
         ("call_unknown_number", "public.phone_numbers"),
         # a list of the provider changes all of its bookings at once
         ("booking_missing_locally", "trueup.booking_snapshots"),
+        ("booking_missing_locally", "trueup.booking_imports"),
         ("booking_missing_remotely", "trueup.booking_snapshots"),
         ("booking_missing_remotely", "trueup.booking_imports"),
         ("booking_differs", "trueup.booking_snapshots"),

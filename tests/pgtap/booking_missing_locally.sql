@@ -1,7 +1,7 @@
 -- booking_missing_locally: the check, then the repair
 
 begin;
-select plan(30);
+select plan(34);
 
 select factory.company(1), factory.company(2);
 select factory.service(1, calcom_event_type_id => 700001);
@@ -225,6 +225,26 @@ select is(
 );
 select is(
     pg_temp.repaired('circle'), 'corrected: created from the provider booking', 'moves in a circle lead nowhere'
+);
+
+-- a later list without it
+create function pg_temp.import_window(p_taken interval, p_from timestamptz, p_page jsonb, p_is_last boolean default true)
+    returns void language sql as $$
+select trueup.import_bookings(
+    1, p_page, trueup.begin_booking_import(1, p_from, '2025-12-31 00:00:00+00', now() - p_taken), p_is_last
+);
+$$;
+select pg_temp.import(1, now() - interval '40 minutes', pg_temp.page('{"uid": "gone"}', '{"uid": "held"}'));
+select pg_temp.import_window(interval '50 minutes', '2025-11-01 00:00:00+00', pg_temp.page('{"uid": "held"}'));
+select ok('gone' in (select pg_temp.listed()), 'near miss: an earlier list');
+select pg_temp.import_window(interval '30 minutes', '2025-11-03 09:00:01+00', pg_temp.page('{"uid": "held"}'));
+select ok('gone' in (select pg_temp.listed()), 'near miss: a window that does not hold it');
+select pg_temp.import_window(interval '20 minutes', '2025-11-03 09:00:00+00', pg_temp.page('{"uid": "held"}'), false);
+select ok('gone' in (select pg_temp.listed()), 'near miss: a list that goes on');
+select pg_temp.import_window(interval '10 minutes', '2025-11-03 09:00:00+00', pg_temp.page('{"uid": "held"}'));
+select set_eq(
+    'select pg_temp.listed() intersect select unnest(array[''gone'', ''held''])', array['held'],
+    'the provider holds it no more'
 );
 
 select * from finish();
