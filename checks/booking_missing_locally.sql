@@ -11,10 +11,11 @@
 -- cost:        one pass over trueup.booking_snapshots; one probe of appointments_booking_uid_idx each
 --
 -- Held: accepted or pending in the last list that showed it, that list no older than the
--- setting booking_snapshot_age, and no later complete list of a window that holds it. A booking made within booking_arrival_limit before the
--- list was taken may still be on its way here. What was moved to another booking or deleted here
--- after the list was taken is newer than the list; the next one tells. An appointment that
--- bears the provider's number and no uid stands for the booking, too; a deleted one does not.
+-- setting booking_snapshot_age, and no later complete list of a window that holds it. A
+-- booking made within booking_arrival_limit before the list was taken may still be on its way
+-- here. What was moved to another booking or deleted here after the list was taken is newer
+-- than the list; the next one tells. An appointment that bears the provider's number and no
+-- uid stands for the booking, too; a deleted one does not.
 --
 -- A booking that was moved at the provider, unknown to us, has a new uid and shows as
 -- missing: rescheduled_from_uid leads to the appointment that is meant.

@@ -3,8 +3,9 @@
 -- A booking that was moved at the provider has the appointment of the booking it came from,
 -- however many moves ago: those between are in the lists, as cancelled, and each says where
 -- it came from. That appointment gets the new uid, number, time and status, and one
--- modification records it. Any other booking gets its appointment by trueup.appointment_from_booking, for the
--- one call of the company whose booking_id names it, if there is one.
+-- modification records it. Any other booking gets its appointment by
+-- trueup.appointment_from_booking, for the one call of the company whose booking_id names it,
+-- if there is one.
 --
 -- A person decides what that function leaves to one, a booking that several calls name, one
 -- whose appointment, or that of a booking it came from, was moved to another booking or
