@@ -1,7 +1,7 @@
 -- call_booked_without_appointment: the guard, then the check, then the backfill
 
 begin;
-select plan(90);
+select plan(96);
 
 select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
@@ -156,6 +156,7 @@ select factory.behind_the_back(true);
 select factory.customer(id => 1, phone => '+49 170 0000031', email => 'k1@example.com');
 select factory.customer(id => 2, phone => '+49 170 0000032');
 select factory.customer(id => 3, deleted_at => '2025-10-21 09:00:00+00');
+select factory.customer(id => 5, phone => '+49 170 0000035', email => 'k5@example.com');
 select factory.customer(id => 4, company_id => 2, phone => '+49 170 0000052', email => 'foreign@example.com');
 
 select factory.call(
@@ -329,7 +330,7 @@ select factory.call(
 );
 select factory.call(
     id => 51, booking_confirmed => true, from_number => '+491700000051', booking_details => pg_temp.proof(
-        'bk-51', pg_temp.attended('K1@Example.com')
+        'bk-51', pg_temp.attended('K5@Example.com')
     )
 );
 select factory.call(
@@ -350,6 +351,22 @@ select factory.call(
 select factory.call(
     id => 55, booking_confirmed => true, from_number => 'unknown', customer_link_status => 'anonymous',
     booking_details => pg_temp.proof('bk-55', pg_temp.attended('k1@example.com'))
+);
+select factory.call(
+    id => 61, booking_confirmed => true, from_number => '+491700000061',
+    booking_details => pg_temp.proof('bk-61', pg_temp.attended('k5@example.com'))
+);
+select factory.call(
+    id => 62, booking_confirmed => true, from_number => '0049 170 0000051',
+    booking_details => pg_temp.proof('bk-62', pg_temp.attended('k5@example.com'))
+);
+select factory.call(
+    id => 63, booking_confirmed => true, from_number => '+491700000063',
+    booking_details => pg_temp.proof('bk-63', pg_temp.attended('desk@example.com'))
+);
+select factory.call(
+    id => 64, booking_confirmed => true, from_number => '+491700000064',
+    booking_details => pg_temp.proof('bk-64', pg_temp.attended('desk@example.com'))
 );
 select factory.call(
     id => 56, booking_confirmed => true, customer_id => 2, customer_link_status => 'linked',
@@ -419,13 +436,47 @@ select is(
 select is(
     (trueup.repair_call_booked_without_appointment(51)).evidence
     - 'appointment_id' - 'service_id' - 'provider_status',
-    '{"booking_uid": "bk-51", "booking_number": 9000051, "customer_id": 1, "customer_found": "email"}',
+    '{"booking_uid": "bk-51", "booking_number": 9000051, "customer_id": 5, "customer_found": "email"}',
     'the customer was found by the address; the evidence says how'
 );
 select results_eq(
     'select customer_id, customer_link_method, customer_link_confidence from public.calls where id = 51',
-    $$values (1::bigint, 'appointment_link', 100.00)$$,
+    $$values (5::bigint, 'appointment_link', 100.00)$$,
     'another number is no phone match'
+);
+select is(
+    (trueup.repair_call_booked_without_appointment(61)).evidence ->> 'customer_found',
+    'created for another number',
+    'an address that has brought one strange number brings no second; the evidence says so'
+);
+select results_eq(
+    $$
+    select k.id <> 5, k.phone, k.email, k.notes, c.customer_link_method
+    from public.calls as c join public.customers as k on c.customer_id = k.id where c.id = 61
+    $$,
+    $$
+    values (
+        true, '+491700000061', null::text, 'address given with the booking: k5@example.com', 'phone_match'
+    )
+    $$,
+    'the caller is a customer of its own, and the address is kept for people'
+);
+select is(
+    (trueup.repair_call_booked_without_appointment(62)).evidence -> 'customer_id', '5',
+    'the strange number, written otherwise, finds the customer again'
+);
+select is(
+    (trueup.repair_call_booked_without_appointment(63)).evidence ->> 'customer_found', 'created',
+    'two strangers, one fallback address: the first'
+);
+select is(
+    (trueup.repair_call_booked_without_appointment(64)).evidence ->> 'customer_found',
+    'created for another number',
+    'and the second'
+);
+select is(
+    (select count(distinct c.customer_id) from public.calls as c where c.id in (51, 61, 63, 64)), 4::bigint,
+    'four numbers are four customers'
 );
 
 select is(
@@ -475,15 +526,19 @@ select is(
     'the address given is kept for people'
 );
 select is_empty(
-    'select entity_id from trueup.customer_duplicate', 'and neither of them is a duplicate'
+    'select entity_id from trueup.customer_duplicate', 'and nobody here is a duplicate'
 );
 select is(
     pg_temp.repair(55), 'corrected: created from the provider booking',
     'a withheld number, but a known address'
 );
-select is(
-    (select c.customer_id from public.calls as c where c.id = 55), 1::bigint,
-    'is the customer with the address'
+select results_eq(
+    $$
+    select k.email, k.notes
+    from public.calls as c join public.customers as k on c.customer_id = k.id where c.id = 55
+    $$,
+    $$values ('call-55@withheld.invalid', 'address given with the booking: k1@example.com')$$,
+    'is a customer of its own all the same'
 );
 
 select is(
@@ -540,7 +595,7 @@ select results_eq(
     $$values ('pending', null::bigint, '2025-10-20 09:01:01+00'::timestamptz)$$,
     'is pending; without confirmed_at the end of the call is the time of booking'
 );
-select ok(bool_and(pg_temp.both_ways(i)), 'all of them both ways') from generate_series(50, 60) as i;
+select ok(bool_and(pg_temp.both_ways(i)), 'all of them both ways') from generate_series(50, 64) as i;
 
 -- repair: nothing to create it from
 set constraints all immediate;
