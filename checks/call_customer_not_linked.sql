@@ -9,6 +9,9 @@
 -- repair:      automatic
 -- cost:        suspect calls by calls_suspect_idx
 --
+-- Another spelling of pending_review is left alone like the word itself, and so is a word
+-- that means nothing: both are call_value_unknown.
+--
 -- The converse is call_linked_without_customer. How a linked call proves its link is
 -- call_link_unproven.
 
@@ -27,4 +30,5 @@ select
 from trueup.suspect_calls as c
 where
     c.customer_id is not null
-    and c.customer_link_status not in ('linked', 'pending_review');
+    and c.customer_link_status <> 'linked'
+    and trueup.vocabulary_value('customer_link_status', c.customer_link_status) <> 'pending_review';

@@ -14,8 +14,9 @@
 -- number. A fragment of speech is no name here either, so that the repair of
 -- call_transcript_name, which clears it, changes nothing about this verdict.
 --
--- Left alone: pending_review and failed, which somebody set and no rule can find out;
--- linked, which is call_linked_without_customer.
+-- Left alone: pending_review and failed, however spelled, which somebody set and no rule
+-- can find out; a word that means nothing, which is call_value_unknown; linked, which is
+-- call_linked_without_customer.
 
 create or replace view trueup.call_link_status_wrong as
 select
@@ -48,6 +49,7 @@ from (
 inner join public.calls as c on doubtful.call_id = c.id
 where
     c.customer_id is null
-    and c.customer_link_status not in ('linked', 'pending_review', 'failed')
+    and c.customer_link_status <> 'linked'
+    and trueup.vocabulary_value('customer_link_status', c.customer_link_status) not in ('pending_review', 'failed')
     and c.customer_link_status <> trueup.link_status_without_customer(c.company_id, c.customer_name, c.from_number)
     and c.deleted_at is null;

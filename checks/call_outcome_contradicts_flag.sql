@@ -11,6 +11,9 @@
 --
 -- The fill supplies an outcome that is missing and changes none that is there: the model's
 -- opinion may arrive after the booking, and which of the two is wrong takes evidence.
+--
+-- Another spelling counts as the word it means; a word that means nothing is for a person
+-- (call_outcome_unknown), and judged here once it is known.
 
 create or replace view trueup.call_outcome_contradicts_flag as
 select
@@ -25,4 +28,5 @@ select
 from trueup.suspect_calls as c
 where
     c.appointment_made
-    and c.session_outcome not in ('appointment_booked', 'appointment_rescheduled', 'appointment_cancelled');
+    and trueup.vocabulary_value('session_outcome', c.session_outcome)
+    not in ('appointment_booked', 'appointment_rescheduled', 'appointment_cancelled');

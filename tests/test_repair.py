@@ -62,6 +62,47 @@ def test_repair_corrects_on_evidence_and_a_second_run_changes_nothing(database: 
     assert trueup.check(database=database).violations == 0
 
 
+def test_a_misspelled_word_keeps_its_meaning(legacy_database: str) -> None:
+    sql(
+        legacy_database,
+        """
+        insert into public.companies (name) values ('one');
+        insert into public.customers (company_id, phone) values (1, '+491700000001');
+        insert into public.calls (
+            company_id, retell_call_id, from_number, direction, call_type, status, appointment_made,
+            appointment_link_status, session_outcome, customer_id, customer_link_status, booking_failed
+        )
+        select
+            1, 'call_' || lpad(n::text, 27, '0'), '+491700000001', 'inbound', 'phone_call', 'ended', made,
+            case when made then 'linked' else 'unlinked' end, outcome, customer, status, failed
+        from (
+            values
+            (1, true, 'Appointment_Cancelled', null, 'unlinked', false),
+            (2, false, null, null, 'Pending_Review', false),
+            (3, false, null, 1, 'Pending_Review', false),
+            (4, true, 'appointment_booked', null, 'unlinked', true)
+        ) as c (n, made, outcome, customer, status, failed);
+        insert into public.appointments (company_id, call_id, starts_at, ends_at, status, source)
+        values
+        (1, 1, '2025-10-22 12:00+00', '2025-10-22 12:45+00', 'completed', 'backfill'),
+        (1, 4, '2025-10-22 13:00+00', '2025-10-22 13:45+00', 'Cancelled', 'backfill');
+        update public.calls as c set appointment_id = a.id, appointment_linked_at = a.created_at
+        from public.appointments as a where a.call_id = c.id
+        """,
+    )
+    trueup.adopt(database=legacy_database, apply=True)
+    trueup.repair(database=legacy_database, apply=True)
+    assert sql(
+        legacy_database,
+        "select c.session_outcome, c.customer_link_status, c.booking_failed from public.calls as c order by c.id",
+    ) == [
+        ("appointment_cancelled", "unlinked", False),
+        (None, "pending_review", False),
+        (None, "pending_review", False),
+        ("appointment_booked", "unlinked", True),
+    ]
+
+
 def test_the_alert_of_a_corrected_entity_is_resolved_by_the_repair(database: str) -> None:
     plant(database, ONE)
     trueup.repair(database=database, apply=True)

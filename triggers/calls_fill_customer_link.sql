@@ -13,7 +13,8 @@
 --     customer that is gone, or linked to nobody, goes
 --
 -- pending_review is never overwritten, with a customer or without, and failed not while
--- there is none: both are states that somebody set and no rule can find out.
+-- there is none: both are states that somebody set and no rule can find out. Another
+-- spelling becomes the word of the vocabulary first, as an update of a legacy row shows one.
 --
 -- An update that changes none of this passes, also when all columns are written with their
 -- old values; except a legacy row that calls_linked_has_customer or
@@ -45,6 +46,16 @@ begin
 
     if new.customer_name is not null and not trueup.usable_name(new.company_id, new.customer_name) then
         new.customer_name := null;
+    end if;
+
+    if
+        new.customer_link_status not in (
+            'linked', 'name_only', 'anonymous', 'pending_review', 'unlinked', 'failed'
+        )
+    then
+        new.customer_link_status := coalesce(
+            trueup.vocabulary_value('customer_link_status', new.customer_link_status), new.customer_link_status
+        );
     end if;
 
     if new.customer_id is null then

@@ -271,8 +271,8 @@ begin
     set
         customer_id = coalesce(c.customer_id, k.id),
         customer_link_status = case
-            when c.customer_id is not null or k.id is null or c.customer_link_status = 'pending_review'
-                then c.customer_link_status
+            when c.customer_id is not null or k.id is null then c.customer_link_status
+            when meant.customer_link_status = 'pending_review' then 'pending_review'
             else 'linked'
         end,
         customer_link_method = case
@@ -289,14 +289,21 @@ begin
             else now()
         end,
         session_outcome = case
-            when c.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
-                then c.session_outcome
+            when meant.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
+                then meant.session_outcome
             else 'appointment_booked'
         end,
         booking_failed = false,
         booking_failure_reason = null
     from (values (appointment_from_booking.customer_id)) as whose (id)
     left join public.customers as k on whose.id = k.id
+    -- how it is spelled does not matter
+    cross join lateral (
+        values (
+            trueup.vocabulary_value('customer_link_status', v_call.customer_link_status),
+            trueup.vocabulary_value('session_outcome', v_call.session_outcome)
+        )
+    ) as meant (customer_link_status, session_outcome)
     where
         c.id = v_call.id
         and (

@@ -20,7 +20,8 @@ begin atomic
                     where am.call_id = c.id and am.appointment_id = a.id
                 )
                 or (
-                    c.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
+                    trueup.vocabulary_value('session_outcome', c.session_outcome)
+                    in ('appointment_rescheduled', 'appointment_cancelled')
                     and a.created_at < c.started_at
                 )
                 then 'the call changed the appointment and did not make it'

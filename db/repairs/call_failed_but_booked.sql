@@ -2,7 +2,8 @@
 --
 -- What the sync does when a live appointment appears (decision D3): the failure and its
 -- reason are cleared, outcome creation_failed becomes appointment_booked, and link status
--- creation_failed becomes linked. The reason stays readable in the journal.
+-- creation_failed becomes linked. The reason stays readable in the journal. An appointment
+-- whose status means nothing proves nothing: a person says first what it is.
 
 create or replace function trueup.repair_call_failed_but_booked(p_call_id bigint)
     returns trueup.repair_outcome
@@ -17,10 +18,12 @@ begin
 
     select array_agg(la.id order by la.id) into v_appointment_ids
     from trueup.live_appointments as la
-    where la.call_id = p_call_id;
+    where
+        la.call_id = p_call_id
+        and trueup.vocabulary_value('appointment_status', la.status) is not null;
 
     if v_appointment_ids is null then
-        return ('review', 'the call has no live appointment', null)::trueup.repair_outcome;
+        return ('review', 'no appointment of the call is known to be live', null)::trueup.repair_outcome;
     end if;
 
     update public.calls as c

@@ -2,6 +2,9 @@
 --
 -- The one definition of an appointment that will take place or took place: kept, and
 -- not cancelled. Whether a call's booking is live is never stored on the call.
+--
+-- Another spelling of cancelled counts as cancelled; a word that means nothing does not.
+-- Only words outside the vocabulary are looked up: the others are nearly all rows.
 
 create or replace view trueup.live_appointments as
 select
@@ -24,4 +27,9 @@ select
     ka.metadata,
     ka.created_at
 from trueup.kept_appointments as ka
-where ka.status <> 'cancelled';
+where
+    ka.status <> 'cancelled'
+    and (
+        ka.status in ('pending', 'confirmed', 'completed', 'no_show')
+        or trueup.vocabulary_value('appointment_status', ka.status) is distinct from 'cancelled'
+    );

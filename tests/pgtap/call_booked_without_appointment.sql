@@ -1,7 +1,7 @@
 -- call_booked_without_appointment: the guard, then the check, then the backfill
 
 begin;
-select plan(96);
+select plan(98);
 
 select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
@@ -261,6 +261,11 @@ select factory.modification(id => 43, appointment_id => 143, call_id => 43);
 select factory.call(
     id => 44, booking_confirmed => true, booking_id => 'bk-44', session_outcome => 'appointment_rescheduled'
 );
+select factory.legacy('calls_session_outcome_vocabulary', 'calls_customer_link_status_vocabulary');
+select factory.call(
+    id => 49, booking_confirmed => true, booking_id => 'bk-49', session_outcome => 'Appointment_Rescheduled'
+);
+select factory.appointment(id => 149, calcom_booking_uid => 'bk-49', created_at => '2025-10-19 09:00:00+00');
 select factory.appointment(id => 144, calcom_booking_uid => 'bk-44', created_at => '2025-10-19 09:00:00+00');
 select factory.call(
     id => 45, booking_confirmed => true, booking_id => 'bk-45', customer_id => 1,
@@ -297,6 +302,11 @@ select is(
     pg_temp.repair(44),
     'review: the call changed the appointment and did not make it',
     'D2, by its outcome and the age of the appointment'
+);
+select is(
+    pg_temp.repair(49),
+    'review: the call changed the appointment and did not make it',
+    'however the outcome is spelled'
 );
 select is(
     pg_temp.repair(45), 'review: the appointment is for another customer than the call',
@@ -372,6 +382,10 @@ select factory.call(
     id => 56, booking_confirmed => true, customer_id => 2, customer_link_status => 'linked',
     customer_link_method => 'manual_link', customer_linked_at => '2025-10-20 09:00:00+00',
     from_number => '+491700000031', booking_details => pg_temp.proof('bk-56')
+);
+select factory.call(
+    id => 65, booking_confirmed => true, from_number => '+491700000031', customer_link_status => 'Pending_Review',
+    session_outcome => 'Appointment_Cancelled', booking_details => pg_temp.proof('bk-65')
 );
 select factory.call(
     id => 57, booking_confirmed => true, from_number => '+491700000057', booking_failed => true,
@@ -585,6 +599,12 @@ select is(
     (select count(distinct c.customer_id) from public.calls as c where c.id in (57, 58)), 1::bigint,
     'a customer made for one call is found by its number for the next'
 );
+select pg_temp.repair(65);
+select results_eq(
+    'select session_outcome, customer_link_status, customer_id from public.calls where id = 65',
+    $$values ('appointment_cancelled', 'pending_review', 1::bigint)$$,
+    'what is not overwritten stays, however it was spelled'
+);
 select is(pg_temp.repair(59), 'corrected: created from the provider booking', 'a rejected booking');
 select is(
     (select a.status from public.appointments as a where a.call_id = 59), 'cancelled', 'is a cancelled one'
@@ -595,7 +615,7 @@ select results_eq(
     $$values ('pending', null::bigint, '2025-10-20 09:01:01+00'::timestamptz)$$,
     'is pending; without confirmed_at the end of the call is the time of booking'
 );
-select ok(bool_and(pg_temp.both_ways(i)), 'all of them both ways') from generate_series(50, 64) as i;
+select ok(bool_and(pg_temp.both_ways(i)), 'all of them both ways') from generate_series(50, 65) as i;
 
 -- repair: nothing to create it from
 set constraints all immediate;
@@ -680,7 +700,7 @@ select results_eq(
 );
 select set_eq(
     'select entity_id from trueup.call_booked_without_appointment',
-    array[20, 21, 40, 41, 42, 43, 44, 45, 46, 47, 48, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80]::bigint[],
+    array[20, 21, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80]::bigint[],
     'what a person decides is still reported, the rest is clean'
 );
 set constraints all immediate;

@@ -1,7 +1,7 @@
 -- call_customer_not_linked: the fill, the check, then the repair
 
 begin;
-select plan(12);
+select plan(13);
 
 select factory.company(1);
 select factory.customer(id => 1, phone => '+491701111111');
@@ -75,6 +75,20 @@ select is_empty(
 select is_empty(
     'select 1 from trueup.call_link_status_wrong',
     'and rule K is not asked while there is a customer'
+);
+
+-- words outside the vocabulary
+select factory.legacy('calls_customer_link_status_vocabulary');
+select factory.behind_the_back(true);
+select factory.call(
+    id => 21, customer_id => 1, from_number => '+491701111111', customer_link_status => 'Pending_Review'
+);
+select factory.call(id => 22, customer_id => 1, from_number => '+491701111111', customer_link_status => 'in doubt');
+select factory.call(id => 23, customer_id => 1, from_number => '+491701111111', customer_link_status => 'Unlinked');
+select factory.behind_the_back(false);
+select set_eq(
+    'select entity_id from trueup.call_customer_not_linked where entity_id > 20', array[23]::bigint[],
+    'what waits for a person is left alone however it is spelled, and so is a word that nobody knows'
 );
 
 select * from finish();

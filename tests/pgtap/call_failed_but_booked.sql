@@ -1,7 +1,7 @@
 -- call_failed_but_booked: the sync, then the check, then the repair
 
 begin;
-select plan(13);
+select plan(16);
 
 select factory.company(1);
 select factory.call(id => 1, booking_failed => true, session_outcome => 'creation_failed');
@@ -73,6 +73,24 @@ select is_empty('select entity_id from trueup.call_failed_but_booked', 'clean ag
 select is_empty('select entity_id from trueup.call_appointment_not_flagged', 'in the other checks too');
 select is((trueup.repair_call_failed_but_booked(6)).outcome, 'review', 'nothing is cleared without an appointment');
 select ok((select c.booking_failed from public.calls as c where c.id = 6), 'and the failure stands');
+
+-- words outside the vocabulary
+select factory.legacy('appointments_status_vocabulary', 'appointments_cancel_agrees');
+select factory.behind_the_back(true);
+update public.calls set booking_failed = true where id in (3, 4, 5);
+update public.appointments set status = 'Cancelled' where id = 13;
+update public.appointments set status = 'abgesagt' where id = 14;
+update public.appointments set status = 'Accepted' where id = 15;
+select factory.behind_the_back(false);
+select set_eq(
+    'select entity_id from trueup.call_failed_but_booked',
+    array[4, 5]::bigint[],
+    'another spelling of cancelled is not live; an unknown word may be'
+);
+select is(
+    (trueup.repair_call_failed_but_booked(4)).outcome, 'review', 'but a person says first what it means'
+);
+select is((trueup.repair_call_failed_but_booked(5)).outcome, 'corrected', 'a synonym of confirmed proves enough');
 
 select * from finish();
 rollback;

@@ -1,7 +1,7 @@
 -- call_link_status_wrong: the fill, the check, then the repair
 
 begin;
-select plan(12);
+select plan(14);
 
 select factory.company(1);
 select factory.customer(id => 1, phone => '+491701111111');
@@ -64,6 +64,24 @@ select results_eq(
     'select c.customer_link_status, c.customer_name from public.calls as c where c.id in (31, 32) order by c.id',
     $$values ('anonymous', null::text), ('anonymous', null)$$,
     'one row'
+);
+
+-- words outside the vocabulary
+select factory.legacy('calls_customer_link_status_vocabulary');
+select factory.call(id => 41, from_number => 'anonymous', customer_link_status => 'Pending_Review');
+select factory.call(id => 42, from_number => 'anonymous', customer_link_status => 'Failed');
+select factory.call(id => 43, from_number => 'anonymous', customer_link_status => 'in doubt');
+select factory.call(id => 44, from_number => 'anonymous', customer_link_status => 'Unlinked');
+select factory.call(id => 45, customer_name => 'Hallo', customer_link_status => 'Pending_Review');
+select factory.behind_the_back(false);
+select set_eq(
+    'select entity_id from trueup.call_link_status_wrong', array[44]::bigint[],
+    'what somebody set is left alone however it is spelled, and so is a word that nobody knows'
+);
+select trueup.repair_call_transcript_name(45);
+select is(
+    (select c.customer_link_status from public.calls as c where c.id = 45), 'pending_review',
+    'the repair of the name puts the word in its place'
 );
 
 select * from finish();

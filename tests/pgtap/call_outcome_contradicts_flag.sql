@@ -1,7 +1,7 @@
 -- call_outcome_contradicts_flag: the fill, then the check, then the repair
 
 begin;
-select plan(10);
+select plan(11);
 
 select factory.company(1);
 select factory.call(id => 1);
@@ -63,6 +63,19 @@ update public.calls set session_outcome = null where id = 1;
 select is_empty(
     'select entity_id from trueup.call_outcome_contradicts_flag where entity_id = 1',
     'near miss: no outcome contradicts nothing'
+);
+
+-- words outside the vocabulary
+select factory.legacy('calls_session_outcome_vocabulary');
+select factory.behind_the_back(true);
+update public.calls set session_outcome = ' Appointment_Cancelled' where id = 1;
+update public.calls set session_outcome = 'Voicemail' where id = 3;
+update public.calls set session_outcome = 'abgesagt' where id = 5;
+select factory.behind_the_back(false);
+select set_eq(
+    'select entity_id from trueup.call_outcome_contradicts_flag',
+    array[2, 3]::bigint[],
+    'another spelling counts as the word it means, and an unknown word is left to a person'
 );
 
 select * from finish();

@@ -1,7 +1,7 @@
 -- calls_fill_customer_link: what follows from a customer, from another one, and from none
 
 begin;
-select plan(46);
+select plan(47);
 
 select factory.company(1);
 select factory.phone_number(id => 1, number => '+493012345678');
@@ -77,6 +77,8 @@ select factory.call(
 select is(pg_temp.link(17), 'unlinked', 'linked to nobody is not linked, and proves nothing');
 select factory.call(id => 18, customer_link_status => 'failed');
 select is(pg_temp.link(18), 'failed', 'near miss: failed is what somebody said');
+select factory.call(id => 10, customer_link_status => 'Pending_Review');
+select is(pg_temp.link(10), 'pending_review', 'and so is another spelling of what waits for a person');
 select factory.call(id => 19, customer_link_status => 'pending_review', customer_link_method => 'name_match');
 select is(
     pg_temp.link(19), 'pending_review name_match',
