@@ -1,11 +1,16 @@
 -- appointment_without_call: repair
 --
--- Links the one call of the company that evidence names: metadata.call_id, which holds
--- our id or the provider's; a call whose booking_id is the booking uid; and, when
--- neither tells, a call whose booking_details prove this booking. The last reads the
--- proofs of all calls, so it comes last. Evidence that names two calls is for a person;
--- so is none, and a call that did not make the appointment (not_the_maker). The call's
--- flags and its link back are written by appointments_sync_calls.
+-- Links the one call of the company that evidence names: the provider's id in metadata
+-- (trueup.call_id_named); our id in metadata.call_id; a call whose booking_id is the
+-- booking uid; and, when none of them tells, a call whose booking_details prove this
+-- booking. The last reads the proofs of all calls, so it comes last. Evidence that names
+-- two calls is for a person; so is none, and a call that did not make the appointment
+-- (not_the_maker). The call's flags and its link back are written by
+-- appointments_sync_calls.
+--
+-- Agents put placeholders there, {{call_id}} or 1. So nothing but an id of the provider's
+-- form is taken for one, and a small number for ours only when the appointment was made
+-- during that call or within an hour of it.
 
 create or replace function trueup.repair_appointment_without_call(p_appointment_id bigint)
     returns trueup.repair_outcome
@@ -14,8 +19,6 @@ create or replace function trueup.repair_appointment_without_call(p_appointment_
 as $$
 declare
     v_appointment public.appointments;
-    v_named text;
-    v_named_call_id bigint;
     v_call_ids bigint[];
     v_found_by text := 'linked by metadata.call_id or booking_id';
     v_reason text;
@@ -25,14 +28,6 @@ begin
     where a.id = p_appointment_id
     for no key update;
 
-    v_named := nullif(btrim(v_appointment.metadata ->> 'call_id'), '');
-    begin
-        v_named_call_id := v_named;
-    exception
-        when invalid_text_representation or numeric_value_out_of_range then
-            null; -- the provider's id, or no id at all
-    end;
-
     v_call_ids := array(
         select c.id
         from public.calls as c
@@ -40,8 +35,12 @@ begin
             c.company_id = v_appointment.company_id
             and c.deleted_at is null
             and (
-                c.id = v_named_call_id
-                or c.retell_call_id = v_named
+                c.retell_call_id = trueup.call_id_named(v_appointment.metadata)
+                or (
+                    c.id = trueup.bigint_or_null(btrim(v_appointment.metadata ->> 'call_id'))
+                    and v_appointment.created_at >= c.started_at
+                    and v_appointment.created_at <= coalesce(c.ended_at, c.started_at) + interval '1 hour'
+                )
                 or c.booking_id = nullif(btrim(v_appointment.calcom_booking_uid), '')
             )
         order by c.id

@@ -1,19 +1,19 @@
 -- appointment_without_call: the guard, then the check, then the repair
 
 begin;
-select plan(26);
+select plan(28);
 
 select factory.company(1);
 select factory.company(2);
-select factory.call(id => 1, retell_call_id => 'call_one');
-select factory.call(id => 2, retell_call_id => 'call_two');
+select factory.call(id => 1);
+select factory.call(id => 2);
 select factory.call(id => 3, booking_id => 'uid-3');
 select factory.call(
     id => 4,
     booking_details => '{"calcom_booking": {"id": 9000004, "uid": "uid-4", "start": "2025-10-22T12:00:00.000Z"}}'
 );
-select factory.call(id => 5, deleted_at => '2025-10-21 09:00:00+00', retell_call_id => 'call_deleted');
-select factory.call(id => 6, company_id => 2, retell_call_id => 'call_other', booking_id => 'uid-other');
+select factory.call(id => 5, deleted_at => '2025-10-21 09:00:00+00');
+select factory.call(id => 6, company_id => 2, booking_id => 'uid-other');
 set constraints all immediate;
 update trueup.guards set mode = 'enforce' where name = 'appointment_without_call';
 
@@ -79,7 +79,7 @@ select factory.appointment(
     id => 21, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "2"}'
 );
 select factory.appointment(
-    id => 22, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "call_one"}'
+    id => 22, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "call_000000000000000000000000001"}'
 );
 select factory.appointment(
     id => 23, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-3'
@@ -89,11 +89,11 @@ select factory.appointment(
 );
 select factory.appointment(
     id => 25, source => 'retell', idempotency_key => gen_random_uuid(),
-    metadata => '{"call_id": "call_deleted"}'
+    metadata => '{"call_id": "call_000000000000000000000000005"}'
 );
 select factory.appointment(
     id => 26, source => 'retell', idempotency_key => gen_random_uuid(),
-    metadata => '{"call_id": "call_other"}'
+    metadata => '{"call_id": "call_000000000000000000000000006"}'
 );
 select factory.appointment(
     id => 27, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-other',
@@ -108,6 +108,20 @@ select factory.appointment(
     metadata => '{"call_id": "1"}'
 );
 update public.calls set booking_id = 'uid-3x' where id = 2;
+
+-- what agents put there instead of an id
+select factory.call(id => 7, retell_call_id => '{{call_id}}');
+select factory.appointment(
+    id => 36, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "{{call_id}}"}'
+);
+select factory.appointment(
+    id => 37, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "1"}',
+    starts_at => '2026-07-22 12:00:00+00', created_at => '2026-07-20 09:01:00+00'
+);
+select factory.appointment(
+    id => 38, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": 1}',
+    created_at => '2025-10-20 08:59:00+00'
+);
 
 -- decision D2: calls 31 to 33 only changed what another call had made, call 34 has another customer
 select factory.customer(id => 1);
@@ -128,7 +142,8 @@ select factory.appointment(
 );
 select factory.modification(id => 31, appointment_id => 31, call_id => 31);
 select factory.appointment(
-    id => 32, source => 'retell', idempotency_key => gen_random_uuid(), metadata => '{"call_id": "32"}'
+    id => 32, source => 'retell', idempotency_key => gen_random_uuid(),
+    metadata => '{"retell_call_id": "call_000000000000000000000000020"}'
 );
 select factory.appointment(
     id => 33, source => 'retell', idempotency_key => gen_random_uuid(), calcom_booking_uid => 'uid-33'
@@ -144,7 +159,7 @@ select factory.behind_the_back(false);
 
 select set_eq(
     'select entity_id from trueup.appointment_without_call',
-    array[21, 22, 23, 24, 25, 26, 27, 28, 29, 31, 32, 33, 34, 35]::bigint[],
+    array[21, 22, 23, 24, 25, 26, 27, 28, 29, 31, 32, 33, 34, 35, 36, 37, 38]::bigint[],
     'the check lists the agent''s appointments without a call and no other'
 );
 
@@ -198,13 +213,25 @@ select is(
     'near miss: booked for somebody else, by a call that moved another and that began before this was made'
 );
 select is(
-    (select count(*) from public.appointments as a where a.id between 25 and 34 and a.call_id is not null),
+    (trueup.repair_appointment_without_call(36)).reason,
+    'no call of the company is named by metadata.call_id or bears the booking',
+    'a placeholder names no call, though one is stored under it'
+);
+select is(
+    array(
+        select (trueup.repair_appointment_without_call(id)).outcome from generate_series(37, 38) as g (id) order by id
+    ),
+    array['review', 'review'],
+    'nor does a small number, when the appointment was made long after the call, or before it'
+);
+select is(
+    (select count(*) from public.appointments as a where a.id between 25 and 38 and a.id <> 35 and a.call_id is not null),
     0::bigint,
     'and those rows are left alone'
 );
 select set_eq(
     'select entity_id from trueup.appointment_without_call',
-    array[25, 26, 27, 28, 29, 31, 32, 33, 34]::bigint[],
+    array[25, 26, 27, 28, 29, 31, 32, 33, 34, 36, 37, 38]::bigint[],
     'what is under review is still reported'
 );
 select ok(
