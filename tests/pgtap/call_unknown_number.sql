@@ -1,7 +1,7 @@
 -- call_unknown_number: the constraint on the reference, the check; a person decides
 
 begin;
-select plan(8);
+select plan(9);
 
 select factory.company(1);
 select factory.company(2);
@@ -59,6 +59,19 @@ select isnt(
     (select evidence ->> 'to_number' from trueup.call_unknown_number where entity_id = 21),
     '+493000000002', 'which hides it'
 );
+
+select factory.call(id => 31, to_number => '+49 30 0000000-2');
+select factory.call(id => 32, to_number => '00493000000002');
+select factory.call(id => 33, to_number => '0049 (30) 0000000-1');
+select factory.call(id => 34, to_number => '3000000002');
+select factory.call(id => 35, to_number => ' anonymous ');
+select factory.call(id => 36, direction => 'outbound', to_number => '0049 30 0000000-2');
+select set_eq(
+    'select entity_id, (evidence ->> ''phone_number_id'')::integer from trueup.call_unknown_number where entity_id > 30',
+    'values (31::bigint, 2), (32, 2)',
+    'however the number is written; near misses: a line of one''s own, another number, none, outbound'
+);
+delete from public.calls where id > 30;
 
 -- no repair
 select hasnt_function('trueup', 'repair_call_unknown_number', 'no call is moved to another company by itself');
