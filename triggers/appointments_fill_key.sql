@@ -7,9 +7,9 @@
 -- same moment, the unique index still refuses the second.
 --
 -- An insert that may become an update (on conflict ... do update) finds in EXCLUDED what is
--- put here. So where a unique index lets no second undeleted appointment of the company bear
--- the same booking uid, the key of the first comes instead of a new one: an upsert that takes
--- EXCLUDED.idempotency_key then changes nothing.
+-- put here. So where a unique index on the booking uid, alone or with the company, lets no
+-- second undeleted appointment bear the same one, the key of the first comes instead of a new
+-- one: an upsert that takes EXCLUDED.idempotency_key then changes nothing.
 --
 -- Fires on update too, or a legacy row without a key could not be updated at all.
 
@@ -44,13 +44,19 @@ begin
             and exists (
                 select 1
                 from pg_catalog.pg_index as ind
-                inner join pg_catalog.pg_attribute as att
-                    on ind.indrelid = att.attrelid and att.attnum = any(ind.indkey::smallint[])
+                cross join lateral unnest(ind.indkey::smallint[]) with ordinality as key (attnum, position)
+                left join pg_catalog.pg_attribute as att
+                    on ind.indrelid = att.attrelid and key.attnum = att.attnum
                 where
                     ind.indrelid = 'public.appointments'::regclass
                     and ind.indisunique
                     and ind.indisvalid
-                    and att.attname = 'calcom_booking_uid'
+                    and key.position <= ind.indnkeyatts
+                group by ind.indexrelid
+                having
+                    bool_or(att.attname = 'calcom_booking_uid')
+                    -- of an expression there is no name
+                    and bool_and(att.attname is not null and att.attname in ('company_id', 'calcom_booking_uid'))
             )
         then
             new.idempotency_key := v_key;

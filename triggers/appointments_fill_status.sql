@@ -8,6 +8,10 @@
 -- appointments_cancel_agrees. So is a row that was cancelled before and has no time,
 -- unless its modifications tell it: the time of an unrelated update is no evidence.
 --
+-- An insert that may become an update (on conflict ... do update) finds in EXCLUDED what is
+-- put here. So the time stored for the same booking comes before now: a cancellation that
+-- is delivered again does not move it.
+--
 -- The lists in the WHEN clauses are those of appointments_status_vocabulary: a WHEN
 -- clause can read no table, and an ordinary write must cost no function call.
 
@@ -36,8 +40,18 @@ begin
     end if;
 
     if new.status = 'cancelled' and new.cancelled_at is null then
+        if tg_op = 'INSERT' then
+            select a.cancelled_at into new.cancelled_at
+            from public.appointments as a
+            where
+                a.company_id = new.company_id
+                and a.calcom_booking_uid = new.calcom_booking_uid
+                and a.cancelled_at is not null
+                and a.deleted_at is null
+            limit 1;
+        end if;
         if not v_was_cancelled then
-            new.cancelled_at := now();
+            new.cancelled_at := coalesce(new.cancelled_at, now());
         elsif old.cancelled_at is null then
             new.cancelled_at := trueup.cancellation_time(new.id);
         end if;

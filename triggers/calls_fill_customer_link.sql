@@ -16,6 +16,10 @@
 -- there is none: both are states that somebody set and no rule can find out. Another
 -- spelling becomes the word of the vocabulary first, as an update of a legacy row shows one.
 --
+-- An insert that may become an update (on conflict ... do update) finds in EXCLUDED what is
+-- put here. So what is stored of the same provider's call and the same customer comes before
+-- what would be filled in: an upsert that takes EXCLUDED then changes nothing.
+--
 -- An update that changes none of this passes, also when all columns are written with their
 -- old values; except a legacy row that calls_linked_has_customer or
 -- calls_link_has_provenance would refuse whatever is updated, which is completed. A legacy call with a customer and another status is not
@@ -34,6 +38,7 @@ declare
     v_has_left boolean := tg_op = 'UPDATE'
         and old.customer_id is not null
         and new.customer_id is distinct from old.customer_id;
+    v_stored record;
     v_direction text;
 begin
     if trueup.undoing() then
@@ -76,10 +81,38 @@ begin
         return new;
     end if;
 
+    if tg_op = 'INSERT' and (new.customer_link_method is null or new.customer_linked_at is null) then
+        select
+            c.customer_id,
+            c.customer_link_status,
+            c.customer_link_method,
+            c.customer_link_confidence,
+            c.customer_linked_at
+        into v_stored
+        from public.calls as c
+        where c.company_id = new.company_id and c.retell_call_id = new.retell_call_id
+        limit 1;
+        if v_stored.customer_id = new.customer_id then
+            if new.customer_link_status <> 'linked' and v_stored.customer_link_status = 'pending_review' then
+                new.customer_link_status := 'pending_review';
+            end if;
+            if new.customer_link_method is null then
+                new.customer_link_method := v_stored.customer_link_method;
+                new.customer_link_confidence := coalesce(
+                    new.customer_link_confidence, v_stored.customer_link_confidence
+                );
+            end if;
+            new.customer_linked_at := coalesce(new.customer_linked_at, v_stored.customer_linked_at);
+        end if;
+    end if;
+
     if v_has_left and coalesce(new.customer_linked_at = old.customer_linked_at, true) then
         new.customer_link_method := nullif(new.customer_link_method, old.customer_link_method);
         new.customer_link_confidence := nullif(new.customer_link_confidence, old.customer_link_confidence);
         new.customer_linked_at := null;
+    elsif v_has_left and new.customer_link_method = 'unknown' then
+        -- from EXCLUDED, whose time is that of the upsert
+        new.customer_link_confidence := nullif(new.customer_link_confidence, old.customer_link_confidence);
     end if;
 
     if

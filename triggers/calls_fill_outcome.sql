@@ -4,6 +4,10 @@
 -- appointment_booked. Any outcome that is there stays: rescheduled and cancelled say
 -- more, and another one that contradicts the flag is for call_outcome_contradicts_flag.
 --
+-- An insert that may become an update (on conflict ... do update) finds in EXCLUDED what is
+-- put here. So the outcome stored for the same provider's call comes before the guess: an
+-- upsert that takes EXCLUDED.session_outcome then changes nothing.
+--
 -- Triggers of one event fire in name order, so this one sees what calls_fill_appointment
 -- has completed. The column list keeps it off updates of other things: a legacy call
 -- whose flag is unproven must not gain a second unproven fact because its status changed.
@@ -19,7 +23,13 @@ begin
         return new;
     end if;
 
-    new.session_outcome := 'appointment_booked';
+    if tg_op = 'INSERT' then
+        select c.session_outcome into new.session_outcome
+        from public.calls as c
+        where c.company_id = new.company_id and c.retell_call_id = new.retell_call_id
+        limit 1;
+    end if;
+    new.session_outcome := coalesce(new.session_outcome, 'appointment_booked');
     return new;
 end;
 $$;

@@ -1,7 +1,7 @@
 -- appointment_cancel_contradicts: the fill, the constraint, the check, then the repair
 
 begin;
-select plan(27);
+select plan(29);
 
 select factory.company(1);
 set constraints all immediate;
@@ -21,6 +21,22 @@ select is(
     'cancelled true',
     'another spelling of cancelled as well'
 );
+
+-- fill: in an upsert, what it puts into the row is what EXCLUDED holds
+create function pg_temp.upsert(p_id bigint) returns timestamptz language sql as $$
+insert into public.appointments as a (company_id, calcom_booking_uid, starts_at, ends_at, status)
+select o.company_id, o.calcom_booking_uid, o.starts_at, o.ends_at, 'cancelled'
+from public.appointments as o where o.id = p_id
+on conflict (company_id, calcom_booking_uid) where deleted_at is null and calcom_booking_uid is not null
+do update set status = excluded.status, cancelled_at = coalesce(excluded.cancelled_at, a.cancelled_at)
+returning a.cancelled_at;
+$$;
+select factory.appointment(
+    id => 9, status => 'cancelled', cancelled_at => '2025-10-21 09:00:00+00', calcom_booking_uid => 'uid-9'
+);
+select factory.appointment(id => 10, calcom_booking_uid => 'uid-10');
+select is(pg_temp.upsert(9), '2025-10-21 09:00:00+00', 'a cancellation that is delivered again does not move its time');
+select is(pg_temp.upsert(10), now(), 'near miss: one that is new is now');
 
 -- fill: on update
 select factory.appointment(id => 14);

@@ -1,7 +1,7 @@
 -- appointment_key_missing: the fill, the constraint, the check, then the repair
 
 begin;
-select plan(20);
+select plan(22);
 
 select factory.company(1);
 select factory.company(2);
@@ -101,6 +101,35 @@ select lives_ok(
         starts_at => '2025-10-25 12:00:00+00'
     )$$,
     'near miss: where two may bear one booking, the second gets a key of its own and is not refused'
+);
+rollback to savepoint before_legacy;
+set constraints all immediate;
+select factory.legacy('appointments_booking_uid_key');
+create unique index on public.appointments (calcom_booking_uid, starts_at) where deleted_at is null;
+create unique index on public.appointments (calcom_booking_uid, lower(notes)) where deleted_at is null;
+select lives_ok(
+    $$select factory.appointment(
+        id => 20, source => 'retell', call_id => 1, calcom_booking_uid => 'uid-1',
+        starts_at => '2025-10-26 12:00:00+00'
+    )$$,
+    'so it is where an index says no more than that two differ in something else'
+);
+rollback to savepoint before_legacy;
+set constraints all immediate;
+select factory.legacy('appointments_booking_uid_key');
+create unique index on public.appointments (calcom_booking_uid) include (starts_at) where deleted_at is null;
+select factory.appointment(
+    id => 28, source => 'retell', call_id => 1, calcom_booking_uid => 'uid-28',
+    idempotency_key => '33333333-3333-5333-8333-333333333333'
+);
+insert into public.appointments as a (company_id, call_id, starts_at, ends_at, source, calcom_booking_uid)
+values (1, 1, '2025-10-27 12:00:00+00', '2025-10-27 12:45:00+00', 'retell', 'uid-28')
+on conflict (calcom_booking_uid) where deleted_at is null
+do update set idempotency_key = excluded.idempotency_key;
+select is(
+    (select a.idempotency_key from public.appointments as a where a.id = 28),
+    '33333333-3333-5333-8333-333333333333',
+    'an index of the application that refuses a second one is as good as ours'
 );
 rollback to savepoint before_legacy;
 

@@ -1,7 +1,7 @@
 -- calls_fill_customer_link: what follows from a customer, from another one, and from none
 
 begin;
-select plan(47);
+select plan(52);
 
 select factory.company(1);
 select factory.phone_number(id => 1, number => '+493012345678');
@@ -48,6 +48,33 @@ select is(
     pg_temp.link(9), 'linked unknown now',
     'near miss: the number called proves nothing of an inbound call'
 );
+
+-- an upsert finds in EXCLUDED what the fill puts into the row
+create function pg_temp.upsert(p_id bigint, p_customer_id bigint, p_from_number text default null)
+    returns text language sql as $$
+insert into public.calls as c (company_id, retell_call_id, customer_id, from_number)
+select o.company_id, o.retell_call_id, p_customer_id, p_from_number from public.calls as o where o.id = p_id
+on conflict (company_id, retell_call_id) do update set
+    customer_id = excluded.customer_id,
+    customer_link_status = excluded.customer_link_status,
+    customer_link_method = coalesce(excluded.customer_link_method, c.customer_link_method),
+    customer_link_confidence = coalesce(excluded.customer_link_confidence, c.customer_link_confidence),
+    customer_linked_at = coalesce(excluded.customer_linked_at, c.customer_linked_at)
+returning c.id;
+select pg_temp.link(p_id);
+$$;
+select is(pg_temp.upsert(4, 1), 'linked manual_link 80.00 2025-10-20', 'what is stored is not replaced by a guess');
+select is(
+    pg_temp.upsert(4, 1, '+491701111111'), 'linked manual_link 80.00 2025-10-20', 'nor by a number that matches'
+);
+select is(pg_temp.upsert(6, 1), 'pending_review name_match', 'what waits for a person goes on waiting');
+select factory.call(
+    id => 71, customer_id => 1, customer_link_method => 'manual_link', customer_link_confidence => 80,
+    customer_linked_at => '2025-10-20 09:00:00+00'
+);
+select is(pg_temp.upsert(71, 2), 'linked unknown now', 'near miss: another customer has another proof, or none');
+select factory.call(id => 20);
+select is(pg_temp.upsert(20, 1, '+491701111111'), 'linked phone_match 100.00 now', 'near miss: nothing was stored');
 
 -- no customer, on insert: rule K
 select factory.call(id => 11);

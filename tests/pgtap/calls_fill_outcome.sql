@@ -1,7 +1,7 @@
 -- calls_fill_outcome: an outcome that nobody knows yet follows from the flag
 
 begin;
-select plan(10);
+select plan(12);
 
 select factory.company(1);
 select factory.call(id => 1);
@@ -27,6 +27,18 @@ select is(pg_temp.outcome(2), 'appointment_booked', 'an outcome that is taken aw
 
 select factory.appointment(id => 11, call_id => 1);
 select is(pg_temp.outcome(1), 'appointment_booked', 'when the sync flags the call');
+
+-- an upsert finds in EXCLUDED what the fill puts into the row
+create function pg_temp.upsert(p_id bigint) returns text language sql as $$
+insert into public.calls as c (company_id, retell_call_id, appointment_made)
+select o.company_id, o.retell_call_id, true from public.calls as o where o.id = p_id
+on conflict (company_id, retell_call_id)
+do update set session_outcome = coalesce(excluded.session_outcome, c.session_outcome), appointment_made = true
+returning c.session_outcome;
+$$;
+select is(pg_temp.upsert(3), 'appointment_rescheduled', 'a stored outcome is not replaced by a guess');
+select factory.call(id => 7);
+select is(pg_temp.upsert(7), 'appointment_booked', 'near miss: one that nobody knows yet follows from the flag');
 
 -- an unproven legacy flag does not spread
 set constraints all immediate;
