@@ -8,7 +8,9 @@
 -- A person decides when the evidence is short or contradicts itself: no proof, several
 -- appointments, one that was deleted (somebody wanted it gone), one of another call or
 -- customer, one that this call changed and did not make (decision D2), an event type
--- that is no service of the company, a status we do not know, several customers.
+-- that is no service of the company, a status we do not know, several customers. So does
+-- it when there is no appointment and the outcome says that the call moved or cancelled
+-- one: what moved comes under a new uid, and would be created a second time.
 --
 -- Finding, linking and creating is what trueup.appointment_from_booking does, for this
 -- repair as for events of the provider; here is which booking the call means. created_at
@@ -54,6 +56,20 @@ begin
             and v_call.booking_id is distinct from v_proof.booking_number::text
             and v_call.booking_id is not null
             then 'booking_id and booking_details name different bookings'
+        when
+            trueup.vocabulary_value('session_outcome', v_call.session_outcome)
+            in ('appointment_rescheduled', 'appointment_cancelled')
+            and not exists (
+                select 1
+                from public.appointments as a
+                where
+                    a.company_id = v_call.company_id
+                    and (
+                        a.calcom_booking_uid = coalesce(v_proof.booking_uid, v_call.booking_id)
+                        or a.calcom_booking_id = v_number
+                    )
+            )
+            then 'no appointment bears the booking, and the call moved or cancelled one'
     end;
     if v_reason is not null then
         return ('review', v_reason, v_evidence)::trueup.repair_outcome;

@@ -1,7 +1,7 @@
 -- call_booked_without_appointment: the guard, then the check, then the backfill
 
 begin;
-select plan(98);
+select plan(99);
 
 select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
@@ -385,7 +385,7 @@ select factory.call(
 );
 select factory.call(
     id => 65, booking_confirmed => true, from_number => '+491700000031', customer_link_status => 'Pending_Review',
-    session_outcome => 'Appointment_Cancelled', booking_details => pg_temp.proof('bk-65')
+    booking_details => pg_temp.proof('bk-65')
 );
 select factory.call(
     id => 57, booking_confirmed => true, from_number => '+491700000057', booking_failed => true,
@@ -602,7 +602,7 @@ select is(
 select pg_temp.repair(65);
 select results_eq(
     'select session_outcome, customer_link_status, customer_id from public.calls where id = 65',
-    $$values ('appointment_cancelled', 'pending_review', 1::bigint)$$,
+    $$values ('appointment_booked', 'pending_review', 1::bigint)$$,
     'what is not overwritten stays, however it was spelled'
 );
 select is(pg_temp.repair(59), 'corrected: created from the provider booking', 'a rejected booking');
@@ -658,6 +658,14 @@ select factory.call(
     customer_link_method => 'manual_link', customer_linked_at => '2025-10-20 09:00:00+00',
     booking_details => pg_temp.proof('bk-79')
 );
+select factory.call(
+    id => 66, booking_confirmed => true, from_number => '+491700000031',
+    session_outcome => 'appointment_rescheduled', booking_details => pg_temp.proof('bk-66')
+);
+select factory.call(
+    id => 67, booking_confirmed => true, from_number => '+491700000031',
+    session_outcome => 'Appointment_Cancelled', booking_details => pg_temp.proof('bk-67')
+);
 select factory.legacy('calls_company_known');
 select factory.call(
     id => 80, company_id => null, booking_confirmed => true, booking_details => pg_temp.proof('bk-80')
@@ -693,6 +701,11 @@ select is(
     'a deleted customer'
 );
 select is(pg_temp.repair(80), 'review: the call has no company', 'a call of no company');
+select is(
+    array[pg_temp.repair(66), pg_temp.repair(67)],
+    array_fill('review: no appointment bears the booking, and the call moved or cancelled one'::text, array[2]),
+    'D2: what a call moved comes under a new uid'
+);
 select results_eq(
     'select (select count(*) from public.appointments), (select count(*) from public.customers)',
     'select appointments, customers from counts',
@@ -700,7 +713,7 @@ select results_eq(
 );
 select set_eq(
     'select entity_id from trueup.call_booked_without_appointment',
-    array[20, 21, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80]::bigint[],
+    array[20, 21, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 66, 67, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80]::bigint[],
     'what a person decides is still reported, the rest is clean'
 );
 set constraints all immediate;
