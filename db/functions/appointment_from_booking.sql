@@ -20,7 +20,8 @@
 --
 -- A new appointment needs a service whose event type is the booking's, one and inside
 -- the company; its customer is the call's, else trueup.backfill_customer finds or
--- creates one, by the caller's number, or the attendee's when no call is known.
+-- creates one, by the caller's number (of an outbound call the number called: the caller
+-- was our own line), or the attendee's when no call is known.
 --
 -- A created appointment keeps the provider's status: accepted is confirmed, cancelled
 -- and rejected stay cancelled. When no payload says when it was cancelled, cancelled_at
@@ -64,6 +65,7 @@ declare
     v_kept_appointment_ids bigint[];
     v_deleted_appointment_ids bigint[];
     v_service_ids bigint[];
+    v_direction text;
     v_status text;
     v_customer_found text;
     v_booked_at timestamptz := least(p_booked_at, now());
@@ -76,6 +78,10 @@ begin
         from public.calls as c
         where c.id = p_call_id and c.company_id = p_company_id
         for no key update;
+        v_direction := coalesce(
+            trueup.vocabulary_value('direction', v_call.direction),
+            trueup.direction_by_numbers(v_call.company_id, v_call.from_number, v_call.to_number)
+        );
     end if;
 
     evidence := jsonb_strip_nulls(jsonb_build_object(
@@ -198,6 +204,7 @@ begin
                 p_company_id,
                 v_call.id,
                 case
+                    when v_direction = 'outbound' then v_call.to_number
                     when v_call.id is not null then v_call.from_number
                     else trueup.string_or_null(v_attendee -> 'phoneNumber')
                 end,
@@ -277,7 +284,11 @@ begin
         end,
         customer_link_method = case
             when c.customer_id is not null or k.id is null then c.customer_link_method
-            when k.phone_normalized = trueup.plain_phone(c.from_number) then 'phone_match'
+            when
+                trueup.phone_matches(
+                    c.company_id, v_direction, c.from_number, c.to_number, k.company_id, k.phone_normalized
+                )
+                then 'phone_match'
             else 'appointment_link'
         end,
         customer_link_confidence = case

@@ -1,7 +1,7 @@
 -- call_booked_without_appointment: the guard, then the check, then the backfill
 
 begin;
-select plan(99);
+select plan(102);
 
 select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
@@ -387,6 +387,16 @@ select factory.call(
     id => 65, booking_confirmed => true, from_number => '+491700000031', customer_link_status => 'Pending_Review',
     booking_details => pg_temp.proof('bk-65')
 );
+select factory.phone_number(id => 1, number => '+493000000000');
+select factory.call(
+    id => 68, booking_confirmed => true, direction => 'outbound', from_number => '+493000000000',
+    to_number => '+491700000031', booking_details => pg_temp.proof('bk-68')
+);
+select factory.legacy('calls_direction_known');
+select factory.call(
+    id => 69, booking_confirmed => true, direction => null, from_number => '+493000000000',
+    to_number => '+491700000069', booking_details => pg_temp.proof('bk-69', pg_temp.attended('k69@example.com'))
+);
 select factory.call(
     id => 57, booking_confirmed => true, from_number => '+491700000057', booking_failed => true,
     session_outcome => 'creation_failed', appointment_link_status => 'creation_failed',
@@ -604,6 +614,21 @@ select results_eq(
     'select session_outcome, customer_link_status, customer_id from public.calls where id = 65',
     $$values ('appointment_booked', 'pending_review', 1::bigint)$$,
     'what is not overwritten stays, however it was spelled'
+);
+select is(
+    (trueup.repair_call_booked_without_appointment(i)).evidence ->> 'customer_found',
+    case i when 68 then 'phone' else 'created' end,
+    'the customer is at the other end of the line'
+)
+from generate_series(68, 69) as i;
+select results_eq(
+    $$
+    select c.id, k.phone, c.customer_link_method
+    from public.calls as c join public.customers as k on c.customer_id = k.id
+    where c.id in (68, 69) order by c.id
+    $$,
+    $$values (68::bigint, '+49 170 0000031', 'phone_match'), (69, '+491700000069', 'phone_match')$$,
+    'of an outbound call it is the one who was called'
 );
 select is(pg_temp.repair(59), 'corrected: created from the provider booking', 'a rejected booking');
 select is(
