@@ -189,7 +189,7 @@ def test_what_needs_a_missing_column_is_left_out(legacy_database: str) -> None:
     assert said.returncode == 0, said.stderr
     assert "alter table public.calls add column disconnection_reason text;" in said.stdout
     why = "public.appointment_modifications.new_starts_at is missing"
-    (line,) = [x for x in said.stdout.splitlines() if x.startswith("left out") and why in x]
+    (line,) = [x for x in said.stdout.splitlines() if x.startswith(f"left out     {why}: ")]
     assert "checks/appointment_modification_mismatch.sql" in line
 
     said = run("adopt", "--apply", url=legacy_database)
@@ -218,6 +218,42 @@ def test_what_needs_a_missing_column_is_left_out(legacy_database: str) -> None:
     assert trueup.verify(database=legacy_database).ok
     sql(legacy_database, "alter table public.calls add column disconnection_reason text")
     trueup.migrate(database=legacy_database)
+    assert not trueup.status(database=legacy_database).left_out
+    assert trueup.verify(database=legacy_database).ok
+
+
+@pytest.mark.one_server
+def test_a_check_outlives_the_repair_that_needs_a_missing_column(legacy_database: str) -> None:
+    """Only functions that repairs call name customers.notes; it cost the check, its guard, and two checks more."""
+    sql(
+        legacy_database,
+        "alter table public.customers drop column notes;"
+        "insert into public.companies (name) values ('one');"
+        "insert into public.calls (company_id, retell_call_id, booking_confirmed) values (1, 'call_1', true)",
+    )
+    said = run("adopt", url=legacy_database)
+    kept = [
+        f"db/repairs/{name}.sql" for name in ("booking_missing_locally", "call_booked_without_appointment")
+    ]
+    assert (
+        "left out     needs appointment_from_booking (public.customers.notes is missing); "
+        f"the check stays, with repair: review: {', '.join(kept)}\n"
+    ) in said.stdout
+    assert "checks/" not in said.stdout
+    assert run("adopt", "--apply", url=legacy_database).returncode == 0
+
+    registered = "select repair from trueup.checks where name = 'call_booked_without_appointment'"
+    assert value(legacy_database, registered) == "review"
+    tried = trueup.repair(database=legacy_database, apply=True)
+    (people,) = [done for done in tried.checks if done.name == "call_booked_without_appointment"]
+    assert (people.review, people.reasons) == (1, (("review", "a person decides", 1),))
+    (enforced,) = trueup.enforce(["call_booked_without_appointment"], database=legacy_database)
+    assert "1 old violations are in people's hands" in enforced.detail
+    assert run("verify", url=legacy_database).returncode == 0
+
+    sql(legacy_database, "alter table public.customers add column notes text")
+    trueup.migrate(database=legacy_database)
+    assert value(legacy_database, registered) == "evidence"
     assert not trueup.status(database=legacy_database).left_out
     assert trueup.verify(database=legacy_database).ok
 

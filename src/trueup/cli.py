@@ -647,7 +647,9 @@ def enforce(
 @pack_option
 @format_option("markdown")
 def catalog(pack: Path | None, form: str) -> None:
-    """List the invariants of the pack: what prevents, finds and repairs a violation. Needs no database."""
+    """List the invariants of the pack: what prevents, finds and repairs a violation. Needs no database;
+    what is left out in one, `trueup status` tells.
+    """
     from trueup.inspection import catalog as run
 
     entries = run(pack=pack)

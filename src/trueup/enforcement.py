@@ -99,7 +99,7 @@ def enforce(
         violations = _Violations(
             connection,
             {check.name: check for check in with_candidates(connection, list(loaded.checks))},
-            {Path(file).stem: 0 for file in loaded.left},
+            {Path(file).stem: 0 for file in loaded.left if file.startswith("checks/")},
         )
         changes = []
         with one_at_a_time(database, wait):

@@ -259,7 +259,7 @@ class Pack:
 
         Columns are given as table.column. Any column of that name is taken for it, so that rather
         too much is left out than what could not run. Left out, too, is a check over keys of two
-        types.
+        types. A check that lacks its repair alone stays, and what it finds is for people.
         """
         left = {
             check.file: f"judges rows of trueup too, whose keys are bigint and not {self.key_type}"
@@ -275,21 +275,31 @@ class Pack:
                     left.setdefault(file.name, f"{self.schema}.{column} is missing")
         if not left:
             return self
-        names = {check.name for check in self.checks}
+        causes = dict(left)
         while found := [file for file in self.files if file.name in left and file.name not in gone]:
             gone |= {file.name for file in found}
-            made = {item.identity.removeprefix("trueup.") for file in found for item in file.objects}
-            stems = {file.stem for file in found} & names
+            made = {
+                item.identity.removeprefix("trueup."): file.name for file in found for item in file.objects
+            }
             for file in self.files:
-                if file.name not in left and not file.is_core and (file.uses & made or file.stem in stems):
-                    left[file.name] = f"needs {sorted(file.uses & made or {file.stem})[0]}, which is left out"
+                # a check makes the view of its stem: it takes guard and repair along, and neither takes it
+                needed = sorted((file.uses | {file.stem}) & made.keys())
+                if needed and file.name not in left and not file.is_core:
+                    causes[file.name] = causes[made[needed[0]]]
+                    left[file.name] = f"needs {needed[0]} ({causes[file.name]})"
+        kept = []
+        for check in self.checks:
+            if check.file in left and not check.is_core:
+                continue
+            if f"db/views/{check.candidates}.sql" in left:
+                check = replace(check, candidates=None)
+            if (repair := f"db/repairs/{check.name}.sql") in left and not check.is_core:
+                check = replace(check, repair="review")
+                left[repair] += "; the check stays, with repair: review"
+            kept.append(check)
         return replace(
             self,
-            checks=tuple(
-                replace(check, candidates=None) if f"db/views/{check.candidates}.sql" in left else check
-                for check in self.checks
-                if check.file not in left or check.is_core
-            ),
+            checks=tuple(kept),
             left=dict(sorted(left.items(), key=lambda item: (not item[0].startswith("checks/"), item[0]))),
         )
 

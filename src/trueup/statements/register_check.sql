@@ -29,4 +29,6 @@ on conflict (name) do update set
         else 'its definition has changed'
     end
 where
-    (ch.checksum, ch.file, ch.is_active) is distinct from (excluded.checksum, excluded.file, true);
+    -- the same file has another repair once the column that this one needs is there
+    (ch.checksum, ch.file, ch.repair, ch.is_active)
+    is distinct from (excluded.checksum, excluded.file, excluded.repair, true);
