@@ -430,9 +430,14 @@ def _drop_retired(
 ) -> Iterator[Change]:
     known = {(item.kind, item.identity) for item in pack.objects if item.table not in distant}
     retired = [state for key, state in states.items() if key not in known and state.file != GENERATED]
-    for state in sorted(retired, key=lambda state: ("trigger", "view", "function").index(state.kind)):
+    retired.sort(key=lambda state: ("trigger", "view", "function").index(state.kind))
+
+    def drop(state: ObjectState) -> None:
         _drop(session, state.kind, state.identity)
         session.run("forget_object", kind=state.kind, identity=state.identity)
+
+    _in_rounds(session, retired, drop, lambda state: state == DEPENDED_ON)
+    for state in retired:
         table = SqlObject(state.kind, state.identity).table
         yield Change("drop", state.identity, distant.get(table or "") or f"{state.file} is gone")
 
