@@ -149,6 +149,11 @@ def cli(
     metavar="REVISION",
     help="Accept that the file of a revision is not the one that was run, and remember the new one.",
 )
+@click.option(
+    "--replace-pack",
+    is_flag=True,
+    help="Drop what another pack deployed, none of whose checks this one has, and deploy this one.",
+)
 @format_option()
 def migrate(
     database: str | None,
@@ -159,6 +164,7 @@ def migrate(
     check: bool,
     fail_on_new: bool,
     accept_edited: tuple[str, ...],
+    replace_pack: bool,
     form: str,
 ) -> None:
     """Bring the database to head: revisions, then views and triggers, then constraints.
@@ -183,6 +189,7 @@ def migrate(
             accept_edited=accept_edited,
             check=check,
             fail_on_new=fail_on_new,
+            replace_pack=replace_pack,
             progress=progress,
         )
     if form == "json":

@@ -80,6 +80,7 @@ def migrate(
     accept_edited: Iterable[str] = (),
     check: bool = False,
     fail_on_new: bool = False,
+    replace_pack: bool = False,
     progress: Progress = silent,
 ) -> Migration:
     """Bring the database to head and return what was done; a second call does nothing.
@@ -87,19 +88,29 @@ def migrate(
     With `dry_run`, carry it out in one transaction, roll it back, and return in `sql` what
     would run, ready for psql. With `keep_drift`, leave views, functions, triggers and
     constraints that somebody changed by hand as they are. `accept_edited` names revisions
-    whose files were edited after they had been run, and differ in nothing that matters.
+    whose files were edited after they had been run, and differ in nothing that matters. With
+    `replace_pack`, take down what a pack deployed with which this one has no check in common.
 
     With `check`, count the violations of the checks concerned before and after, and keep the
     difference in the ledger; with `fail_on_new`, take the last revision back when some check
     has more of them than before, with views and triggers as they were.
 
-    Raises DatabaseError when the database is ahead of the pack, or holds tables of an
+    Raises DatabaseError when the database is ahead of the pack or has another one, or holds tables of an
     application that were never adopted; CatalogError for a revision that was edited, or
     two that follow the same one; MigrationError when a lock is not granted.
     """
     began = time.monotonic()
     done = _migrated(
-        database, packs.load(pack), dry_run, wait, keep_drift, accept_edited, check, fail_on_new, progress
+        database,
+        packs.load(pack),
+        dry_run,
+        wait,
+        keep_drift,
+        accept_edited,
+        check,
+        fail_on_new,
+        replace_pack,
+        progress,
     )
     for change in done.changes:
         logger.debug("object changed", extra={"action": change.action, "deployed": change.what})
@@ -127,13 +138,14 @@ def _migrated(
     accept_edited: Iterable[str],
     check: bool,
     fail_on_new: bool,
+    replace_pack: bool,
     progress: Progress,
 ) -> Migration:
     with session(database, "migrate") as connection:
         _refuse_read_only(connection)
         refuse_branches(loaded)
         loaded = fitted(connection, loaded)
-        refuse_newer(connection, loaded)
+        refuse_newer(connection, loaded, replace_pack=replace_pack)
         refuse_unadopted(connection, loaded)
         _refuse_hidden(connection, loaded)
         with one_at_a_time(database, wait) as turn:

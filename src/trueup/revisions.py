@@ -23,11 +23,16 @@ _REVISION = re.compile(r"""^revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", 
 _FOLLOWS = re.compile(r"""^down_revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
 
 
-def refuse_newer(connection: Session, pack: Pack) -> None:
-    """Raise DatabaseError when the database is at a revision that this package does not know."""
+def refuse_newer(connection: Session, pack: Pack, *, replace_pack: bool = False) -> None:
+    """Raise DatabaseError when the database is at a revision that this package does not know.
+
+    Likewise when it was migrated with another pack, as far as it can tell: the two have neither a revision
+    nor a check in common. With `replace_pack`, this one may take the place of the other.
+    """
     # most commands have no other need of Alembic, which takes longer to import than they run
-    spelled = {name for _, name, _ in _files(pack)}
-    unknown = [revision for revision in current(connection) if revision not in spelled]
+    spelled = {name: path for path, name, _ in _files(pack)}
+    present = current(connection)
+    unknown = [revision for revision in present if revision not in spelled]
     if unknown:
         known = {script.revision for script in scripts(pack).walk_revisions()}
         unknown = [revision for revision in unknown if revision not in known]
@@ -36,11 +41,15 @@ def refuse_newer(connection: Session, pack: Pack) -> None:
             f"the database is at revision {', '.join(unknown)}, which this package does not know; "
             "upgrade trueup (pip install -U trueup), or name the pack it was migrated with"
         )
+    if replace_pack or any(not spelled[name].is_relative_to(CORE) for name in present if name in spelled):
+        return
     deployed = connection.values("deployed_checks") if connection.value("has_trueup") else []
     if deployed and not {check.name for check in pack.checks if not check.is_core} & set(deployed):
+        shown = ", ".join(deployed[:3]) + (" ..." if len(deployed) > 3 else "")
         raise DatabaseError(
-            f"the database was migrated with another pack (its checks: {', '.join(deployed[:3])} ...); "
-            "name it with --pack or TRUEUP_PACK"
+            f"the database was migrated with another pack (its checks: {shown}), and {pack.root} has none of "
+            "them; name the other with --pack or TRUEUP_PACK,\n"
+            "or, to drop what it deployed and put this one in its place, run `trueup migrate --replace-pack`"
         )
 
 
