@@ -117,11 +117,12 @@ def adopt(
     loaded = packs.load(pack)
     text = host_sql(loaded)
     revision = first_revision(loaded)
-    if text is None or revision is None:
+    tables = host_tables(text) if text else []
+    if text is None or revision is None or not tables:
         raise UsageError(
-            f"{loaded.root} has no revision 0001 with the application's tables; run `trueup migrate`"
+            f"{loaded.root} brings no tables of the application to compare (no revision 0001 creates them); "
+            "run `trueup migrate`"
         )
-    tables = host_tables(text)
     with session(database, "adopt") as connection:
         if host_schema is not None and connection.value("needs_quotes", name=host_schema):
             raise UsageError(

@@ -88,6 +88,11 @@ class Ledger:
         # what was done before there was a ledger to write it into
         self._owed: list[dict[str, Any]] = []
 
+    @property
+    def running(self) -> str:
+        """Names of the revisions that have begun and not ended: one at most."""
+        return ", ".join(self._running)
+
     def close_interrupted(self) -> None:
         """Mark what an earlier migration left running; the caller holds the migration lock."""
         if self._is_there(self._connection):

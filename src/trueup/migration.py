@@ -37,12 +37,24 @@ from trueup.revisions import (
     scripts,
 )
 from trueup.scripts import bare, lock_of
-from trueup.store import SCHEMA, ServerSaid, Session, connect, explained, literal, refuse_foreign, session
+from trueup.store import (
+    SCHEMA,
+    ServerSaid,
+    Session,
+    connect,
+    explained,
+    literal,
+    refuse_foreign,
+    session,
+    translated,
+)
 from trueup.tokens import texts
 
 logger = logging.getLogger(__name__)
 
 VERSION_TABLE = "alembic_version"
+# what the revisions of a pack write into are tables of the core, whether they say so in depends_on or not
+TARGETS = ("core@head", "heads")
 _KINDS = {"up": "revision", "down": "revision taken back", "stamp": "stamp"}
 WAIT = 60.0
 
@@ -148,7 +160,7 @@ def _migrated(
         refuse_newer(connection, loaded, replace_pack=replace_pack)
         refuse_unadopted(connection, loaded)
         _refuse_hidden(connection, loaded)
-        with one_at_a_time(database, wait) as turn:
+        with one_at_a_time(database, wait) as turn, translated(migrating=True):
             limit_waiting(connection)
             ledger = Ledger(connection)
             if not dry_run:
@@ -235,7 +247,7 @@ def _take_back(
         connection.warnings.append(f"{last} is the layer's own and was not taken back")
         return replace(done, warnings=tuple(connection.warnings))
     below = names(script.down_revision)
-    target = below[0] if below else f"{sorted(script.branch_labels)[0]}@base"
+    target = below[0] if below else f"{last}@base"
     try:
         retried(
             connection, lambda: deploy.undeploy(connection, pack), lambda: "while dropping views and triggers"
@@ -357,7 +369,7 @@ def other_schemas(connection: Session, tables: list[str]) -> list[str]:
 
 def host_tables(text: str) -> list[str]:
     """Return the names of the tables that the host revision creates."""
-    return re.findall(r"^create table (\w+)", text, re.M)
+    return re.findall(r"^create table (\w+)(?![\w.])", text, re.M)
 
 
 def declared_keys(connection: Session, pack: Pack) -> dict[str, str]:
@@ -482,7 +494,8 @@ def _upgrade(connection: Session, database: str | None, pack: Pack, ledger: Ledg
     missing = pending_revisions(connection, pack)
     if missing:
         connection.script(f"create schema if not exists {SCHEMA}")
-        _command(connection, database, pack, "upgrade", "heads", ledger)
+        for target in TARGETS:
+            _command(connection, database, pack, "upgrade", target, ledger)
     for revision in _unknown(connection, pack, ledger):
         ledger.record("found", revision, detail="was there before the ledger")
     return missing
@@ -515,11 +528,12 @@ def _command(
             stems = [Path(one.file).name.partition(".")[0] for one in _applied(connection, pack)]
             backfilling.forget(connection, stems)
     except BaseException as error:
+        where = f"{name} of {ledger.running}" if ledger.running else f"{name} {revision}"
         ledger.failed(error)
         if isinstance(error, CommandError):
             raise MigrationError(f"{name} {revision}: {error}") from error
         if isinstance(error, ServerSaid):
-            raise MigrationError(f"{name} {revision}: {explained(error)}") from error
+            raise MigrationError(f"{where}: {explained(error, migrating=True)}") from error
         raise
 
 
@@ -632,7 +646,11 @@ def rehearse_adoption(
 ) -> Migration:
     """Return what an adoption would do, carried out and rolled back; its SQL is ready for psql."""
     version = f"{SCHEMA}.{VERSION_TABLE}"
-    with one_at_a_time(database, wait), connection.transaction(rollback=True):
+    with (
+        one_at_a_time(database, wait),
+        translated(migrating=True),
+        connection.transaction(rollback=True),
+    ):
         limit_waiting(connection)
         connection.set_local("lock_timeout", connection.lock_timeout)
         with connection.recording() as sent:
@@ -657,11 +675,14 @@ def _offline(pack: Pack, present: Iterable[str]) -> Iterator[str]:
     """Yield the statements that bring a database at these revisions to the heads."""
     from alembic import command
 
-    revisions = StringIO()
-    config = alembic_config(pack, revisions)
-    config.attributes["present"] = present
-    command.upgrade(config, "heads", sql=True)
-    yield from texts(revisions.getvalue())
+    (core,) = scripts(pack).get_revisions("core@head")
+    for target in TARGETS:
+        revisions = StringIO()
+        config = alembic_config(pack, revisions)
+        config.attributes["present"] = present
+        command.upgrade(config, target, sql=True)
+        yield from texts(revisions.getvalue())
+        present = (*(name for name in present if not name.startswith("core_")), core.revision)
 
 
 @contextmanager

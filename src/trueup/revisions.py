@@ -61,9 +61,13 @@ def current(connection: Session) -> tuple[str, ...]:
 
 
 def pending_revisions(connection: Session, pack: Pack) -> list[str]:
-    """Return the revisions of the core and of the pack that the database lacks, oldest first."""
+    """Return the revisions that the database lacks, in their order: those of the core, then the pack's."""
     directory = scripts(pack)
-    wanted = [script.revision for script in directory.walk_revisions()]
+    walked = list(directory.walk_revisions())[::-1]
+    wanted = [
+        script.revision
+        for script in sorted(walked, key=lambda script: not Path(script.path).is_relative_to(CORE))
+    ]
     had: set[str] = set()
     left = list(current(connection))
     while left:
@@ -72,7 +76,7 @@ def pending_revisions(connection: Session, pack: Pack) -> list[str]:
         left += [
             name for name in (*names(script.down_revision), *names(script.dependencies)) if name not in had
         ]
-    return [name for name in reversed(wanted) if name not in had]
+    return [name for name in wanted if name not in had]
 
 
 def first_revision(pack: Pack) -> str | None:

@@ -471,16 +471,19 @@ def refuse_foreign(session: Session) -> None:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(*, migrating: bool = False) -> Iterator[None]:
     """Turn psycopg's errors into errors that say what, where, and what to do next."""
     try:
         yield
     except psycopg.Error as error:
-        raise explained(error) from error
+        raise explained(error, migrating=migrating) from error
 
 
-def explained(error: psycopg.Error) -> TrueupError:
-    """Return the error of our tree for what the server said."""
+def explained(error: psycopg.Error, *, migrating: bool = False) -> TrueupError:
+    """Return the error of our tree for what the server said.
+
+    While `migrating`, what is not there cannot be had by a migration.
+    """
     state = error.sqlstate or ""
     diagnostic = error.diag
     message = diagnostic.message_primary or _brief(str(error))
@@ -498,9 +501,8 @@ def explained(error: psycopg.Error) -> TrueupError:
         )
     if state == "42501":
         return DatabaseError(f"{message}; connect as a role that may, see db/roles.sql")
-    if state in ("3F000", "42P01", "42883", "42703") and re.search(
-        r'trueup\.|"trueup"|column \w+\.', message
-    ):
+    is_ours = re.search(r'trueup\.|"trueup"|column \w+\.', message)
+    if state in ("3F000", "42P01", "42883", "42703") and is_ours and not migrating:
         return DatabaseError(
             f"this database has no complete trueup ({message}); run `trueup migrate`, or `trueup adopt` "
             "first when it holds tables of an application"
