@@ -17,6 +17,7 @@ from trueup import packs, server
 from trueup.errors import CatalogError
 
 HEADER = (ROOT / "checks" / "call_made_without_appointment.sql").read_text()
+PREVENTED = "guard; sync appointments_sync_calls"
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *texts: str) -> None:
@@ -198,7 +199,12 @@ def test_two_checks_with_one_name(tmp_path: Path) -> None:
 
 
 def test_two_files_that_create_one_thing(tmp_path: Path) -> None:
-    pack = small_pack(tmp_path, call_made_without_appointment=HEADER.replace("evidence\n", "review\n", 1))
+    pack = small_pack(
+        tmp_path,
+        call_made_without_appointment=HEADER.replace("evidence\n", "review\n", 1).replace(
+            PREVENTED, "none: a test"
+        ),
+    )
     (pack / "db" / "views").mkdir(parents=True)
     (pack / "db" / "views" / "x.sql").write_text(
         "create or replace view trueup.call_made_without_appointment as select 1;"
@@ -262,6 +268,31 @@ def test_a_repair_promised_and_not_there(tmp_path: Path) -> None:
     pack = small_pack(tmp_path, call_made_without_appointment=HEADER)
     with pytest.raises(CatalogError, match=r"there is no db/repairs/call_made_without_appointment\.sql"):
         packs.load(pack)
+
+
+@pytest.mark.parametrize(
+    ("prevented", "file"),
+    [
+        ("guard", "call_made_without_appointment.sql"),
+        ("constraint calls_known; fill calls_fill_made", "calls_fill_made.sql"),
+        ("sync calls_sync_made; none: a call that is moved", "calls_sync_made.sql"),
+        ("none: a test; guard would be slow", None),
+        ("constraint calls_direction_known", None),
+    ],
+)
+def test_a_prevention_promised_and_not_there(tmp_path: Path, prevented: str, file: str | None) -> None:
+    """The catalogue said that a guard prevents what nothing prevented."""
+    text = HEADER.replace("evidence\n", "review\n", 1)
+    assert PREVENTED in text
+    pack = small_pack(tmp_path, call_made_without_appointment=text.replace(PREVENTED, prevented))
+    done = run("catalog", "--pack", pack)
+    if file is None:
+        assert (done.returncode, done.stderr) == (0, "")
+        return
+    refused(done, 2, f"but there is no triggers/{file}; write it")
+    (pack / "triggers").mkdir()
+    (pack / "triggers" / file).touch()
+    assert packs.load(pack).checks
 
 
 def test_a_file_that_does_not_run_names_itself_and_changes_nothing(database: str, tmp_path: Path) -> None:

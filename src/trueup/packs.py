@@ -54,6 +54,7 @@ _SOURCE = re.compile(
     rf"(?: via (?:(?P<of>(?:{_PART}\.)?{_PART})\.)?(?P<via>{_PART}))?"
     r"(?: with (?P<partners>[a-z_][a-z0-9_]*(?: and [a-z_][a-z0-9_]*)*))?"
 )
+_PREVENTION = re.compile(r"guard|(?:fill|sync) (?P<stem>\w+)")
 _QUOTED = re.compile(r'"[^"]*"')
 _NEEDLESS = re.compile(r'"([a-z_][a-z0-9_]*)"')
 
@@ -373,6 +374,7 @@ def load(root: Path | None = None, schema: str = PUBLIC, key_type: str = BIGINT)
     _refuse_twins(checks)
     pack = Pack(root, tuple(sorted(checks, key=lambda check: check.name)), schema, key_type)
     _refuse_missing_repairs(pack)
+    _refuse_missing_triggers(pack)
     return pack
 
 
@@ -613,6 +615,19 @@ def _refuse_missing_repairs(pack: Pack) -> None:
             )
     if orphans := sorted(pack.repairs - {check.name for check in pack.checks}):
         raise CatalogError(f"db/repairs/{orphans[0]}.sql: no check is called {orphans[0]}")
+
+
+def _refuse_missing_triggers(pack: Pack) -> None:
+    # constraints may be the application's own
+    stems = {path.stem for root in (pack.root, CORE) for path in root.glob("triggers/*.sql")}
+    for check in pack.checks:
+        for part in check.prevented.split(";"):
+            named = _PREVENTION.fullmatch(part.strip())
+            if named and (stem := named["stem"] or check.name) not in stems:
+                raise CatalogError(
+                    f"{check.file}: prevented is '{named[0]}', but there is no triggers/{stem}.sql; "
+                    "write it, or say 'none: <reason>'"
+                )
 
 
 def _items(changes: str) -> list[str]:
