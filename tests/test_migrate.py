@@ -233,3 +233,12 @@ def test_a_restored_database_verifies(databases: Databases) -> None:
         assert trueup.migrate(database=url).changes == ()
     finally:
         databases.drop(name)
+
+
+@pytest.mark.one_server
+def test_a_rollback_that_takes_nothing_back_leaves_everything_in_place(database: str) -> None:
+    """Views and triggers were gone before the revision was looked for."""
+    said = run("rollback", "bookings_9999", url=database)
+    assert (said.returncode, "Can't locate revision" in said.stderr) == (3, True)
+    assert trueup.verify(database=database).ok
+    assert trueup.migrate(database=database).changes == ()

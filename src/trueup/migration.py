@@ -413,13 +413,25 @@ def rollback(
         limit_waiting(connection)
         ledger = Ledger(connection)
         ledger.close_interrupted()
+        was = deploy.remembered(connection)
         changes = retried(
             connection,
             lambda: deploy.undeploy(connection, loaded),
             lambda: "while dropping views and triggers",
         )
         before = current(connection)
-        _command(connection, database, loaded, "downgrade", revision, ledger)
+        try:
+            _command(connection, database, loaded, "downgrade", revision, ledger)
+        except MigrationError:
+            # no revision was taken back, for want of one of this name for instance
+            if current(connection) == before:
+                retried(
+                    connection,
+                    lambda: deploy.put_back(connection, was),
+                    lambda: "while putting views and triggers back",
+                )
+                retried(connection, lambda: _grant(connection, loaded), lambda: "while granting rights")
+            raise
         gone = [name for name in before if name not in current(connection)]
     return Migration(tuple(gone), tuple(changes))
 
