@@ -242,3 +242,46 @@ def test_a_rollback_that_takes_nothing_back_leaves_everything_in_place(database:
     assert (said.returncode, "Can't locate revision" in said.stderr) == (3, True)
     assert trueup.verify(database=database).ok
     assert trueup.migrate(database=database).changes == ()
+
+
+KEPT = """
+select
+    (select jsonb_agg(al order by al.id) from trueup.data_consistency_alerts as al),
+    (select jsonb_agg(q order by q.id) from trueup.manual_review_queue as q),
+    (select jsonb_agg(r order by r.id) from trueup.repairs as r),
+    (select jsonb_agg(rc order by rc.id) from trueup.repair_changes as rc),
+    (select jsonb_agg(g order by g.name) from trueup.guards as g),
+    (select jsonb_agg(s order by s.name) from trueup.settings as s),
+    (select jsonb_agg(v order by v.version_num) from trueup.alembic_version as v)
+"""
+
+
+@pytest.mark.one_server
+def test_a_column_is_altered_while_views_and_triggers_are_away(incident_database: str) -> None:
+    """As db/README.md says: a rollback to where the database is takes no revision and no row back."""
+    trueup.adopt(database=incident_database, apply=True)
+    trueup.repair(database=incident_database, apply=True)
+    trueup.enforce(database=incident_database)
+    alter = "alter table public.calls alter column direction type varchar(20)"
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot alter type of a column"):
+        sql(incident_database, alter)
+    before = sql(incident_database, KEPT)
+    assert all(before[0])
+    for (revision,) in sql(incident_database, "select version_num from trueup.alembic_version"):
+        assert trueup.rollback(revision, database=incident_database).revisions == ()
+    sql(incident_database, alter)
+    write = "insert into public.calls (company_id, retell_call_id, appointment_made{}) values (1, 'call_between', true{})"
+    with pytest.raises(psycopg.errors.CheckViolation, match="calls_direction_known"):
+        sql(incident_database, write.format("", ""))
+    sql(incident_database, write.format(", direction", ", 'inbound'"))
+    trueup.migrate(database=incident_database)
+    assert sql(incident_database, KEPT) == before
+    assert trueup.verify(database=incident_database).ok
+    assert value(
+        incident_database, "select bool_and(owes_full is not null) from trueup.checks where is_active"
+    )
+
+    judged = {result.name: result for result in trueup.check_changed(database=incident_database).results}
+    assert judged["call_made_without_appointment"].opened == 1
+    enforced = {change.what: change.action for change in trueup.enforce(database=incident_database)}
+    assert enforced["calls_direction_vocabulary"] == "validate"
