@@ -19,7 +19,7 @@ from trueup.errors import CatalogError, MigrationError
 from trueup.ledger import Ledger
 from trueup.locks import patiently
 from trueup.model import Change, ConstraintState, ObjectState
-from trueup.packs import Pack, SqlFile, SqlObject, checksum
+from trueup.packs import Pack, SqlFile, SqlObject, checksum, plain
 from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
 
 T = TypeVar("T")
@@ -80,6 +80,12 @@ class Remembered:
     file: str
     file_checksum: str
     up: str
+
+
+@dataclass(frozen=True)
+class _AmbiguousJournal:
+    table_name: str
+    primary_key: list[str]
 
 
 @dataclass(frozen=True)
@@ -302,6 +308,7 @@ def _deploy_triggers(session: Session, pack: Pack, triggers: _Triggers, each: At
 
     def deploy_file(file: SqlFile) -> None:
         _run(session, file, triggers.distant)
+        _refuse_ambiguous_journals(session, file)
         _record_files(session, [file], triggers.distant)
 
     def strays() -> list[Change]:
@@ -318,6 +325,22 @@ def _deploy_triggers(session: Session, pack: Pack, triggers: _Triggers, each: At
     changes = [*each(strays), *_generate(session, pack, triggers.kept, each)]
     each(partial(session.run, "fill_definitions"))
     return changes
+
+
+def _refuse_ambiguous_journals(session: Session, file: SqlFile) -> None:
+    """Raise CatalogError when a journal of the file names rows by columns that several may share.
+
+    No undo could tell which of them a repair had changed.
+    """
+    tables = {plain(item.table) for item in file.objects if item.table}
+    for journal in session.rows("ambiguous_journals", _AmbiguousJournal):
+        if plain(journal.table_name) not in tables:
+            continue
+        key = ", ".join(literal(column) for column in journal.primary_key) or "'<column>', ..."
+        raise CatalogError(
+            f"{file.name}: the journal of {journal.table_name} names no unique key, so one entry may mean "
+            f"several rows; name all columns of the key: trueup.journal_row_change({key})"
+        )
 
 
 def _run(session: Session, file: SqlFile, distant: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -1,4 +1,8 @@
--- journal_row_change(key column): before and after images of what a repair changes
+-- journal_row_change(key column, ...): before and after images of what a repair changes
+--
+-- The columns name one row of the table and no other; a deployment refuses those that no unique
+-- index does (of a partitioned table, the partition key aside). Of several columns the journal
+-- holds names and values as JSON arrays: '["order_id", "line_no"]', '[7, 2]'.
 --
 -- Attached to every table that repairs may write, also through the triggers they set
 -- off. Fires only while a repair is being applied (trueup.repair_id is set), and then
@@ -21,6 +25,7 @@ as $$
 declare
     v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
     v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+    v_key jsonb := coalesce(v_after, v_before);
 begin
     if v_before is distinct from v_after then
         -- the parameter alone proves nothing: the repair it names must be under way in this
@@ -35,8 +40,14 @@ begin
                 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
                 where c.oid = coalesce(pg_partition_root(tg_relid), tg_relid)
             ),
-            tg_argv[0],
-            coalesce(v_after, v_before) ->> tg_argv[0],
+            case when tg_nargs = 1 then tg_argv[0] else to_jsonb(tg_argv)::text end,
+            case
+                when tg_nargs = 1 then v_key ->> tg_argv[0]
+                else (
+                    select jsonb_agg(v_key -> k.name order by k.place)::text
+                    from unnest(tg_argv) with ordinality as k (name, place)
+                )
+            end,
             lower(tg_op),
             v_before,
             v_after

@@ -2,7 +2,8 @@
 --
 -- Refused, with nothing changed, when one of the rows has changed since, or when rows that the
 -- repair did not make refer to one that it made, and its deletion would delete or change them:
--- ON DELETE CASCADE, SET NULL, SET DEFAULT (TU003). A column that was added since is no change,
+-- ON DELETE CASCADE, SET NULL, SET DEFAULT (TU003); or when a key of the journal names more or less
+-- than one row, as that of a part of a composite key. A column that was added since is no change,
 -- nor is what a trigger of the application wrote when a row was put back. Fill and sync triggers
 -- stand aside and guards only file their alerts: a person decided.
 -- A CHECK constraint or foreign key of ours that refuses the old row is set back to NOT
@@ -28,7 +29,8 @@ declare
     v_repair trueup.repairs;
     v_row record;
     v_change trueup.repair_changes;
-    v_key_type text;
+    v_condition text;
+    v_rows bigint;
     v_current jsonb;
     v_written_by text;
     v_undone jsonb;
@@ -68,22 +70,25 @@ begin
         where rc.repair_id = p_repair_id
         order by rc.table_name, rc.key_value, rc.id desc
     loop
-        -- the value is cast, not the column, so that the row is found by its index
-        select format_type(att.atttypid, att.atttypmod) into v_key_type
-        from pg_catalog.pg_attribute as att
-        where att.attrelid = v_row.table_name::regclass and att.attname = v_row.key_column;
-        if v_key_type is null then
+        v_condition := trueup.journaled_row(v_row.table_name, v_row.key_column);
+        if v_condition is null then
             raise exception 'repair % cannot be undone: % has no column % any more',
                 p_repair_id, v_row.table_name, v_row.key_column
                 using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
 
         execute format(
-            'select to_jsonb(t), t.xmin::text from %s as t where t.%I = $1::%s for update',
-            v_row.table_name, v_row.key_column, v_key_type
+            'select (array_agg(l.image))[1], min(l.written_by), count(*) '
+            'from (select to_jsonb(t) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
+            v_row.table_name, v_condition
         )
-        into v_current, v_written_by
-        using v_row.key_value;
+        into v_current, v_written_by, v_rows
+        using coalesce(v_row.after, v_row.before);
+        if v_rows > 1 then
+            raise exception 'repair % cannot be undone: % rows of % have the key % (%)',
+                p_repair_id, v_rows, v_row.table_name, v_row.key_value, v_row.key_column
+                using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        end if;
 
         -- nobody has written since a later repair was undone: the row stands for what it was
         -- before that repair, whatever a trigger of the application put into it meanwhile
@@ -131,9 +136,7 @@ begin
     for v_change in
         select rc.* from trueup.repair_changes as rc where rc.repair_id = p_repair_id order by rc.id desc
     loop
-        select format_type(att.atttypid, att.atttypmod) into strict v_key_type
-        from pg_catalog.pg_attribute as att
-        where att.attrelid = v_change.table_name::regclass and att.attname = v_change.key_column;
+        v_condition := trueup.journaled_row(v_change.table_name, v_change.key_column);
 
         select string_agg(k.key, ', ' order by k.key) into v_gone
         from jsonb_each(v_change.before) as k
@@ -180,11 +183,11 @@ begin
         loop
             execute format(
                 'select exists (select 1 from %s as r inner join %s as t on %s '
-                'where t.%I = $1::%s and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid))',
-                v_reference.referring, v_reference.referred, v_reference.condition, v_change.key_column, v_key_type
+                'where %s and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid))',
+                v_reference.referring, v_reference.referred, v_reference.condition, v_condition
             )
             into v_is_referred_to
-            using v_change.key_value;
+            using v_change.after;
             if v_is_referred_to then
                 raise exception 'repair % cannot be undone: rows of % refer to % % and would be % (%)',
                     p_repair_id, v_reference.referring, v_change.table_name, v_change.key_value,
@@ -212,22 +215,26 @@ begin
         loop
             begin
                 if v_change.operation = 'insert' then
-                    execute format(
-                        'delete from %s as t where t.%I = $1::%s',
-                        v_change.table_name, v_change.key_column, v_key_type
-                    ) using v_change.key_value;
+                    execute format('delete from %s as t where %s', v_change.table_name, v_condition)
+                        using v_change.after;
                 elsif v_change.operation = 'update' then
                     execute format(
                         'update %1$s as t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2)) '
-                        'where t.%3$I = $1::%4$s',
-                        v_change.table_name, v_columns, v_change.key_column, v_key_type
-                    ) using v_change.key_value, v_change.before;
+                        'where %3$s',
+                        v_change.table_name, v_columns, v_condition
+                    ) using v_change.after, v_change.before;
                 else
                     execute format(
                         'insert into %1$s (%2$s) overriding system value '
                         'select %2$s from jsonb_populate_record(null::%1$s, $1)',
                         v_change.table_name, v_columns
                     ) using v_change.before;
+                end if;
+                get diagnostics v_rows = row_count;
+                if v_rows <> 1 then
+                    raise exception 'repair % cannot be undone: the % of % % concerns % rows',
+                        p_repair_id, v_change.operation, v_change.table_name, v_change.key_value, v_rows
+                        using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
                 end if;
                 -- written by the same (sub)transaction as the row, which is how the undo of an earlier
                 -- repair knows that nobody has written to the row since

@@ -1,0 +1,192 @@
+"""Repairs of a pack of one's own, which write more than one table: what is undone, and what is judged."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers import sql, value
+
+import trueup
+from trueup.errors import CatalogError, RefusedError
+
+TABLES = """
+create schema sales;
+create table sales.orders (id bigint primary key, total integer not null);
+create table sales.order_lines (
+    order_id bigint references sales.orders (id), line_no integer, amount integer not null, remark text,
+    primary key (order_id, line_no)
+);
+create table sales.shipments (id bigint primary key, order_id bigint, is_sent boolean not null);
+insert into sales.orders values (1, 30), (2, 5);
+insert into sales.order_lines values (1, 1, 10), (1, 2, 20), (2, 1, 5);
+insert into sales.shipments values (7, 1, false)
+"""
+CHECK = """-- {name}
+--
+-- invariant:   nothing is wrong
+-- severity:    critical
+-- entity:      {entity}
+-- changes:     {changes}
+-- population:  sales.{entity}s
+-- prevented:   none: example
+-- repair:      {repair}
+-- cost:        the changed rows
+--
+-- Of a test.
+
+create or replace view trueup.{name} as
+select
+    null::text as company_id,
+    '{entity}' as entity_type,
+    e.id as entity_id,
+    'wrong' as description,
+    '{{}}'::jsonb as evidence
+from sales.{entity}s as e
+where {wrong};
+"""
+REPAIR = """-- shipment_unsent: repair
+
+create or replace function trueup.repair_shipment_unsent(p_shipment_id bigint)
+    returns trueup.repair_outcome
+    language plpgsql
+    set search_path = ''
+as $$
+begin
+    update sales.shipments as s set is_sent = true where s.id = p_shipment_id;
+    {also};
+    return ('corrected', 'sent', null)::trueup.repair_outcome;
+end;
+$$;
+"""
+JOURNAL = """
+create or replace trigger journal_repairs
+    after insert or update or delete on sales.{table}
+    for each row
+    when (current_setting('trueup.repair_id', true) <> '')
+    execute function trueup.journal_row_change({key});
+"""
+LINES = "select to_jsonb(l) from sales.order_lines as l order by l.order_id, l.line_no"
+SHIPMENTS = ("shipments", "'id'")
+ORDER_LINES = ("order_lines", "'order_id', 'line_no'")
+
+
+def shop(directory: Path, also: str, *journals: tuple[str, str]) -> Path:
+    """Write a pack whose one repair sends a shipment and does something `also`."""
+    shutil.rmtree(directory, ignore_errors=True)
+    for folder in ("migrations/versions", "checks", "db/repairs", "triggers"):
+        (directory / folder).mkdir(parents=True)
+    checks = {
+        "shipment_unsent": ("shipment", "sales.shipments.id", "automatic", "not e.is_sent"),
+        "order_total_differs": (
+            "order",
+            "sales.orders.id, sales.order_lines.order_id",
+            "review",
+            "e.total <> (select sum(l.amount) from sales.order_lines as l where l.order_id = e.id)",
+        ),
+    }
+    for name, (entity, changes, repair, wrong) in checks.items():
+        text = CHECK.format(name=name, entity=entity, changes=changes, repair=repair, wrong=wrong)
+        (directory / "checks" / f"{name}.sql").write_text(text)
+    (directory / "db" / "repairs" / "shipment_unsent.sql").write_text(REPAIR.format(also=also))
+    text = "".join(JOURNAL.format(table=table, key=key) for table, key in journals)
+    (directory / "triggers" / "journal_repairs.sql").write_text(f"-- journal_repairs\n{text}")
+    return directory
+
+
+def repaired(url: str, pack: Path) -> tuple[str, str]:
+    """Repair the shipment; return the outcome and its reason."""
+    done = trueup.repair(["shipment_unsent"], database=url, pack=pack, apply=True)
+    ((outcome, reason, count),) = done.checks[0].reasons
+    assert count == 1
+    return outcome, reason
+
+
+@pytest.mark.parametrize(
+    ("also", "rows"),
+    [
+        ("insert into sales.order_lines values (1, 3, 0), (2, 3, 0)", 3),
+        (
+            "delete from sales.order_lines as l where l.line_no = 1; update sales.orders as o set total = o.total",
+            3,
+        ),
+        ("update sales.order_lines as l set remark = 'sent', line_no = l.line_no + 10", 4),
+    ],
+)
+def test_rows_of_a_composite_key_are_undone_one_by_one(
+    empty_database: str, tmp_path: Path, also: str, rows: int
+) -> None:
+    sql(
+        empty_database,
+        TABLES + "; update sales.order_lines set amount = 0; update sales.orders set total = 0",
+    )
+    pack = shop(tmp_path, also, SHIPMENTS, ORDER_LINES)
+    trueup.migrate(database=empty_database, pack=pack)
+    before = sql(empty_database, LINES)
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    assert sql(empty_database, LINES) != before
+    assert trueup.undo(1, database=empty_database).rows_restored == rows
+    assert sql(empty_database, LINES) == before
+    assert value(empty_database, "select s.is_sent from sales.shipments as s") is False
+
+
+@pytest.mark.parametrize("key", ["'order_id'", "'line_no'", "'amount'", "'nothing'"])
+def test_a_journal_by_a_part_of_a_key_is_refused(empty_database: str, tmp_path: Path, key: str) -> None:
+    sql(empty_database, TABLES)
+    pack = shop(tmp_path, "null", SHIPMENTS, ("order_lines", key))
+    with pytest.raises(
+        CatalogError, match=r"sales.order_lines .*journal_row_change\('order_id', 'line_no'\)"
+    ):
+        trueup.migrate(database=empty_database, pack=pack)
+
+
+@pytest.mark.parametrize(("key", "is_refused"), [("'order_id'", False), ("'line_no'", True)])
+def test_the_journal_of_a_partitioned_table_need_not_name_its_partition_key(
+    empty_database: str, tmp_path: Path, key: str, is_refused: bool
+) -> None:
+    parted = ") partition by range (line_no);\ncreate table sales.all_lines partition of sales.order_lines default;"
+    sql(empty_database, TABLES.replace("(order_id, line_no)\n);", f"(order_id, line_no){parted}"))
+    pack = shop(tmp_path, "null", SHIPMENTS, ("order_lines", key))
+    if is_refused:
+        with pytest.raises(CatalogError, match="names no unique key"):
+            trueup.migrate(database=empty_database, pack=pack)
+    else:
+        trueup.migrate(database=empty_database, pack=pack)
+
+
+def test_undo_touches_no_row_beside_the_one_that_the_journal_means(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(empty_database, TABLES)
+    pack = shop(tmp_path, "insert into sales.order_lines values (1, 3, 0)", SHIPMENTS, ORDER_LINES)
+    trueup.migrate(database=empty_database, pack=pack)
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    # the key that kept the rows apart is lost, and another row has it
+    sql(
+        empty_database,
+        "alter table sales.order_lines drop constraint order_lines_pkey; "
+        "insert into sales.order_lines values (1, 3, 0)",
+    )
+    before = sql(empty_database, LINES)
+    with pytest.raises(RefusedError, match=r"2 rows of sales.order_lines have the key \[1, 3\]"):
+        trueup.undo(1, database=empty_database)
+    assert sql(empty_database, LINES) == before
+    assert value(empty_database, "select s.is_sent from sales.shipments as s") is True
+
+
+def test_an_undo_that_a_trigger_of_the_application_swallows_is_refused(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(
+        empty_database,
+        TABLES + "; create function sales.keep() returns trigger language plpgsql as "
+        "$$ begin return null; end $$; "
+        "create trigger keep before delete on sales.order_lines for each row execute function sales.keep()",
+    )
+    pack = shop(tmp_path, "insert into sales.order_lines values (1, 3, 0)", SHIPMENTS, ORDER_LINES)
+    trueup.migrate(database=empty_database, pack=pack)
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    with pytest.raises(RefusedError, match="concerns 0 rows"):
+        trueup.undo(1, database=empty_database)
+    assert value(empty_database, "select s.is_sent from sales.shipments as s") is True
