@@ -507,7 +507,7 @@ def test_a_disarmed_journal_stops_repairs(database: str) -> None:
         "alter table public.calls disable trigger journal_repairs; alter table public.appointments disable trigger journal_repairs",
     )
     done = trueup.repair([CHECK], database=database, apply=True)
-    assert done.checks[0].reasons[0][1] == "the repair changed nothing that the journal saw"
+    assert "changes public.appointments, which has no journal" in done.checks[0].reasons[0][1]
     assert sql(database, "select a.call_id from public.appointments as a") == [(None,)]
 
 

@@ -19,7 +19,10 @@ create table sales.order_lines (
     primary key (order_id, line_no)
 );
 create table sales.shipments (id bigint primary key, order_id bigint, is_sent boolean not null);
+create table sales.discounts (order_id bigint, amount integer not null);
+create table sales.audit (entry text);
 insert into sales.orders values (1, 30), (2, 5);
+insert into sales.discounts values (1, 0);
 insert into sales.order_lines values (1, 1, 10), (1, 2, 20), (2, 1, 5);
 insert into sales.shipments values (7, 1, false)
 """
@@ -83,7 +86,8 @@ def shop(directory: Path, also: str, *journals: tuple[str, str]) -> Path:
             "order",
             "sales.orders.id, sales.order_lines.order_id",
             "review",
-            "e.total <> (select sum(l.amount) from sales.order_lines as l where l.order_id = e.id)",
+            "e.total <> (select sum(l.amount) from sales.order_lines as l where l.order_id = e.id)"
+            " - coalesce((select sum(d.amount) from sales.discounts as d where d.order_id = e.id), 0)",
         ),
     }
     for name, (entity, changes, repair, wrong) in checks.items():
@@ -190,3 +194,53 @@ def test_an_undo_that_a_trigger_of_the_application_swallows_is_refused(
     with pytest.raises(RefusedError, match="concerns 0 rows"):
         trueup.undo(1, database=empty_database)
     assert value(empty_database, "select s.is_sent from sales.shipments as s") is True
+
+
+@pytest.mark.parametrize(
+    "also",
+    [
+        "update sales.order_lines as l set amount = l.amount - 1 where l.order_id = 1 and l.line_no = 2; "
+        "update sales.order_lines as l set amount = l.amount + 1 where l.order_id = 1 and l.line_no = 1",
+        "insert into sales.order_lines values (2, 9, 0)",
+        "delete from sales.order_lines as l where l.amount = 0",
+        "insert into sales.discounts values (2, 0)",
+        "update sales.discounts as d set amount = -d.amount",
+        "set constraints all immediate; truncate sales.discounts",
+        "truncate sales.order_lines",
+    ],
+)
+def test_a_repair_that_writes_what_nothing_could_undo_is_refused(
+    empty_database: str, tmp_path: Path, also: str
+) -> None:
+    sql(empty_database, TABLES + "; insert into sales.order_lines values (1, 3, 0)")
+    pack = shop(tmp_path, also, SHIPMENTS)
+    trueup.migrate(database=empty_database, pack=pack)
+    before = sql(empty_database, LINES)
+    outcome, reason = repaired(empty_database, pack)
+    table = "sales.discounts" if "discounts" in also else "sales.order_lines"
+    word = "truncates" if "truncate" in also else "changes"
+    assert outcome == "review"
+    assert f"the repair {word} {table}, which" in reason
+    assert sql(empty_database, LINES) == before
+    assert value(empty_database, "select s.is_sent from sales.shipments as s") is False
+    # the same by hand is nobody's affair
+    sql(empty_database, also)
+
+
+@pytest.mark.parametrize(
+    "also",
+    [
+        # no row, no value that a check reads, no table that a check reads
+        "update sales.order_lines as l set amount = 7 where l.order_id = 7",
+        "update sales.discounts as d set amount = 7 where d.order_id = 7",
+        "update sales.order_lines as l set remark = 'sent'",
+        "insert into sales.audit values ('sent')",
+    ],
+)
+def test_a_repair_may_write_what_no_check_reads(empty_database: str, tmp_path: Path, also: str) -> None:
+    sql(empty_database, TABLES)
+    pack = shop(tmp_path, also, SHIPMENTS)
+    trueup.migrate(database=empty_database, pack=pack)
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    assert trueup.undo(1, database=empty_database).rows_restored == 1
+    assert value(empty_database, "select s.is_sent from sales.shipments as s") is False

@@ -109,6 +109,9 @@ def tracker(table: Watched, keys: list[str]) -> str:
     WHEN clause in each statement. On a partitioned table all
     of them note each row: triggers of rows fire for a statement that names a partition, too,
     and a row that an update moves to another partition is deleted and inserted to them.
+
+    In a repair the journal must see what is noted: trueup.require_journal refuses the rest. What
+    the layer writes in its own tables is its own affair.
     """
     name, function = table.table_name, function_name(table.table_name)
     if not set(keys).isdisjoint(table.unseen):
@@ -182,6 +185,14 @@ def tracker(table: Watched, keys: list[str]) -> str:
             _trigger("delete", name, "after delete", "for each statement"),
         ]
     events.append(_trigger("truncate", name, "after truncate", "for each statement"))
+    required = ""
+    if not name.startswith("trueup."):
+        # of rows, and of statements with their rows, something was noted: FOUND
+        noted, known = ("found and ", "true") if keys else ("", "false")
+        required = (
+            f"\n    if {noted}current_setting('trueup.repair_id', true) <> '' then\n"
+            f"        perform trueup.require_journal(tg_relid, tg_op, {known});\n    end if;\n\n"
+        )
     # a day is noted as a pass reads it, whatever the writer's DateStyle
     dated = not set(keys).isdisjoint(table.dated)
     settings = "    set datestyle = 'ISO'\n    set timezone = 'UTC'\n" if dated else ""
@@ -189,7 +200,7 @@ def tracker(table: Watched, keys: list[str]) -> str:
         f"create or replace function {function}()\n"
         "    returns trigger\n    language plpgsql\n    security definer\n"
         f"    set search_path = ''\n{settings}"
-        f"as $$\nbegin\n{body}    return null;\nend;\n$$;\n" + "\n".join(events)
+        f"as $$\nbegin\n{body}{required}    return null;\nend;\n$$;\n" + "\n".join(events)
     )
 
 
