@@ -9,6 +9,7 @@ import pytest
 from helpers import sql, value
 
 import trueup
+from trueup import repairing
 from trueup.errors import CatalogError, RefusedError
 
 TABLES = """
@@ -244,3 +245,57 @@ def test_a_repair_may_write_what_no_check_reads(empty_database: str, tmp_path: P
     assert repaired(empty_database, pack) == ("corrected", "sent")
     assert trueup.undo(1, database=empty_database).rows_restored == 1
     assert value(empty_database, "select s.is_sent from sales.shipments as s") is False
+
+
+@pytest.mark.parametrize(
+    "also",
+    [
+        "update sales.order_lines as l set amount = 11 where l.order_id = 1 and l.line_no = 1",
+        "insert into sales.order_lines values (2, 2, 1)",
+        "delete from sales.order_lines as l where l.order_id = 1 and l.line_no = 1",
+        # to another order, and both are wrong
+        "update sales.order_lines as l set order_id = 2, line_no = 9 where l.order_id = 1 and l.line_no = 1",
+    ],
+)
+def test_a_repair_that_makes_an_entity_wrong_through_another_table_is_rolled_back(
+    empty_database: str, tmp_path: Path, also: str
+) -> None:
+    sql(empty_database, TABLES)
+    pack = shop(tmp_path, also, SHIPMENTS, ORDER_LINES)
+    trueup.migrate(database=empty_database, pack=pack)
+    before = sql(empty_database, LINES)
+    outcome, reason = repaired(empty_database, pack)
+    assert outcome == "review"
+    assert "would cause order_total_differs order" in reason
+    assert sql(empty_database, LINES) == before
+    assert trueup.check(database=empty_database, pack=pack).violations == 1
+
+
+def test_what_was_wrong_before_stops_no_repair_and_what_it_mends_is_over(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(empty_database, TABLES + "; update sales.orders set total = 31")
+    pack = shop(
+        tmp_path,
+        "update sales.order_lines as l set amount = 11 where l.order_id = 1 and l.line_no = 1; "
+        "update sales.order_lines as l set amount = 6 where l.order_id = 2",
+        SHIPMENTS,
+        ORDER_LINES,
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    shown = repairing.preview("shipment_unsent", "shipment", "7", database=empty_database)
+    assert (shown.outcome, shown.resolved) == (
+        "corrected",
+        ("order_total_differs order 1", "shipment_unsent shipment 7"),
+    )
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    assert sql(
+        empty_database,
+        "select al.alert_type, al.entity_id, al.status, al.resolution from trueup.data_consistency_alerts as al "
+        "order by 1, 2",
+    ) == [
+        ("order_total_differs", "1", "resolved", "repaired"),
+        ("order_total_differs", "2", "open", None),
+        ("shipment_unsent", "7", "resolved", "repaired"),
+    ]

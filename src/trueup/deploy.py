@@ -19,7 +19,7 @@ from trueup.errors import CatalogError, MigrationError
 from trueup.ledger import Ledger
 from trueup.locks import patiently
 from trueup.model import Change, ConstraintState, ObjectState
-from trueup.packs import Pack, SqlFile, SqlObject, checksum, plain
+from trueup.packs import Check, Pack, SqlFile, SqlObject, checksum, plain
 from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
 
 T = TypeVar("T")
@@ -615,19 +615,22 @@ def placed_guards(pack: Pack, distant: Mapping[str, str]) -> list[str]:
 def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]:
     """Return what follows from the headers, each as what it creates and its SQL.
 
-    Per entity type, what lists the violations of some entities; what lists those that time
-    alone may begin; per table that checks rest on, what notes its changes.
+    Per entity type, what lists the violations of some entities; the columns that name entities; what
+    lists the violations that time alone may begin; per table that checks rest on, what notes its changes.
     """
     partners = {check.name: check.partners for check in pack.checks}
     begun = [check.name for check in pack.checks if check.time == "begins"]
     in_time = [SqlObject("function", "trueup.violations_in_time")]
+    known = session.rows("entities", Entity)
+    followed = [SqlObject("function", "trueup.followed_columns")]
     entities = [
         (
             [SqlObject("function", f"trueup.violations_of_{entity.entity_type}")],
             violations_function(entity, partners),
         )
-        for entity in session.rows("entities", Entity)
+        for entity in known
     ]
+    entities.append((followed, followed_function(known, pack.checks)))
     tables = [
         (
             tracking.objects(table.table_name),
@@ -704,6 +707,31 @@ def violations_function(entity: Entity, partners: dict[str, tuple[str, ...]]) ->
         f"v.entity_id = any(p_ids) and v.entity_type = {literal(entity.entity_type)} and ",
         entity.checks,
         partners,
+    )
+
+
+def followed_function(entities: list[Entity], checks: Iterable[Check]) -> str:
+    """Return the SQL of trueup.followed_columns(): the columns that name an entity by its key.
+
+    Its own, and those of other tables whose change concerns it, as the headers of the checks say.
+    """
+    types = {entity.entity_type: entity.key_type for entity in entities}
+    columns = {(entity.table_name, entity.key_column, entity.entity_type) for entity in entities}
+    columns |= {
+        (source.table, source.column, source.entity)
+        for check in checks
+        for source in check.sources
+        if source.via is None and source.entity in types
+    }
+    rows = ",\n".join(
+        f"    ({literal(table)}, {literal(column)}, {literal(entity)}, {literal(types[entity])})"
+        for table, column, entity in sorted(columns)
+    )
+    listed = f"values\n{rows}" if rows else "select null, null, null, null where false"
+    return (
+        "create or replace function trueup.followed_columns()\n"
+        "    returns table (table_name text, column_name text, entity_type text, key_type text)\n"
+        f"    language sql\n    immutable\n    set search_path = ''\nas $$\n{listed};\n$$;\n"
     )
 
 

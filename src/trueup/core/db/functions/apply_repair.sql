@@ -8,10 +8,10 @@
 --
 -- Locks the entity, reads the check again, lets trueup.repair_<check> work inside a
 -- savepoint with the journal on, runs the deferred guards, then reads every check of
--- every entity the repair touched. A violation that is still there, or one that was
--- not there before, undoes all of it. Whether a violation was there before is known
--- for the entity itself; for another touched entity the work is undone once, the
--- question asked, and the work done again.
+-- every entity the repair touched (trueup.entities_touched). A violation that is still
+-- there, or one that was not there before, undoes all of it. Whether a violation was there
+-- before is known for the entity itself; for another touched entity the work is undone
+-- once, the question asked, and the work done again.
 --
 -- p_correct false: do not try, queue it (a check whose repair is a person's decision).
 --
@@ -129,21 +129,7 @@ begin
                 set reason = v_answer.reason, evidence = v_answer.evidence
                 where r.id = repair_id;
 
-                select jsonb_object_agg(t.entity_type, t.ids) into v_touched
-                from (
-                    select cp.entity_type, jsonb_agg(distinct rc.key_value) as ids
-                    from trueup.repair_changes as rc
-                    inner join (
-                        select distinct p.entity_type, p.table_name from trueup.check_populations as p
-                    ) as cp on rc.table_name = cp.table_name
-                    where rc.repair_id = apply_repair.repair_id
-                    group by cp.entity_type
-                ) as t;
-
-                v_touched := coalesce(v_touched, '{}') || jsonb_build_object(
-                    p_entity_type,
-                    coalesce(v_touched -> p_entity_type, '[]') || to_jsonb(p_entity_id)
-                );
+                v_touched := trueup.entities_touched(repair_id);
                 v_after := trueup.violations_of(v_touched);
                 v_new := array(select unnest(v_after) except select unnest(v_before) order by 1);
 
@@ -211,6 +197,23 @@ begin
         cross join lateral jsonb_array_elements_text(t.value) as i (entity_id)
     ),
 
+    -- two repairs may have touched one entity through different rows: the locks in one order
+    standing as (
+        select al.id
+        from trueup.data_consistency_alerts as al
+        inner join touched as t on al.entity_type = t.entity_type and al.entity_id = t.entity_id
+        where
+            al.status <> 'resolved'
+            and concat_ws(' ', al.alert_type, al.entity_type, al.entity_id) <> all(v_after)
+            and exists (
+                select 1
+                from trueup.check_populations as cp
+                where cp.check_name = al.alert_type and cp.entity_type = al.entity_type
+            )
+        order by al.id
+        for no key update of al
+    ),
+
     over as (
         update trueup.data_consistency_alerts as al
         set
@@ -221,17 +224,8 @@ begin
             resolved_run_id = p_run_id,
             auto_corrected = true,
             corrected_at = clock_timestamp()
-        from touched as t
-        where
-            al.entity_type = t.entity_type
-            and al.entity_id = t.entity_id
-            and al.status <> 'resolved'
-            and concat_ws(' ', al.alert_type, al.entity_type, al.entity_id) <> all(v_after)
-            and exists (
-                select 1
-                from trueup.check_populations as cp
-                where cp.check_name = al.alert_type and cp.entity_type = al.entity_type
-            )
+        from standing as s
+        where al.id = s.id and al.status <> 'resolved'
         returning al.alert_type, al.entity_type, al.entity_id
     ),
 

@@ -24,7 +24,7 @@ create or replace function trueup.preview_repair(
     set lock_timeout = '3s'
 as $$
 declare
-    v_touched jsonb := jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id));
+    v_touched jsonb;
     v_repair_id bigint;
     v_after text[];
 begin
@@ -62,19 +62,7 @@ begin
             from trueup.repair_changes as rc
             where rc.repair_id = v_repair_id;
 
-            select v_touched || jsonb_object_agg(t.entity_type, t.ids) into v_touched
-            from (
-                select cp.entity_type, jsonb_agg(distinct i.id) as ids
-                from trueup.repair_changes as rc
-                inner join trueup.check_populations as cp on rc.table_name = cp.table_name
-                cross join lateral (
-                    select rc.key_value
-                    union
-                    select p_entity_id where cp.entity_type = p_entity_type
-                ) as i (id)
-                where rc.repair_id = v_repair_id
-                group by cp.entity_type
-            ) as t;
+            v_touched := trueup.entities_touched(v_repair_id);
             v_after := trueup.violations_of(v_touched);
         end if;
         -- what is undone here stays known to the variables
