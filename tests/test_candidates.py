@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from helpers import sql
+from helpers import copy_pack, plant, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import trueup
 from trueup import evaluation, packs
+from trueup.store import session
 
 CHECKS = [check for check in packs.load().checks if check.candidates]
 APPOINTMENT = st.fixed_dictionaries(
@@ -200,3 +202,50 @@ def test_a_view_that_is_gone_costs_its_own_check_only(database: str) -> None:
     sql(database, "drop view trueup.call_transcript_name")
     failed = [result.name for result in trueup.check(database=database).results if result.error]
     assert failed == ["call_transcript_name"]
+
+
+OPEN = "select array_agg(entity_id) from trueup.data_consistency_alerts where alert_type = %s and status = 'open'"
+
+
+def test_candidates_that_are_not_deployed_yet_are_not_asked(database: str, tmp_path: Path) -> None:
+    """The file says for which checks they are; the view in the database may know nothing of one."""
+    name = "appointment_without_call"
+    plant(
+        database,
+        "select factory.company(1); "
+        "select factory.appointment(1, source => 'retell', idempotency_key => gen_random_uuid())",
+    )
+    trueup.check(database=database)
+    assert value(database, OPEN, name) == ["1"]
+
+    pack = copy_pack(tmp_path / "pack")
+    view = pack / "db" / "views" / "call_flags_candidates.sql"
+    text = view.read_text().replace("appointment_call_mismatch\n", f"appointment_call_mismatch, {name}\n", 1)
+    branch = f"union all select '{name}', 'appointment', ka.id from trueup.suspect_appointments as ka;"
+    view.write_text(text.rstrip().removesuffix(";") + f"\n{branch}\n")
+    assert name in {check.name for check in packs.load(pack).checks if check.candidates}
+
+    found = {result.name: result for result in trueup.check(database=database, pack=pack).results}
+    assert (found[name].outcome, found[name].violations) == ("complete", 1)
+    (guard,) = trueup.enforce([name], database=database, pack=pack)
+    assert guard.action == "leave", "its violation is counted"
+
+    trueup.migrate(database=database, pack=pack)
+    trueup.check(database=database, pack=pack)
+    assert value(database, OPEN, name) == ["1"]
+    assert value(database, "select max(occurrences) from trueup.data_consistency_alerts") == 3
+
+
+def test_a_check_whose_file_is_not_deployed_yet_is_asked_whole(database: str, tmp_path: Path) -> None:
+    """What its file says of it may not be what the candidates in the database were written for."""
+    pack = copy_pack(tmp_path / "pack")
+    with (pack / "checks" / "call_link_unproven.sql").open("a") as file:
+        file.write("-- another\n")
+    with session(database, "test") as connection:
+        asked = {
+            check.name: check.candidates
+            for check in evaluation.with_candidates(connection, list(packs.load(pack).checks))
+        }
+    assert {check.name: asked[check.name] for check in CHECKS} == {
+        check.name: None if check.name == "call_link_unproven" else check.candidates for check in CHECKS
+    }

@@ -522,12 +522,26 @@ def time_limits(connection: Session, checks: Iterable[Check]) -> dict[str, TimeL
 
 
 def with_candidates(connection: Session, checks: list[Check]) -> list[Check]:
-    """Return the checks; without candidates those whose views were edited by hand, which may list others."""
-    views = {name: f"trueup.{name}" for check in checks for name in (check.name, check.candidates) if name}
-    known = set(connection.values("views_as_deployed", identities=list(views.values())))
+    """Return the checks; without candidates those that may list others than the candidates are for.
+
+    Its own view or that of the candidates was edited by hand, or their file since it was deployed: which
+    checks the candidates are for is read from the file.
+    """
+    views = {
+        name: digest
+        for check in checks
+        if check.candidates
+        for name, digest in (
+            (check.name, check.checksum),
+            (check.candidates, check.candidates_checksum),
+        )
+    }
+    if not views:
+        return checks
+    known = set(connection.values("views_as_deployed", names=list(views), checksums=list(views.values())))
     return [
         replace(check, candidates=None)
-        if check.candidates and not {views[check.name], views[check.candidates]} <= known
+        if check.candidates and not {check.name, check.candidates} <= known
         else check
         for check in checks
     ]

@@ -93,7 +93,7 @@ class Check:
     None: its own. It is a file of the pack, db/views/<name>_candidates.sql, says in its header which
     checks it serves, has the columns check_name, entity_type and entity_id, and may list others
     besides; for checks whose own views are written to be asked about some entities, and are slow to
-    list all.
+    list all. `candidates_checksum` is that of this file, as `checksum` is that of the check's own.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Check:
     is_core: bool
     schema: str = PUBLIC
     candidates: str | None = None
+    candidates_checksum: str | None = None
 
     @property
     def populations(self) -> list[Population]:
@@ -515,7 +516,8 @@ def _checks(root: Path, hand: _Hand) -> list[Check]:
         found[check.name] = check
     for path in sorted((root / "db" / "views").glob("*_candidates.sql")):
         file = path.relative_to(root)
-        served = _CANDIDATES.search(readable(path))
+        text = hand.written(readable(path))
+        served = _CANDIDATES.search(text)
         if served is None:
             raise CatalogError(f"{file}: no line '-- candidates of: <check>, <check>' in this file")
         for name in re.sub(r"\n--", "", served["checks"]).split(","):
@@ -529,7 +531,7 @@ def _checks(root: Path, hand: _Hand) -> list[Check]:
                 )
             if own.candidates:
                 raise CatalogError(f"{file}: check {own.name} has its candidates in {own.candidates}")
-            found[own.name] = replace(own, candidates=path.stem)
+            found[own.name] = replace(own, candidates=path.stem, candidates_checksum=checksum(text))
     return list(found.values())
 
 
