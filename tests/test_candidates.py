@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import trueup
 from trueup import evaluation, packs
+from trueup.model import Result
 from trueup.store import session
 
 CHECKS = [check for check in packs.load().checks if check.candidates]
@@ -249,3 +250,37 @@ def test_a_check_whose_file_is_not_deployed_yet_is_asked_whole(database: str, tm
     assert {check.name: asked[check.name] for check in CHECKS} == {
         check.name: None if check.name == "call_link_unproven" else check.candidates for check in CHECKS
     }
+
+
+BOOKED = "call_booked_without_appointment"
+
+
+def in_full(database: str) -> dict[str, Result]:
+    """Make a pass that judges all that rests on calls in full; return its results."""
+    sql(database, "insert into trueup.changes (table_name) values ('public.calls')")
+    return {result.name: result for result in trueup.check_changed(database=database).results}
+
+
+def test_a_pass_asks_the_whole_view_of_a_check_that_was_edited_by_hand(database: str) -> None:
+    (definition,) = sql(database, f"select pg_get_viewdef('trueup.{BOOKED}')")[0]
+    more = "select 1::bigint, 'call'::text, 1::bigint, 'edited'::text, '{}'::jsonb"
+    sql(
+        database,
+        f"create or replace view trueup.{BOOKED} as {definition.rstrip().removesuffix(';')} union all {more}",
+    )
+    trueup.check(database=database)
+    assert value(database, OPEN, BOOKED) == ["1"]
+    assert in_full(database)[BOOKED].outcome == "complete"
+    assert value(database, OPEN, BOOKED) == ["1"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["drop view trueup.call_flags_candidates", "drop routine trueup.violations_of_call"],
+)
+def test_a_pass_needs_no_candidates(database: str, damage: str) -> None:
+    trueup.check_changed(database=database)
+    sql(database, damage)
+    found = in_full(database)
+    assert {result.outcome for result in found.values()} == {"complete", "changed", "unjudged"}
+    assert found[BOOKED].outcome == "complete"

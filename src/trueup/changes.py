@@ -29,6 +29,7 @@ from trueup.evaluation import (
     settle,
     tell,
     time_limits,
+    with_candidates,
 )
 from trueup.fitting import fitted
 from trueup.locks import acquire
@@ -195,7 +196,7 @@ class _Pass:
         for name, entities in more.items():
             for entity, ids in entities.items():
                 self.scopes[name].add(entity, ids)
-        whole = self._whole(checks)
+        whole = with_candidates(self.connection, self._whole(checks))
         limits = time_limits(self.connection, whole)
         begun = self._evaluate_begun(
             [check for check in whole if not self.scopes[check.name].full and limits[check.name].own is None]
@@ -312,6 +313,10 @@ class _Pass:
                 self.connection.set_local("statement_timeout", limit.own or self.timeout)
                 result = replace(result, violations=read_view(self.connection, check))
         except ServerSaid as error:
+            if check.candidates:
+                raise_lost(error)
+                self._evaluate_view(replace(check, candidates=None), limit)
+                return
             result = failed(result, error, limit.spelled or self.timeout)
         self.results[check.name] = replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
 
