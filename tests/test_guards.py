@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
-from helpers import eventually, launch
+from helpers import eventually, launch, sql
 from rows import factory, value
 
 import trueup
@@ -97,6 +97,70 @@ def test_a_commit_waits_for_no_run_that_files(db: Connection, database: str) -> 
     assert filing.returncode == 1, said
     assert [alert.entity_id for alert in alerts.list_alerts(check=GUARD, database=database)] == ["2"]
     # what the guard did not file it has noted
+    trueup.check_changed(database=database)
+    found = alerts.list_alerts(check=GUARD, database=database)
+    assert sorted(alert.entity_id for alert in found) == ["2", "3"]
+
+
+def test_a_writer_that_stays_open_keeps_its_own_check_from_being_filed_only(
+    db: Connection, database: str
+) -> None:
+    guards.set_mode(GUARD, "observe", database=database)
+    flag_3 = "update public.calls set appointment_made = true where id = 3"
+    db.execute("select factory.call(id => 3, appointment_made => false)")
+    db.commit()
+    sql(database, flag_3)
+    trueup.check(database=database)
+    db.execute(FLAG)
+    db.execute("set constraints all immediate")
+    # triggers cannot be disabled while the writer is there
+    sql(
+        database,
+        "set session_replication_role = replica; "
+        "update public.calls set appointment_made = false, call_type = null where id = 3",
+    )
+
+    def opened(check: str) -> list[str]:
+        return sorted(alert.entity_id for alert in alerts.list_alerts(check=check, database=database))
+
+    # the second owes it, and a pass that owes nothing files the call that has changed
+    for judge in (trueup.check, trueup.check_changed, trueup.check_changed):
+        run = judge(database=database)
+        # what the flag fills trips another guard, too
+        failed = {result.name: result for result in run.results if result.error}
+        assert failed.keys() <= {GUARD, "call_outcome_without_appointment"}
+        assert (failed[GUARD].outcome, failed[GUARD].sqlstate) == ("error", "55P03")
+        assert str(failed[GUARD].error).endswith(f"its guard stays open: pid {db.info.backend_pid}")
+        assert run.exit_code() == 3
+        assert opened("call_type_missing") == ["3"]
+        assert opened(GUARD) == ["3"], "it is mended, which nobody has filed"
+        with psycopg.connect(database) as connection:
+            owed = value(connection, "select owes_full from trueup.checks where name = %s", [GUARD])
+            assert owed == "its last evaluation failed"
+            connection.execute("update trueup.checks set owes_full = null")
+        sql(database, "insert into trueup.changes (table_name, keys) values ('public.calls', '{id=3}')")
+
+    db.commit()
+    trueup.check_changed(database=database)
+    assert opened(GUARD) == ["2"]
+
+
+def test_nobody_waits_for_a_run_that_waits_for_a_writer(db: Connection, database: str) -> None:
+    guards.set_mode(GUARD, "observe", database=database)
+    db.execute("select factory.call(id => 3, appointment_made => false)")
+    db.commit()
+    waiting = "select exists (select 1 from pg_locks where locktype = 'advisory' and not granted)"
+    db.execute(FLAG)
+    db.execute("set constraints all immediate")
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute("set statement_timeout = '1s'")
+        filing = launch("check", url=database)
+        eventually(lambda: bool(value(other, waiting)))
+        other.execute("update public.calls set appointment_made = true where id = 3")
+        assert value(other, waiting), "the run has not gone on meanwhile"
+    said, _ = filing.communicate(timeout=60)
+    assert filing.returncode == 3, said
+    db.commit()
     trueup.check_changed(database=database)
     found = alerts.list_alerts(check=GUARD, database=database)
     assert sorted(alert.entity_id for alert in found) == ["2", "3"]

@@ -14,10 +14,10 @@ from trueup.evaluation import (
     EXAMPLES,
     MAX_ALERTS,
     TIMEOUT,
-    Filed,
     TimeLimit,
     begin_evaluation,
     failed,
+    file_check,
     file_result,
     finish_run,
     partners,
@@ -29,6 +29,7 @@ from trueup.evaluation import (
     settle,
     tell,
     time_limits,
+    unfiled,
     with_candidates,
 )
 from trueup.fitting import fitted
@@ -371,12 +372,12 @@ class _Pass:
                 )
             elif result.outcome == "changed":
                 for entity, ids in scope.entities.items():
-                    if (name, entity) in touched:
+                    if (name, entity) in touched and result.outcome == "changed":
                         result = self._file_some(run_id, result, entity, ids)
                 if result.violations:
                     found = self.connection.rows("examples", Violation, name=name, most=examples)
                     result = replace(result, examples=tuple(found))
-                if result.violations or result.opened or result.reopened or result.resolved:
+                if result.violations or result.opened or result.reopened or result.resolved or result.error:
                     record_result(self.connection, run_id, snapshot, result)
             else:
                 record_result(self.connection, run_id, snapshot, result)
@@ -400,9 +401,8 @@ class _Pass:
         return {(row.name, row.entity_type) for row in rows}
 
     def _file_some(self, run_id: int, result: Result, entity: str, ids: frozenset[str]) -> Result:
-        filed = self.connection.row(
-            "file_check",
-            Filed,
+        filed = file_check(
+            self.connection,
             run_id=run_id,
             name=result.name,
             most=self.max_alerts,
@@ -411,7 +411,8 @@ class _Pass:
             expected=None,
             total=None,
         )
-        assert filed is not None
+        if isinstance(filed, ServerSaid):
+            return unfiled(result, filed)
         return replace(
             result,
             outcome="superseded" if filed.superseded else result.outcome,

@@ -54,6 +54,8 @@ FEW_BYTES = 1 << 18
 PATIENCE = 0.2
 TIMED_OUT = "57014"
 HIDDEN = "42501"
+# lock_not_available, deadlock_detected
+LOCKED = ("55P03", "40P01")
 
 
 @dataclass(frozen=True)
@@ -846,10 +848,10 @@ def file_result(
     expected: list[str] | None,
 ) -> Result:
     """File what a whole view listed, record the result, and return it with what was filed."""
+    filed = None
     if result.outcome == "complete":
-        filed = connection.row(
-            "file_check",
-            Filed,
+        filed = file_check(
+            connection,
             run_id=run_id,
             name=result.name,
             most=max_alerts,
@@ -858,7 +860,9 @@ def file_result(
             expected=expected,
             total=result.violations,
         )
-        assert filed is not None
+    if isinstance(filed, ServerSaid):
+        result = unfiled(result, filed)
+    elif filed:
         result = replace(
             result,
             outcome="superseded" if filed.superseded else "complete",
@@ -874,6 +878,25 @@ def file_result(
         )
     record_result(connection, run_id, snapshot, result)
     return result
+
+
+def file_check(connection: Session, **parameters: Any) -> Filed | ServerSaid:
+    """File one check by trueup.file_violations; return what was filed, or who is in its way."""
+    try:
+        with connection.transaction():
+            filed = connection.row("file_check", Filed, **parameters)
+    except ServerSaid as error:
+        if sqlstate(error) not in LOCKED:
+            raise
+        return error
+    assert filed is not None
+    return filed
+
+
+def unfiled(result: Result, error: ServerSaid) -> Result:
+    """Return the result of a check whose violations could not be filed: it is owed."""
+    message = f"not filed, for others hold its alerts: {_reason(result.name, error)}"
+    return replace(result, outcome="error", violations=0, sqlstate=sqlstate(error), error=message)
 
 
 def record_result(connection: Session, run_id: int, snapshot: Snapshot, result: Result) -> None:

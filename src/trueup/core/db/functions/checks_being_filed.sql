@@ -1,9 +1,9 @@
 -- checks_being_filed(): names of the checks whose alerts a run or a guard is writing right now
 --
--- Of the others neither writes alerts until this transaction ends: it holds the lock
--- that trueup.file_violations waits for, and without which a guard files nothing. A run that saw a resolved alert, and then finds
--- it deleted instead of reopening it, would file nothing. Tried, never waited for, so
--- that a prune and a run cannot wait for each other.
+-- Of the others neither writes alerts until this transaction ends: it holds both locks that
+-- trueup.file_violations waits for, and without which a guard files nothing. A run that saw a
+-- resolved alert, and then finds it deleted instead of reopening it, would file nothing.
+-- Tried, never waited for, so that a prune and a run cannot wait for each other.
 
 create or replace function trueup.checks_being_filed()
     returns setof text
@@ -13,5 +13,10 @@ create or replace function trueup.checks_being_filed()
 as $$
     select ch.name
     from trueup.checks as ch
-    where not pg_try_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer);
+    where
+        not case
+            when pg_try_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer)
+                then pg_try_advisory_xact_lock(hashtext('trueup.guard_tripped'), ch.id::integer)
+            else false
+        end;
 $$;

@@ -22,6 +22,11 @@
 -- missed counts what was opened, reopened or resolved and is not among p_expected
 -- ('<entity type> <key>'): what no recorded change explains. NULL when nobody can tell.
 --
+-- Filed one run after the other, so two locks to the end of the transaction. For the first a run
+-- waits for other runs and for a prune. The second keeps guards from filing alerts of the check meanwhile.
+-- A writer whose guard has filed one shares it until COMMIT, which may be long: it is waited for two
+-- seconds. Then, as after a deadlock, this raises lock_not_available: nothing of the check is filed.
+--
 -- enable_nestloop: neither a CTE nor the caller's temporary table has statistics, and those
 -- of the alerts may be from before an incident. A nested loop over both costs their product:
 -- minutes for ten thousand alerts. For a few entities it is the right plan.
@@ -56,6 +61,7 @@ declare
     v_check trueup.checks;
     v_new bigint;
     v_unlisted bigint;
+    v_lock_timeout text := current_setting('lock_timeout');
 begin
     if p_entity_type is not null then
         perform set_config('enable_nestloop', 'on', true);
@@ -66,6 +72,27 @@ begin
 
     -- two runs file one after the other, and the later one sees what the earlier wrote
     perform pg_advisory_xact_lock(hashtext('trueup.file_violations'), v_check.id::integer);
+
+    begin
+        perform set_config('lock_timeout', '2s', true);
+        perform pg_advisory_xact_lock(hashtext('trueup.guard_tripped'), v_check.id::integer);
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        when lock_not_available or deadlock_detected then
+            raise exception 'a transaction that tripped its guard stays open%',
+                (
+                    select ': ' || string_agg(coalesce('pid ' || l.pid, 'a prepared one'), ', ' order by l.pid)
+                    from pg_catalog.pg_locks as l
+                    inner join pg_catalog.pg_database as d on l.database = d.oid
+                    where
+                        d.datname = current_database()
+                        and l.locktype = 'advisory'
+                        and l.classid::bigint::bit(32) = hashtext('trueup.guard_tripped')::bit(32)
+                        and l.objid = v_check.id::oid
+                        and l.granted
+                )
+                using errcode = 'lock_not_available';
+    end;
 
     superseded := exists (
         select 1

@@ -6,6 +6,9 @@
 -- write would have been refused is noted in trueup.guard_trips, for `trueup enforce`.
 -- enforce: refused as a check constraint refuses, with the name of the check. Reads
 -- the mode at every call: `trueup guard set` takes effect at the next commit.
+--
+-- It waits for nobody: while a run files alerts of the check, the row is noted for the next
+-- pass instead.
 
 create or replace function trueup.guard_tripped(p_guard text, p_entity_id anyelement)
     returns void
@@ -56,7 +59,7 @@ begin
 
     -- the lock of trueup.file_violations, tried and never waited for; writers share it
     if not pg_try_advisory_xact_lock_shared(
-        hashtext('trueup.file_violations'),
+        hashtext('trueup.guard_tripped'),
         (select ch.id::integer from trueup.checks as ch where ch.name = p_guard)
     ) then
         insert into trueup.changes (table_name, keys)
