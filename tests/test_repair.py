@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
-from helpers import plant, run, sql, value
+from helpers import eventually, plant, run, sql, value
 
 import trueup
-from trueup import repairing, review
+from trueup import evaluation, repairing, review
 from trueup.errors import RefusedError
+from trueup.model import Result, Run
 
 CHECK = "call_made_without_appointment"
 MADE = "call_booked_without_appointment"
@@ -498,6 +501,96 @@ def test_a_locked_entity_is_busy_and_stays_open(database: str) -> None:
         done = trueup.repair([CHECK], database=database, apply=True)
         assert done.checks[0].busy == 1
     assert trueup.repair([CHECK], database=database, apply=True).corrected == 1
+
+
+class Paused:
+    """A run in a thread that stops, while it files, after one check."""
+
+    def __init__(self, database: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.has_filed, self.may_go_on = threading.Event(), threading.Event()
+        file_result = evaluation.file_result
+
+        def filed(*arguments: Any) -> Result:
+            result = file_result(*arguments)
+            if result.name == after:
+                self.has_filed.set()
+                assert self.may_go_on.wait(60)
+            return result
+
+        monkeypatch.setattr(evaluation, "file_result", filed)
+        self.pool = ThreadPoolExecutor(1)
+        self.future = self.pool.submit(trueup.check, database=database)
+        assert self.has_filed.wait(60)
+
+    def goes_on(self) -> Run:
+        self.may_go_on.set()
+        return self.future.result(60)
+
+
+UNKNOWN = "appointment_value_unknown"
+# the repair writes a column that a guard looks at, of a row that trips it
+LEGACY = """
+select factory.company(1);
+alter table public.appointments drop constraint appointments_status_vocabulary;
+select factory.appointment(1, source => 'retell', status => 'Confirmed', idempotency_key => gen_random_uuid());
+"""
+APPLY = f"select outcome from trueup.apply_repair('{UNKNOWN}', 'appointment', '1')"
+WAITS = """
+select exists (
+    select 1 from pg_stat_activity as a where a.datname = current_database() and a.wait_event_type = 'Lock'
+)
+"""
+
+
+def test_a_repair_and_a_run_that_files_do_not_end_each_other(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repair trips a guard and then wants the alert that the run holds, which goes on to the guard."""
+    plant(database, LEGACY)
+    trueup.check(database=database)
+    filing = Paused(database, UNKNOWN, monkeypatch)
+    with ThreadPoolExecutor(1) as pool:
+        repairing = pool.submit(value, database, APPLY)
+        eventually(lambda: bool(value(database, WAITS)))
+        run = filing.goes_on()
+        assert repairing.result(60) == "corrected"
+    assert [result.error for result in run.results if result.error] == []
+    resolved = "select array_agg(alert_type) from trueup.data_consistency_alerts where status = 'resolved'"
+    assert value(database, resolved) == [UNKNOWN]
+
+
+def test_a_repair_gives_up_whole_when_others_keep_an_alert(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(database, LEGACY)
+    trueup.check(database=database)
+    filing = Paused(database, UNKNOWN, monkeypatch)
+    with psycopg.connect(database) as connection:
+        connection.execute("set lock_timeout = '300ms'")
+        assert connection.execute(APPLY.encode()).fetchone() == ("busy",)
+    assert sql(database, "select a.status, (select count(*) from trueup.repairs) from appointments as a") == [
+        ("Confirmed", 0)
+    ]
+    filing.goes_on()
+    assert value(database, APPLY) == "corrected"
+
+
+def test_a_deadlock_over_alerts_costs_a_run_one_check(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(database, LEGACY)
+    trueup.check(database=database)
+    hold = b"select 1 from trueup.data_consistency_alerts where alert_type = %s for update"
+    filing = Paused(database, UNKNOWN, monkeypatch)
+    with psycopg.connect(database) as other, ThreadPoolExecutor(1) as pool:
+        # the run looks for deadlocks first
+        other.execute("set deadlock_timeout = '1h'")
+        other.execute(hold, ["appointment_without_call"])
+        wanting = pool.submit(other.execute, hold, [UNKNOWN])
+        eventually(lambda: bool(value(database, WAITS)))
+        run = filing.goes_on()
+        wanting.result(60)
+    (failed,) = (result for result in run.results if result.error)
+    assert (failed.name, failed.sqlstate) == ("appointment_without_call", "40P01")
+    assert (run.status, run.exit_code()) == ("partial", 3)
 
 
 def test_a_disarmed_journal_stops_repairs(database: str) -> None:

@@ -4,7 +4,7 @@
 --     clean      the check no longer lists the entity; nothing was done
 --     corrected  done, and proven: the violation is gone and no other is new
 --     review     a person decides; queued with the reason (unless the check is info)
---     busy       somebody else holds the row; try again
+--     busy       somebody else holds the row, or an alert of it; try again
 --
 -- Locks the entity, reads the check again, lets trueup.repair_<check> work inside a
 -- savepoint with the journal on, runs the deferred guards, then reads every check of
@@ -147,6 +147,17 @@ begin
                     raise exception 'the repair changed nothing that the journal saw'
                         using errcode = 'TU100', hint = 'run trueup verify: a trigger journal_repairs may be disabled';
                 end if;
+
+                -- what is resolved below: here all of it can still be given up, and in the order of runs
+                perform 1
+                from jsonb_each(v_touched) as t
+                cross join lateral jsonb_array_elements_text(t.value) as i (entity_id)
+                inner join trueup.data_consistency_alerts as al
+                    on t.key = al.entity_type and i.entity_id = al.entity_id
+                where al.status <> 'resolved'
+                order by al.alert_type collate "C"
+                for no key update of al;
+
                 outcome := 'corrected';
                 reason := v_answer.reason;
             else

@@ -7,8 +7,8 @@
 -- enforce: refused as a check constraint refuses, with the name of the check. Reads
 -- the mode at every call: `trueup guard set` takes effect at the next commit.
 --
--- It waits for nobody: while a run files alerts of the check, the row is noted for the next
--- pass instead.
+-- It waits for nobody: while a run files alerts of the check, and in a repair, which reads
+-- the checks again itself and then waits for alerts, the row is noted for the next pass instead.
 
 create or replace function trueup.guard_tripped(p_guard text, p_entity_id anyelement)
     returns void
@@ -58,7 +58,7 @@ begin
     end if;
 
     -- the lock of trueup.file_violations, tried and never waited for; writers share it
-    if not pg_try_advisory_xact_lock_shared(
+    if coalesce(current_setting('trueup.repair_id', true), '') <> '' or not pg_try_advisory_xact_lock_shared(
         hashtext('trueup.guard_tripped'),
         (select ch.id::integer from trueup.checks as ch where ch.name = p_guard)
     ) then
