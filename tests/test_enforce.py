@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
-from helpers import sql, value
+from helpers import copy_pack, sql, value
 from rows import factory
 
 import trueup
@@ -203,3 +204,29 @@ def test_a_length_is_written_as_people_write_it() -> None:
     assert durations.length(timedelta(days=7)) == "7d"
     assert durations.length(timedelta(hours=3, minutes=20, seconds=5)) == "3h 20m"
     assert durations.length(timedelta(0)) == "0s"
+
+
+def test_a_check_that_is_gone_from_the_pack_holds_nothing_up(database: str, tmp_path: Path) -> None:
+    """Of its constraint VALIDATE says whether it is true; its guard stays as it is."""
+    pack = copy_pack(tmp_path / "pack")
+    for file in ("checks", "db/repairs"):
+        (pack / file / "call_direction_missing.sql").unlink()
+    trueup.migrate(database=database, pack=pack)
+    # not migrated: the guard is still there
+    for file in ("checks", "db/repairs"):
+        (pack / file / "appointment_without_call.sql").unlink()
+    name = "calls_direction_known"
+    definition = value(
+        database, "select pg_get_constraintdef(oid) from pg_constraint where conname = %s", name
+    )
+    sql(
+        database,
+        f"alter table public.calls drop constraint {name}, add constraint {name} {definition} not valid",
+    )
+    changes = trueup.enforce(database=database, pack=pack)
+    assert of(changes, name).action == "validate"
+    assert of(changes, "appointment_without_call").action == "leave"
+    assert of(changes, "appointment_without_call").detail == (
+        "guard stays observe: its check is not in this pack"
+    )
+    assert of(changes).action == "enforce", "what comes after it, too"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -95,11 +95,8 @@ def enforce(
         require(connection, loaded)
         limit_waiting(connection)
         _refuse_unknown(connection, loaded, wanted)
-        # where the check is left out, only VALIDATE can say
         violations = _Violations(
-            connection,
-            {check.name: check for check in with_candidates(connection, list(loaded.checks))},
-            {Path(file).stem: 0 for file in loaded.left if file.startswith("checks/")},
+            connection, {check.name: check for check in with_candidates(connection, list(loaded.checks))}
         )
         changes = []
         with one_at_a_time(database, wait):
@@ -266,6 +263,8 @@ def _guard(
         return Change(
             "leave", guard.name, "guard is off for all companies; `trueup guard set` lets it observe"
         )
+    if guard.name not in violations.checks:
+        return Change("leave", guard.name, f"guard stays {mode}: its check is not in this pack")
     which = "true" if company is None else _OF_COMPANY.format(literal(company))
     view = quoted("trueup", guard.name)
     wrong = violations.of(guard.name) if company is None else connection.counted(f"{view} as v", which)
@@ -307,9 +306,12 @@ class _Violations:
 
     connection: Session
     checks: dict[str, Check]
-    counted: dict[str, int]
+    counted: dict[str, int] = field(default_factory=dict)
 
     def of(self, name: str) -> int:
+        # of a check that is left out, or gone from the pack, only VALIDATE can say
+        if name not in self.checks:
+            return 0
         if name not in self.counted:
             self.counted[name] = self.connection.counted(f"({query_of(self.checks[name])}) as v", "true")
         return self.counted[name]
