@@ -16,7 +16,7 @@ CREATE TYPE trueup.repair_outcome AS (
 
 CREATE FUNCTION trueup.abandon_job_runs(p_runner_id bigint, p_is_patient boolean) RETURNS TABLE(run_id bigint, job text, slot timestamp with time zone, runner_id bigint, error text)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -142,7 +142,7 @@ WITH (fillfactor='80');
 
 CREATE FUNCTION trueup.accept_alert(p_alert_id bigint, p_actor text, p_reason text, p_until timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS trueup.data_consistency_alerts
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_alert trueup.data_consistency_alerts := trueup.locked_alert(p_alert_id);
@@ -175,7 +175,7 @@ $$;
 
 CREATE FUNCTION trueup.acknowledge_alert(p_alert_id bigint, p_actor text DEFAULT SESSION_USER) RETURNS trueup.data_consistency_alerts
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_alert trueup.data_consistency_alerts := trueup.locked_alert(p_alert_id);
@@ -198,7 +198,7 @@ $$;
 
 CREATE FUNCTION trueup.append_only() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     -- trueup.prune alone can write this row, and it is open only while prune runs
@@ -220,7 +220,7 @@ $$;
 
 CREATE FUNCTION trueup.apply_booking_chain(p_company_id bigint, p_uids text[], p_event_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_events trueup.booking_events[];
@@ -231,8 +231,11 @@ declare
     v_head trueup.booking_events;
     v_origin trueup.booking_events;
     v_appointment public.appointments;
+    v_status text;
     v_ids bigint[];
     v_kept_appointment_ids bigint[];
+    v_former_appointment_ids bigint[];
+    v_own_appointment_ids bigint[];
     v_is_deleted boolean;
     v_call_id bigint;
     v_says text;
@@ -370,6 +373,27 @@ begin
         for no key update
     ) as f;
 
+    if v_kept_appointment_ids is null and not coalesce(v_is_deleted, false) then
+        v_former_appointment_ids := array(
+            select distinct on (fb.booking_uid) fb.appointment_id
+            from trueup.former_bookings as fb
+            where fb.booking_uid = any(v_chain) and fb.company_id = p_company_id
+            order by fb.booking_uid, fb.ended_at desc, fb.id desc
+        );
+        select array_agg(f.id order by f.id) into v_kept_appointment_ids
+        from (
+            select a.id
+            from public.appointments as a
+            where
+                a.id = any(v_former_appointment_ids)
+                and a.company_id = p_company_id
+                and a.deleted_at is null
+            order by a.id
+            for no key update
+        ) as f;
+        v_is_deleted := v_former_appointment_ids <> '{}' and v_kept_appointment_ids is null;
+    end if;
+
     if v_named_call_id is not null then
         select c.id into v_call_id
         from public.calls as c
@@ -413,28 +437,65 @@ begin
             end if;
         end if;
 
-        select ab.* into v_made
-        from trueup.appointment_from_booking(
-            p_company_id => p_company_id,
-            p_booking_uid => v_head_uid,
-            p_booking_number => v_head.booking_number,
-            p_status => v_says,
-            p_starts_at => v_head.starts_at,
-            p_ends_at => v_head.ends_at,
-            p_event_type_id => v_event_type_id,
-            p_attendees => v_attendees,
-            p_metadata => coalesce(v_origin.payload, v_head.payload) -> 'metadata',
-            p_source => 'calcom',
-            p_sync_origin => 'calcom',
-            p_call_id => v_call_id,
-            p_booked_at => coalesce(v_origin.occurred_at, v_head.occurred_at),
-            p_cancelled_at => v_cancelled_at
-        ) as ab;
-        if v_made.outcome = 'review' then
-            v_reason := v_made.reason;
+        if v_call_id is not null then
+            -- whoever books for the call has locked it
+            perform 1 from public.calls as c where c.id = v_call_id for no key update;
+            v_own_appointment_ids := array(
+                select la.id
+                from trueup.live_appointments as la
+                where
+                    la.call_id = v_call_id
+                    and la.company_id = p_company_id
+                    and la.calcom_booking_uid is null
+                    and (la.calcom_booking_id is null or la.calcom_booking_id = v_origin.booking_number)
+                    and la.starts_at = coalesce(v_origin.starts_at, v_head.starts_at)
+                    and (
+                        la.service_id is null
+                        or la.service_id in (
+                            select s.id
+                            from public.services as s
+                            where s.company_id = p_company_id and s.calcom_event_type_id = v_event_type_id
+                        )
+                    )
+                order by la.id
+            );
+        end if;
+
+        if cardinality(v_own_appointment_ids) = 1 then
+            update public.appointments as a
+            set
+                calcom_booking_uid = v_origin_uid,
+                calcom_booking_id = v_origin.booking_number,
+                calcom_sync_status = 'synced'
+            where a.id = v_own_appointment_ids[1];
+            v_kept_appointment_ids := v_own_appointment_ids;
+        elsif cardinality(v_own_appointment_ids) > 1 then
+            v_reason := format(
+                'appointments %s of its call may be this booking', array_to_string(v_own_appointment_ids, ', ')
+            );
         else
-            v_kept_appointment_ids := array[v_made.appointment_id];
-            v_is_created := true;
+            select ab.* into v_made
+            from trueup.appointment_from_booking(
+                p_company_id => p_company_id,
+                p_booking_uid => v_head_uid,
+                p_booking_number => v_head.booking_number,
+                p_status => v_says,
+                p_starts_at => v_head.starts_at,
+                p_ends_at => v_head.ends_at,
+                p_event_type_id => v_event_type_id,
+                p_attendees => v_attendees,
+                p_metadata => coalesce(v_origin.payload, v_head.payload) -> 'metadata',
+                p_source => 'calcom',
+                p_sync_origin => 'calcom',
+                p_call_id => v_call_id,
+                p_booked_at => coalesce(v_origin.occurred_at, v_head.occurred_at),
+                p_cancelled_at => v_cancelled_at
+            ) as ab;
+            v_reason := v_made.reason;
+            if v_made.outcome <> 'review' then
+                v_kept_appointment_ids := array[v_made.appointment_id];
+                v_is_created := true;
+            end if;
         end if;
     elsif v_kept_appointment_ids is null then
         update trueup.webhook_events as e
@@ -447,20 +508,32 @@ begin
         return;
     end if;
 
-    if cardinality(v_kept_appointment_ids) > 1 then
-        v_reason := format('appointments %s bear bookings of one chain', array_to_string(v_kept_appointment_ids, ', '));
-    end if;
-    if v_kept_appointment_ids is null or cardinality(v_kept_appointment_ids) > 1 then
+    select a.* into v_appointment from public.appointments as a where a.id = v_kept_appointment_ids[1];
+    v_status := trueup.vocabulary_value('appointment_status', v_appointment.status);
+    v_is_moved := v_appointment.calcom_booking_uid = any(v_chain)
+        and v_appointment.calcom_booking_uid <> v_head_uid
+        and v_head.id is not null;
+
+    v_reason := case
+        when v_kept_appointment_ids is null then v_reason
+        when cardinality(v_kept_appointment_ids) > 1
+            then format('appointments %s bear bookings of one chain', array_to_string(v_kept_appointment_ids, ', '))
+        when v_appointment.calcom_booking_uid is null
+            then format('appointment %s bore this booking and bears none now', v_appointment.id)
+        when
+            v_status is null
+            and (
+                v_is_moved
+                or (v_appointment.calcom_booking_uid = v_head_uid and v_says in ('cancelled', 'rejected'))
+            )
+            then format('the vocabulary does not know the status of appointment %s', v_appointment.id)
+    end;
+    if v_reason is not null then
         update trueup.webhook_events as e
         set status = 'parked', company_id = p_company_id, error = v_reason
         where e.id = any(v_ids);
         return;
     end if;
-
-    select a.* into v_appointment from public.appointments as a where a.id = v_kept_appointment_ids[1];
-    v_is_moved := v_appointment.calcom_booking_uid = any(v_chain)
-        and v_appointment.calcom_booking_uid <> v_head_uid
-        and v_head.id is not null;
 
     v_told_at := array(
         select ev.occurred_at
@@ -476,8 +549,8 @@ begin
         or (
             v_appointment.calcom_booking_uid = v_head_uid
             and (
-                (v_says in ('cancelled', 'rejected') and v_appointment.status in ('pending', 'confirmed'))
-                or (v_says = 'accepted' and v_appointment.status = 'pending')
+                (v_says in ('cancelled', 'rejected') and v_status in ('pending', 'confirmed'))
+                or (v_says = 'accepted' and v_status = 'pending')
                 or (v_is_created and v_steps is not null)
                 -- an earlier word of the same booking has come since
                 or (v_appointment.created_at = any(v_told_at) and v_appointment.created_at > v_told_at[1])
@@ -488,7 +561,7 @@ begin
         set
             calcom_booking_uid = v_head_uid,
             calcom_booking_id = case
-                when v_is_moved then coalesce(v_head.booking_number, a.calcom_booking_id)
+                when v_is_moved then v_head.booking_number
                 else a.calcom_booking_id
             end,
             previous_starts_at = case
@@ -503,18 +576,19 @@ begin
             starts_at = case when v_is_moved then v_head.starts_at else a.starts_at end,
             ends_at = case when v_is_moved then v_head.ends_at else a.ends_at end,
             status = case
-                when a.status in ('completed', 'no_show') then a.status
+                when v_status in ('completed', 'no_show') then v_status
                 when v_says in ('cancelled', 'rejected') then 'cancelled'
-                when a.status = 'cancelled' and not v_is_moved then 'cancelled'
+                when v_status = 'cancelled' and not v_is_moved then 'cancelled'
                 when v_says = 'accepted' then 'confirmed'
-                else a.status
+                when v_says = 'pending' and v_is_moved then 'pending'
+                else coalesce(v_status, a.status)
             end,
             cancelled_at = case
-                when a.status in ('completed', 'no_show') then a.cancelled_at
+                when v_status in ('completed', 'no_show') then a.cancelled_at
                 when v_says in ('cancelled', 'rejected') then coalesce(
                     case when not v_is_moved then a.cancelled_at end, v_cancelled_at, now()
                 )
-                when v_is_moved then null
+                when v_is_moved and v_says in ('accepted', 'pending') then null
                 else a.cancelled_at
             end,
             created_at = case when a.created_at = any(v_told_at) then v_told_at[1] else a.created_at end
@@ -526,14 +600,20 @@ begin
         and (
             (v_appointment.call_id is null and v_call_id is not null)
             or (v_appointment.service_id is null and v_event_type_id is not null)
-            or (v_appointment.calcom_booking_id is null and v_head.booking_number is not null)
+            or (
+                v_appointment.calcom_booking_id is null
+                and v_appointment.calcom_booking_uid = v_head_uid
+                and v_head.booking_number is not null
+            )
         )
     then
         -- what it cannot complete without contradicting the row it leaves, for the checks
         perform trueup.appointment_from_booking(
             p_company_id => p_company_id,
-            p_booking_uid => coalesce(case when v_is_moved then v_head_uid end, v_appointment.calcom_booking_uid),
-            p_booking_number => v_head.booking_number,
+            p_booking_uid => case when v_is_moved then v_head_uid else v_appointment.calcom_booking_uid end,
+            p_booking_number => case
+                when v_is_moved or v_appointment.calcom_booking_uid = v_head_uid then v_head.booking_number
+            end,
             p_status => v_says,
             p_starts_at => v_head.starts_at,
             p_ends_at => v_head.ends_at,
@@ -620,7 +700,11 @@ begin
         order by counted.ordinality;
     end if;
 
-    if exists (select 1 from unnest(v_events) as ev where ev.says in ('cancelled', 'rejected')) then
+    -- the cancellation of a booking that it was moved away from here is none of it
+    if
+        v_appointment.calcom_booking_uid = any(v_chain)
+        and exists (select 1 from unnest(v_events) as ev where ev.says in ('cancelled', 'rejected'))
+    then
         insert into public.appointment_modifications (company_id, appointment_id, kind, reason, actor, created_at)
         select
             p_company_id,
@@ -674,7 +758,7 @@ $$;
 
 CREATE FUNCTION trueup.apply_booking_events(p_uids text[], p_event_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_ids bigint[] := '{}';
@@ -787,7 +871,7 @@ $$;
 
 CREATE FUNCTION trueup.apply_call_events(p_retell_call_id text, p_event_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
@@ -805,7 +889,8 @@ declare
     v_direction text;
     v_started_at timestamptz;
     v_ended_at timestamptz;
-    v_duration_ms integer;
+    v_duration_ms numeric;
+    v_longest_ms constant integer := 2147483647;
     v_reason text;
     r record;
 begin
@@ -887,19 +972,23 @@ begin
         return;
     end if;
 
-    v_started_at := trueup.instant_of_ms(v_retell -> 'start_timestamp');
-    v_ended_at := trueup.instant_of_ms(v_retell -> 'end_timestamp');
-    v_duration_ms := (v_retell ->> 'duration_ms')::numeric::integer;
-
     select c.* into v_call
     from public.calls as c
     where c.company_id = v_company_id and c.retell_call_id = p_retell_call_id
     for no key update;
 
+    v_started_at := coalesce(trueup.instant_of_ms(v_retell -> 'start_timestamp'), v_call.started_at);
+    v_ended_at := coalesce(trueup.instant_of_ms(v_retell -> 'end_timestamp'), v_call.ended_at);
+    v_duration_ms := (v_retell ->> 'duration_ms')::numeric;
+    v_duration_ms := coalesce(case when abs(v_duration_ms) <= v_longest_ms then v_duration_ms end, v_call.duration_ms);
+    if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
+        v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
+    end if;
+    if abs(v_duration_ms) > v_longest_ms then
+        v_duration_ms := null;
+    end if;
+
     if v_call.id is null then
-        if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
-            v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
-        end if;
         insert into public.calls as c (
             company_id, branch_id, phone_number_id, retell_call_id, from_number, to_number, direction, call_type,
             status, started_at, ended_at, duration_ms, disconnection_reason, metadata
@@ -920,31 +1009,7 @@ begin
             trueup.string_or_null(v_retell -> 'disconnection_reason'),
             jsonb_build_object('retell', v_retell)
         );
-
-        -- whoever waited for this call need not wait longer, and who did not is linked now; one
-        -- that has failed and was not applied since keeps its pause
-        update trueup.webhook_events as e
-        set status = 'received', attempt_count = 0, next_attempt_at = now(), error = null
-        where
-            e.id in (
-                select w.id
-                from trueup.webhook_events as w
-                where
-                    w.named_call_id = p_retell_call_id
-                    and w.provider = 'calcom'
-                    and (
-                        w.status in ('processed', 'parked')
-                        or (w.status = 'received' and w.next_attempt_at > now() and w.attempt_count = 0)
-                    )
-                for update skip locked
-            );
     else
-        v_started_at := coalesce(v_started_at, v_call.started_at);
-        v_ended_at := coalesce(v_ended_at, v_call.ended_at);
-        v_duration_ms := coalesce(v_duration_ms, v_call.duration_ms);
-        if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
-            v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
-        end if;
         v_call.metadata := trueup.decoded(v_call.metadata);
         v_retell := case
             when jsonb_typeof(v_call.metadata -> 'retell') = 'object' then v_call.metadata -> 'retell'
@@ -953,7 +1018,8 @@ begin
         update public.calls as c
         set
             status = case
-                when v_rank > array_position(v_ranked, c.status) then v_ranked[v_rank]
+                when v_rank > array_position(v_ranked, trueup.vocabulary_value('call_status', c.status))
+                    then v_ranked[v_rank]
                 else c.status
             end,
             from_number = coalesce(v_from, c.from_number),
@@ -976,6 +1042,45 @@ begin
         where c.id = v_call.id;
     end if;
 
+    -- whoever waited for this call need not wait longer, and who did not is linked now; one
+    -- that has failed and was not applied since keeps its pause
+    update trueup.webhook_events as e
+    set status = 'received', attempt_count = 0, next_attempt_at = now(), error = null
+    where
+        e.id in (
+            select w.id
+            from trueup.webhook_events as w
+            where
+                w.named_call_id = p_retell_call_id
+                and w.provider = 'calcom'
+                and (
+                    w.status = 'parked'
+                    or (w.status = 'received' and w.next_attempt_at > now() and w.attempt_count = 0)
+                    or (
+                        w.status = 'processed'
+                        and exists (
+                            select 1
+                            from trueup.kept_appointments as ka
+                            where
+                                ka.id = w.appointment_id
+                                and (
+                                    ka.call_id is null
+                                    or exists (
+                                        select 1
+                                        from public.appointment_modifications as am
+                                        where
+                                            am.appointment_id = ka.id
+                                            and am.kind = 'reschedule'
+                                            and am.actor = 'calcom'
+                                            and am.call_id is null
+                                    )
+                                )
+                        )
+                    )
+                )
+            for update skip locked
+        );
+
     update trueup.webhook_events as e
     set status = 'processed', company_id = v_company_id, processed_at = now(), error = null
     where e.id = any(p_event_ids);
@@ -984,7 +1089,7 @@ $_$;
 
 CREATE FUNCTION trueup.apply_repair(p_check text, p_entity_type text, p_entity_id text, p_actor text DEFAULT SESSION_USER, p_run_id bigint DEFAULT NULL::bigint, p_correct boolean DEFAULT true, OUT outcome text, OUT reason text, OUT repair_id bigint) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_check trueup.checks;
@@ -1081,21 +1186,7 @@ begin
                 set reason = v_answer.reason, evidence = v_answer.evidence
                 where r.id = repair_id;
 
-                select jsonb_object_agg(t.entity_type, t.ids) into v_touched
-                from (
-                    select cp.entity_type, jsonb_agg(distinct rc.key_value) as ids
-                    from trueup.repair_changes as rc
-                    inner join (
-                        select distinct p.entity_type, p.table_name from trueup.check_populations as p
-                    ) as cp on rc.table_name = cp.table_name
-                    where rc.repair_id = apply_repair.repair_id
-                    group by cp.entity_type
-                ) as t;
-
-                v_touched := coalesce(v_touched, '{}') || jsonb_build_object(
-                    p_entity_type,
-                    coalesce(v_touched -> p_entity_type, '[]') || to_jsonb(p_entity_id)
-                );
+                v_touched := trueup.entities_touched(repair_id);
                 v_after := trueup.violations_of(v_touched);
                 v_new := array(select unnest(v_after) except select unnest(v_before) order by 1);
 
@@ -1113,6 +1204,17 @@ begin
                     raise exception 'the repair changed nothing that the journal saw'
                         using errcode = 'TU100', hint = 'run trueup verify: a trigger journal_repairs may be disabled';
                 end if;
+
+                -- what is resolved below: here all of it can still be given up, and in the order of runs
+                perform 1
+                from jsonb_each(v_touched) as t
+                cross join lateral jsonb_array_elements_text(t.value) as i (entity_id)
+                inner join trueup.data_consistency_alerts as al
+                    on t.key = al.entity_type and i.entity_id = al.entity_id
+                where al.status <> 'resolved'
+                order by al.alert_type collate "C"
+                for no key update of al;
+
                 outcome := 'corrected';
                 reason := v_answer.reason;
             else
@@ -1163,6 +1265,23 @@ begin
         cross join lateral jsonb_array_elements_text(t.value) as i (entity_id)
     ),
 
+    -- two repairs may have touched one entity through different rows: the locks in one order
+    standing as (
+        select al.id
+        from trueup.data_consistency_alerts as al
+        inner join touched as t on al.entity_type = t.entity_type and al.entity_id = t.entity_id
+        where
+            al.status <> 'resolved'
+            and concat_ws(' ', al.alert_type, al.entity_type, al.entity_id) <> all(v_after)
+            and exists (
+                select 1
+                from trueup.check_populations as cp
+                where cp.check_name = al.alert_type and cp.entity_type = al.entity_type
+            )
+        order by al.id
+        for no key update of al
+    ),
+
     over as (
         update trueup.data_consistency_alerts as al
         set
@@ -1173,17 +1292,8 @@ begin
             resolved_run_id = p_run_id,
             auto_corrected = true,
             corrected_at = clock_timestamp()
-        from touched as t
-        where
-            al.entity_type = t.entity_type
-            and al.entity_id = t.entity_id
-            and al.status <> 'resolved'
-            and concat_ws(' ', al.alert_type, al.entity_type, al.entity_id) <> all(v_after)
-            and exists (
-                select 1
-                from trueup.check_populations as cp
-                where cp.check_name = al.alert_type and cp.entity_type = al.entity_type
-            )
+        from standing as s
+        where al.id = s.id and al.status <> 'resolved'
         returning al.alert_type, al.entity_type, al.entity_id
     ),
 
@@ -1216,7 +1326,7 @@ $_$;
 
 CREATE FUNCTION trueup.appointment_from_booking(p_company_id bigint, p_booking_uid text, p_booking_number bigint, p_status text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone, p_event_type_id bigint, p_attendees jsonb, p_metadata jsonb, p_source text, p_sync_origin text, p_call_id bigint DEFAULT NULL::bigint, p_booked_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_cancelled_at timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT outcome text, OUT appointment_id bigint, OUT customer_id bigint, OUT reason text, OUT evidence jsonb) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -1227,6 +1337,7 @@ declare
     v_kept_appointment_ids bigint[];
     v_deleted_appointment_ids bigint[];
     v_service_ids bigint[];
+    v_direction text;
     v_status text;
     v_customer_found text;
     v_booked_at timestamptz := least(p_booked_at, now());
@@ -1239,6 +1350,10 @@ begin
         from public.calls as c
         where c.id = p_call_id and c.company_id = p_company_id
         for no key update;
+        v_direction := coalesce(
+            trueup.vocabulary_value('direction', v_call.direction),
+            trueup.direction_by_numbers(v_call.company_id, v_call.from_number, v_call.to_number)
+        );
     end if;
 
     evidence := jsonb_strip_nulls(jsonb_build_object(
@@ -1361,6 +1476,7 @@ begin
                 p_company_id,
                 v_call.id,
                 case
+                    when v_direction = 'outbound' then v_call.to_number
                     when v_call.id is not null then v_call.from_number
                     else trueup.string_or_null(v_attendee -> 'phoneNumber')
                 end,
@@ -1434,13 +1550,17 @@ begin
     set
         customer_id = coalesce(c.customer_id, k.id),
         customer_link_status = case
-            when c.customer_id is not null or k.id is null or c.customer_link_status = 'pending_review'
-                then c.customer_link_status
+            when c.customer_id is not null or k.id is null then c.customer_link_status
+            when meant.customer_link_status = 'pending_review' then 'pending_review'
             else 'linked'
         end,
         customer_link_method = case
             when c.customer_id is not null or k.id is null then c.customer_link_method
-            when k.phone_normalized = trueup.plain_phone(c.from_number) then 'phone_match'
+            when
+                trueup.phone_matches(
+                    c.company_id, v_direction, c.from_number, c.to_number, k.company_id, k.phone_normalized
+                )
+                then 'phone_match'
             else 'appointment_link'
         end,
         customer_link_confidence = case
@@ -1452,14 +1572,21 @@ begin
             else now()
         end,
         session_outcome = case
-            when c.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
-                then c.session_outcome
+            when meant.session_outcome in ('appointment_rescheduled', 'appointment_cancelled')
+                then meant.session_outcome
             else 'appointment_booked'
         end,
         booking_failed = false,
         booking_failure_reason = null
     from (values (appointment_from_booking.customer_id)) as whose (id)
     left join public.customers as k on whose.id = k.id
+    -- how it is spelled does not matter
+    cross join lateral (
+        values (
+            trueup.vocabulary_value('customer_link_status', v_call.customer_link_status),
+            trueup.vocabulary_value('session_outcome', v_call.session_outcome)
+        )
+    ) as meant (customer_link_status, session_outcome)
     where
         c.id = v_call.id
         and (
@@ -1478,7 +1605,7 @@ CREATE FUNCTION trueup.appointment_notice_position() RETURNS bigint
 
 CREATE FUNCTION trueup.appointment_notices_floor() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     update trueup.appointment_notice_floor as f
@@ -1496,7 +1623,7 @@ $$;
 
 CREATE FUNCTION trueup.appointment_notices_since(p_position bigint, p_company_id bigint DEFAULT NULL::bigint) RETURNS TABLE(company_id bigint, date date)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 begin
@@ -1588,7 +1715,7 @@ CREATE FUNCTION trueup.appointment_of_booking(p_company_id bigint, p_booking_uid
 
 CREATE FUNCTION trueup.appointment_written_since(p_appointment_id bigint, p_since timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return
@@ -1607,7 +1734,7 @@ $$;
 
 CREATE FUNCTION trueup.appointments_fill_decoded() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if trueup.undoing() then
@@ -1625,7 +1752,7 @@ $$;
 
 CREATE FUNCTION trueup.appointments_fill_key() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_key uuid;
@@ -1652,13 +1779,19 @@ begin
             and exists (
                 select 1
                 from pg_catalog.pg_index as ind
-                inner join pg_catalog.pg_attribute as att
-                    on ind.indrelid = att.attrelid and att.attnum = any(ind.indkey::smallint[])
+                cross join lateral unnest(ind.indkey::smallint[]) with ordinality as key (attnum, position)
+                left join pg_catalog.pg_attribute as att
+                    on ind.indrelid = att.attrelid and key.attnum = att.attnum
                 where
                     ind.indrelid = 'public.appointments'::regclass
                     and ind.indisunique
                     and ind.indisvalid
-                    and att.attname = 'calcom_booking_uid'
+                    and key.position <= ind.indnkeyatts
+                group by ind.indexrelid
+                having
+                    bool_or(att.attname = 'calcom_booking_uid')
+                    -- of an expression there is no name
+                    and bool_and(att.attname is not null and att.attname in ('company_id', 'calcom_booking_uid'))
             )
         then
             new.idempotency_key := v_key;
@@ -1675,7 +1808,7 @@ $$;
 
 CREATE FUNCTION trueup.appointments_fill_status() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_was_cancelled boolean := false;
@@ -1696,8 +1829,18 @@ begin
     end if;
 
     if new.status = 'cancelled' and new.cancelled_at is null then
+        if tg_op = 'INSERT' then
+            select a.cancelled_at into new.cancelled_at
+            from public.appointments as a
+            where
+                a.company_id = new.company_id
+                and a.calcom_booking_uid = new.calcom_booking_uid
+                and a.cancelled_at is not null
+                and a.deleted_at is null
+            limit 1;
+        end if;
         if not v_was_cancelled then
-            new.cancelled_at := now();
+            new.cancelled_at := coalesce(new.cancelled_at, now());
         elsif old.cancelled_at is null then
             new.cancelled_at := trueup.cancellation_time(new.id);
         end if;
@@ -1711,7 +1854,7 @@ $$;
 
 CREATE FUNCTION trueup.appointments_note_bookings() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into trueup.former_bookings (company_id, booking_uid, appointment_id)
@@ -1722,7 +1865,7 @@ $$;
 
 CREATE FUNCTION trueup.appointments_notify() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_company_ids bigint[];
@@ -1834,7 +1977,7 @@ END;
 
 CREATE FUNCTION trueup.appointments_sync_calls() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call_ids bigint[];
@@ -1884,12 +2027,13 @@ $$;
 
 CREATE FUNCTION trueup.backfill_customer(p_company_id bigint, p_call_id bigint, p_number text, p_email text, p_name text, OUT customer_id bigint, OUT how text, OUT reason text) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_phone text := case when trueup.usable_phone(p_number) then trueup.plain_phone(p_number) end;
     v_email text := case when trueup.usable_email(p_email) then lower(btrim(p_email)) end;
     v_customer_ids bigint[];
+    v_is_of_others boolean := false;
 begin
     -- two sessions at once must not create one caller twice; others need not wait
     perform pg_advisory_xact_lock(locked.key)
@@ -1911,14 +2055,33 @@ begin
         order by k.id
     );
     how := 'phone';
-    if cardinality(v_customer_ids) = 0 then
-        v_customer_ids := array(
-            select k.id
-            from public.customers as k
-            where k.company_id = p_company_id and lower(k.email) = v_email and k.deleted_at is null
-            order by k.id
-        );
+    if cardinality(v_customer_ids) = 0 and (p_call_id is null or v_phone is not null) then
+        select
+            coalesce(array_agg(k.id order by k.id), '{}'),
+            p_call_id is not null and coalesce(
+                bool_and(
+                    (k.source = 'backfill' and trueup.usable_phone(k.phone))
+                    or exists (
+                        select 1
+                        from public.calls as c
+                        where
+                            c.customer_id = k.id
+                            and c.direction is distinct from 'outbound'
+                            and trueup.usable_phone(c.from_number)
+                            and trueup.plain_phone(c.from_number) <> v_phone
+                            and trueup.plain_phone(c.from_number) is distinct from k.phone_normalized
+                            and c.deleted_at is null
+                    )
+                ),
+                false
+            )
+        into v_customer_ids, v_is_of_others
+        from public.customers as k
+        where k.company_id = p_company_id and lower(k.email) = v_email and k.deleted_at is null;
         how := 'email';
+        if v_is_of_others then
+            v_customer_ids := '{}';
+        end if;
     end if;
 
     if cardinality(v_customer_ids) > 1 then
@@ -1934,14 +2097,21 @@ begin
         p_company_id,
         case when trueup.usable_name(p_company_id, p_name) then p_name end,
         case when v_phone is not null then p_number end,
-        case when v_phone is not null or p_call_id is null then v_email else trueup.withheld_email(p_call_id) end,
+        case
+            when v_phone is null and p_call_id is not null then trueup.withheld_email(p_call_id)
+            when not v_is_of_others then v_email
+        end,
         'backfill',
-        case when v_phone is null and p_call_id is not null then 'address given with the booking: ' || v_email end
+        case
+            when v_is_of_others or (v_phone is null and p_call_id is not null)
+                then 'address given with the booking: ' || v_email
+        end
     )
     returning k.id into customer_id;
 
     how := case
         when v_phone is null and p_call_id is not null then 'created for a withheld number'
+        when v_is_of_others then 'created for another number'
         else 'created'
     end;
 end;
@@ -1949,7 +2119,7 @@ $$;
 
 CREATE FUNCTION trueup.begin_booking_import(p_company_id bigint, p_from timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to timestamp with time zone DEFAULT NULL::timestamp with time zone, p_taken_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_taken_at timestamptz := coalesce(p_taken_at, clock_timestamp());
@@ -1978,7 +2148,7 @@ $$;
 
 CREATE FUNCTION trueup.begin_request(p_company_id bigint, p_scope text, p_key uuid, p_parameters_hash text, p_lease interval DEFAULT NULL::interval) RETURNS TABLE(outcome text, token uuid, attempt integer, taken_over boolean, result jsonb, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_lease interval := coalesce(
@@ -2079,13 +2249,13 @@ CREATE FUNCTION trueup.bigint_or_null(p_text text) RETURNS bigint
 
 CREATE FUNCTION trueup.book_appointment(p_company_id bigint, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_service_id bigint DEFAULT NULL::bigint, p_staff_id bigint DEFAULT NULL::bigint, p_customer_id bigint DEFAULT NULL::bigint, p_call_id bigint DEFAULT NULL::bigint, p_branch_id bigint DEFAULT NULL::bigint, p_booking_uid text DEFAULT NULL::text, p_booking_number bigint DEFAULT NULL::bigint, p_booked_for text DEFAULT NULL::text, p_status text DEFAULT 'confirmed'::text, p_source text DEFAULT NULL::text, p_sync_origin text DEFAULT NULL::text, p_notes text DEFAULT NULL::text, p_metadata jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(appointment_id bigint, replayed boolean, idempotency_key uuid, call_id bigint, starts_at timestamp with time zone, ends_at timestamp with time zone, status text)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_source text := coalesce(p_source, case when p_call_id is null then 'api' else 'retell' end);
     v_booking_uid text := nullif(btrim(p_booking_uid), '');
     v_metadata jsonb := coalesce(trueup.decoded(p_metadata), '{}');
-    v_booked_for text := coalesce(p_booked_for, v_metadata ->> 'booked_for');
+    v_booked_for text := coalesce(nullif(btrim(p_booked_for), ''), nullif(btrim(v_metadata ->> 'booked_for'), ''));
     v_customer_id bigint := p_customer_id;
     v_call_customer_id bigint;
     v_ends_at timestamptz := p_ends_at;
@@ -2266,7 +2436,7 @@ begin
             p_status, v_source, p_sync_origin, p_booking_number, v_booking_uid,
             case when v_booking_uid is not null then 'synced' end, v_key, p_notes,
             case
-                when v_booked_for is null then v_metadata
+                when v_booked_for is null then v_metadata - 'booked_for'
                 else v_metadata || jsonb_build_object('booked_for', v_booked_for)
             end
         )
@@ -2307,7 +2477,7 @@ CREATE FUNCTION trueup.call_id_named(p_metadata jsonb) RETURNS text
 
 CREATE FUNCTION trueup.calls_fill_appointment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_made boolean;
@@ -2335,12 +2505,13 @@ $$;
 
 CREATE FUNCTION trueup.calls_fill_customer_link() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_has_left boolean := tg_op = 'UPDATE'
         and old.customer_id is not null
         and new.customer_id is distinct from old.customer_id;
+    v_stored record;
     v_direction text;
 begin
     if trueup.undoing() then
@@ -2353,6 +2524,16 @@ begin
 
     if new.customer_name is not null and not trueup.usable_name(new.company_id, new.customer_name) then
         new.customer_name := null;
+    end if;
+
+    if
+        new.customer_link_status not in (
+            'linked', 'name_only', 'anonymous', 'pending_review', 'unlinked', 'failed'
+        )
+    then
+        new.customer_link_status := coalesce(
+            trueup.vocabulary_value('customer_link_status', new.customer_link_status), new.customer_link_status
+        );
     end if;
 
     if new.customer_id is null then
@@ -2373,10 +2554,38 @@ begin
         return new;
     end if;
 
+    if tg_op = 'INSERT' and (new.customer_link_method is null or new.customer_linked_at is null) then
+        select
+            c.customer_id,
+            c.customer_link_status,
+            c.customer_link_method,
+            c.customer_link_confidence,
+            c.customer_linked_at
+        into v_stored
+        from public.calls as c
+        where c.company_id = new.company_id and c.retell_call_id = new.retell_call_id
+        limit 1;
+        if v_stored.customer_id = new.customer_id then
+            if new.customer_link_status <> 'linked' and v_stored.customer_link_status = 'pending_review' then
+                new.customer_link_status := 'pending_review';
+            end if;
+            if new.customer_link_method is null then
+                new.customer_link_method := v_stored.customer_link_method;
+                new.customer_link_confidence := coalesce(
+                    new.customer_link_confidence, v_stored.customer_link_confidence
+                );
+            end if;
+            new.customer_linked_at := coalesce(new.customer_linked_at, v_stored.customer_linked_at);
+        end if;
+    end if;
+
     if v_has_left and coalesce(new.customer_linked_at = old.customer_linked_at, true) then
         new.customer_link_method := nullif(new.customer_link_method, old.customer_link_method);
         new.customer_link_confidence := nullif(new.customer_link_confidence, old.customer_link_confidence);
         new.customer_linked_at := null;
+    elsif v_has_left and new.customer_link_method = 'unknown' then
+        -- from EXCLUDED, whose time is that of the upsert
+        new.customer_link_confidence := nullif(new.customer_link_confidence, old.customer_link_confidence);
     end if;
 
     if
@@ -2434,7 +2643,7 @@ $$;
 
 CREATE FUNCTION trueup.calls_fill_decoded() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if trueup.undoing() then
@@ -2453,7 +2662,7 @@ $$;
 
 CREATE FUNCTION trueup.calls_fill_direction() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_direction text;
@@ -2507,7 +2716,7 @@ $$;
 
 CREATE FUNCTION trueup.calls_fill_duration() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if trueup.undoing() then
@@ -2529,21 +2738,27 @@ $$;
 
 CREATE FUNCTION trueup.calls_fill_outcome() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if trueup.undoing() then
         return new;
     end if;
 
-    new.session_outcome := 'appointment_booked';
+    if tg_op = 'INSERT' then
+        select c.session_outcome into new.session_outcome
+        from public.calls as c
+        where c.company_id = new.company_id and c.retell_call_id = new.retell_call_id
+        limit 1;
+    end if;
+    new.session_outcome := coalesce(new.session_outcome, 'appointment_booked');
     return new;
 end;
 $$;
 
 CREATE FUNCTION trueup.calls_fill_status() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];
@@ -2590,7 +2805,7 @@ $$;
 
 CREATE FUNCTION trueup.calls_fill_type() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if trueup.undoing() then
@@ -2604,7 +2819,7 @@ $$;
 
 CREATE FUNCTION trueup.cancel_appointment(p_company_id bigint, p_appointment_id bigint, p_call_id bigint DEFAULT NULL::bigint, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS TABLE(appointment_id bigint, replayed boolean, modification_id bigint, cancelled_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_appointment public.appointments := trueup.changeable_appointment(p_company_id, p_appointment_id, p_call_id);
@@ -2649,7 +2864,7 @@ $$;
 
 CREATE FUNCTION trueup.cancellation_time(p_appointment_id bigint) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return (
@@ -2664,7 +2879,7 @@ $$;
 
 CREATE FUNCTION trueup.changeable_appointment(p_company_id bigint, p_appointment_id bigint, p_call_id bigint) RETURNS public.appointments
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_appointment public.appointments;
@@ -2711,27 +2926,35 @@ begin
         v_staff_id := v_appointment.staff_id;
     end loop;
 
+    v_appointment.status := coalesce(
+        trueup.vocabulary_value('appointment_status', v_appointment.status), v_appointment.status
+    );
     return v_appointment;
 end;
 $$;
 
 CREATE FUNCTION trueup.changed_columns(p_image jsonb, p_other jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (regexp_replace(regexp_replace(((SELECT jsonb_object_agg(c.key, c.value) AS jsonb_object_agg FROM jsonb_each(changed_columns.p_image) c(key, value) WHERE CASE WHEN (changed_columns.p_other IS NULL) THEN (c.value <> 'null'::jsonb) ELSE (c.value IS DISTINCT FROM (changed_columns.p_other -> c.key)) END))::text, '([^\s"@\\]{1,2})[^\s"@\\]*@[^\s"@\\]+'::text, '\1***'::text, 'g'::text), '(?<![\w+])((?:\+|00?)\d)[\d ()/.-]{3,}(\d\d)(?![\w.:-])|(?<=")(\d\d)\d{5,}(\d\d)(?=")'::text, '\1\3***\2\4'::text, 'g'::text))::jsonb;
 
 CREATE FUNCTION trueup.checks_being_filed() RETURNS SETOF text
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select ch.name
     from trueup.checks as ch
-    where not pg_try_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer);
+    where
+        not case
+            when pg_try_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer)
+                then pg_try_advisory_xact_lock(hashtext('trueup.guard_tripped'), ch.id::integer)
+            else false
+        end;
 $$;
 
 CREATE FUNCTION trueup.circuit_allow(p_key text, OUT allowed boolean, OUT permit text, OUT state text, OUT mode text, OUT epoch bigint, OUT reason text, OUT retry_at timestamp with time zone, OUT retry_after interval) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_circuit trueup.circuit_breaker_states;
@@ -2859,7 +3082,7 @@ CREATE FUNCTION trueup.circuit_probe_is_free(p_circuit trueup.circuit_breaker_st
 
 CREATE FUNCTION trueup.circuit_report(p_permit text, p_outcome text, p_duration interval DEFAULT NULL::interval, p_reporter text DEFAULT NULL::text, OUT counted boolean, OUT state text, OUT epoch bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_parts text[] := regexp_match(p_permit, '^(\d{1,18})\.([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})?\.(.*\S.*)$');
@@ -3123,7 +3346,7 @@ CREATE TABLE trueup.manual_review_queue (
 
 CREATE FUNCTION trueup.claim_review(p_reviewer text, p_item_id bigint DEFAULT NULL::bigint, p_lease interval DEFAULT NULL::interval, p_company_id text DEFAULT NULL::text) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_reviewer text := btrim(p_reviewer);
@@ -3209,7 +3432,7 @@ $$;
 
 CREATE FUNCTION trueup.claim_sync_failures(p_most integer DEFAULT 10, p_company_id bigint DEFAULT NULL::bigint) RETURNS TABLE(failure_id bigint, company_id bigint, appointment_id bigint, operation text, attempt integer, max_attempts integer, metadata jsonb, token uuid, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -3306,7 +3529,7 @@ CREATE VIEW trueup.console_me WITH (security_barrier='true') AS
 
 CREATE FUNCTION trueup.console_actor(p_writes boolean DEFAULT true) RETURNS trueup.console_me
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_me trueup.console_me;
@@ -3323,7 +3546,7 @@ $$;
 
 CREATE FUNCTION trueup.console_attempt(p_name text, p_address inet, OUT attempt_id bigint, OUT password_hash text, OUT wait interval) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_hash bytea := sha256(convert_to(lower(btrim(p_name)), 'UTF8'));
@@ -3387,7 +3610,7 @@ $$;
 
 CREATE FUNCTION trueup.console_audited(p_me trueup.console_me, p_action text, p_company_id text DEFAULT NULL::text, p_item_id bigint DEFAULT NULL::bigint, p_alert_id bigint DEFAULT NULL::bigint, p_details jsonb DEFAULT '{}'::jsonb) RETURNS void
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     insert into trueup.console_audit
         (actor, role, address, action, item_id, event_id, alert_id, company_id, details)
@@ -3406,7 +3629,7 @@ $$;
 
 CREATE FUNCTION trueup.console_begin_session(p_name text, p_token_hash bytea, p_method text, p_idle interval, p_lasts interval, p_address inet, p_agent text, p_attempt_id bigint DEFAULT NULL::bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_user trueup.console_users;
@@ -3437,7 +3660,7 @@ $$;
 
 CREATE FUNCTION trueup.console_enter(p_token_hash bytea, p_address inet DEFAULT NULL::inet, p_touch boolean DEFAULT true) RETURNS SETOF trueup.console_me
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     perform set_config('trueup.console_session', encode(p_token_hash, 'hex'), true);
@@ -3458,7 +3681,7 @@ $$;
 
 CREATE FUNCTION trueup.console_item(p_item_id bigint, p_me trueup.console_me) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item trueup.manual_review_queue;
@@ -3476,14 +3699,14 @@ $$;
 
 CREATE FUNCTION trueup.console_key() RETURNS bytea
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select ck.key from trueup.console_keys as ck order by ck.id desc limit 1;
 $$;
 
 CREATE FUNCTION trueup.console_leave() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_me trueup.console_me := trueup.console_actor(p_writes => false);
@@ -3495,7 +3718,7 @@ $$;
 
 CREATE FUNCTION trueup.console_masked(p_value jsonb, p_key text DEFAULT ''::text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_text text := p_value #>> '{}';
@@ -3528,7 +3751,7 @@ $_$;
 
 CREATE FUNCTION trueup.console_matter(p_item_id bigint) RETURNS TABLE(invariant text, explanation text, repair text, repairable boolean, violated boolean, evidence jsonb, metadata jsonb, alert_id bigint, alert_status text)
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select
         ch.invariant,
@@ -3554,14 +3777,14 @@ $$;
 
 CREATE FUNCTION trueup.console_own_hash() RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select u.password_hash from trueup.console_users as u inner join trueup.console_me as me on u.id = me.id;
 $$;
 
 CREATE FUNCTION trueup.console_preview(p_item_id bigint, p_token uuid, OUT outcome text, OUT reason text, OUT changes jsonb, OUT ends text[]) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_me trueup.console_me := trueup.console_actor();
@@ -3606,7 +3829,7 @@ $$;
 
 CREATE FUNCTION trueup.console_rows(p_item_id bigint) RETURNS TABLE(relation text, entity_type text, table_name text, key_value text, content jsonb, columns text[])
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_me trueup.console_me := trueup.console_actor(p_writes => false);
@@ -3704,7 +3927,7 @@ $_$;
 
 CREATE FUNCTION trueup.console_set_password(p_hash text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_me trueup.console_me := trueup.console_actor(p_writes => false);
@@ -3721,7 +3944,7 @@ $$;
 
 CREATE FUNCTION trueup.console_speak(p_language text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_me trueup.console_me := trueup.console_actor(p_writes => false);
@@ -3732,7 +3955,7 @@ $$;
 
 CREATE FUNCTION trueup.console_write(p_action text, p_item_id bigint DEFAULT NULL::bigint, p_token uuid DEFAULT NULL::uuid, p_note text DEFAULT NULL::text, p_until timestamp with time zone DEFAULT NULL::timestamp with time zone, p_to text DEFAULT NULL::text, p_company_id text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_me trueup.console_me := trueup.console_actor();
@@ -3802,7 +4025,7 @@ $$;
 
 CREATE FUNCTION trueup.console_write_alert(p_action text, p_alert_id bigint, p_note text DEFAULT NULL::text, p_until timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_me trueup.console_me := trueup.console_actor();
@@ -3835,7 +4058,7 @@ $$;
 
 CREATE FUNCTION trueup.constraint_definition(p_constraint oid) RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 begin
     return regexp_replace(pg_catalog.pg_get_constraintdef(p_constraint), ' NOT VALID$', '');
@@ -3844,7 +4067,7 @@ $_$;
 
 CREATE FUNCTION trueup.constraint_obstacle(p_kind text, p_table text, p_definition text) RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_referenced text := substring(p_definition from '\mreferences\s+([^\s(]+)');
@@ -3920,7 +4143,7 @@ $_$;
 
 CREATE FUNCTION trueup.contract_error(p_statement text, p_search_path text) RETURNS TABLE(sqlstate text, message text)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_variable
 declare
@@ -3965,7 +4188,7 @@ $$;
 
 CREATE FUNCTION trueup.decoded(p_value jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE STRICT
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_value jsonb := p_value;
@@ -4045,7 +4268,7 @@ CREATE FUNCTION trueup.direction_defaulted(p_metadata jsonb) RETURNS jsonb
 
 CREATE FUNCTION trueup.dismiss_review(p_item_id bigint, p_token uuid, p_notes text) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token, 'dismissed');
@@ -4114,7 +4337,7 @@ CREATE FUNCTION trueup.double_encoded(p_value jsonb) RETURNS boolean
 
 CREATE FUNCTION trueup.end_runner_sessions(p_runner_id bigint, p_job text) RETURNS bigint
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select count(*) filter (where pg_terminate_backend(a.pid))
     from pg_catalog.pg_stat_activity as a
@@ -4132,9 +4355,37 @@ CREATE FUNCTION trueup.end_runner_sessions(p_runner_id bigint, p_job text) RETUR
         end;
 $$;
 
+CREATE FUNCTION trueup.entities_touched(p_repair_id bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    return (
+        with touched as (
+            select r.entity_type, r.entity_id
+            from trueup.repairs as r
+            where r.id = p_repair_id
+            union
+            select f.entity_type, i.image ->> f.column_name
+            from trueup.repair_changes as rc
+            inner join trueup.followed_columns() as f on to_regclass(rc.table_name) = to_regclass(f.table_name)
+            cross join lateral (values (rc.before), (rc.after)) as i (image)
+            where rc.repair_id = p_repair_id and trueup.is_key(i.image ->> f.column_name, f.key_type)
+        )
+
+        select jsonb_object_agg(e.entity_type, e.ids)
+        from (
+            select t.entity_type, jsonb_agg(t.entity_id) as ids
+            from touched as t
+            group by t.entity_type
+        ) as e
+    );
+end;
+$$;
+
 CREATE FUNCTION trueup.escalate_reviews(p_actor text DEFAULT SESSION_USER) RETURNS SETOF trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return query
@@ -4181,7 +4432,7 @@ $$;
 
 CREATE FUNCTION trueup.extend_review(p_item_id bigint, p_token uuid, p_lease interval DEFAULT NULL::interval) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token);
@@ -4207,7 +4458,7 @@ $$;
 
 CREATE FUNCTION trueup.fail_booking(p_company_id bigint, p_call_id bigint, p_reason text, p_actor text DEFAULT SESSION_USER) RETURNS TABLE(call_id bigint, replayed boolean, alert_id bigint, queue_item_id bigint)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_alert constant text := 'provider_booking_failed';
@@ -4296,7 +4547,7 @@ $$;
 
 CREATE FUNCTION trueup.fail_event(p_event_id bigint, p_sqlstate text, p_message text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_event trueup.webhook_events;
@@ -4350,7 +4601,7 @@ $$;
 
 CREATE FUNCTION trueup.file_alert(p_check text, p_company_id text, p_entity_type text, p_entity_id text, p_description text, p_evidence jsonb) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_severity text;
@@ -4433,7 +4684,7 @@ $$;
 
 CREATE FUNCTION trueup.file_violations(p_run_id bigint, p_check text, p_most bigint, p_entity_type text DEFAULT NULL::text, p_entity_ids text[] DEFAULT NULL::text[], p_expected text[] DEFAULT NULL::text[], p_total bigint DEFAULT NULL::bigint, OUT superseded boolean, OUT flooded boolean, OUT violations bigint, OUT opened bigint, OUT reopened bigint, OUT resolved bigint, OUT missed bigint) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_custom_plan'
     SET enable_nestloop TO 'off'
     SET jit TO 'off'
@@ -4443,6 +4694,7 @@ declare
     v_check trueup.checks;
     v_new bigint;
     v_unlisted bigint;
+    v_lock_timeout text := current_setting('lock_timeout');
 begin
     if p_entity_type is not null then
         perform set_config('enable_nestloop', 'on', true);
@@ -4453,6 +4705,27 @@ begin
 
     -- two runs file one after the other, and the later one sees what the earlier wrote
     perform pg_advisory_xact_lock(hashtext('trueup.file_violations'), v_check.id::integer);
+
+    begin
+        perform set_config('lock_timeout', '2s', true);
+        perform pg_advisory_xact_lock(hashtext('trueup.guard_tripped'), v_check.id::integer);
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        when lock_not_available or deadlock_detected then
+            raise exception 'a transaction that tripped its guard stays open%',
+                (
+                    select ': ' || string_agg(coalesce('pid ' || l.pid, 'a prepared one'), ', ' order by l.pid)
+                    from pg_catalog.pg_locks as l
+                    inner join pg_catalog.pg_database as d on l.database = d.oid
+                    where
+                        d.datname = current_database()
+                        and l.locktype = 'advisory'
+                        and l.classid::bigint::bit(32) = hashtext('trueup.guard_tripped')::bit(32)
+                        and l.objid = v_check.id::oid
+                        and l.granted
+                )
+                using errcode = 'lock_not_available';
+    end;
 
     superseded := exists (
         select 1
@@ -4713,7 +4986,7 @@ $$;
 
 CREATE FUNCTION trueup.finish_request(p_company_id bigint, p_scope text, p_key uuid, p_token uuid, p_outcome text DEFAULT 'success'::text, p_result jsonb DEFAULT NULL::jsonb) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_request trueup.idempotency_keys;
@@ -4777,7 +5050,7 @@ $$;
 
 CREATE FUNCTION trueup.finish_sync_failure(p_company_id bigint, p_failure_id bigint, p_token uuid, p_outcome text, p_error text DEFAULT NULL::text, p_booking_uid text DEFAULT NULL::text, p_booking_number bigint DEFAULT NULL::bigint) RETURNS TABLE(failure_id bigint, status text, attempt_count integer, next_attempt_at timestamp with time zone, review_item_id bigint)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -4887,9 +5160,33 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.followed_columns() RETURNS TABLE(table_name text, column_name text, entity_type text, key_type text)
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+values
+    ('public.appointment_modifications', 'appointment_id', 'appointment', 'bigint'),
+    ('public.appointment_modifications', 'id', 'modification', 'bigint'),
+    ('public.appointments', 'call_id', 'call', 'bigint'),
+    ('public.appointments', 'customer_id', 'customer', 'bigint'),
+    ('public.appointments', 'id', 'appointment', 'bigint'),
+    ('public.branches', 'id', 'branch', 'bigint'),
+    ('public.calls', 'customer_id', 'customer', 'bigint'),
+    ('public.calls', 'id', 'call', 'bigint'),
+    ('public.customers', 'id', 'customer', 'bigint'),
+    ('public.phone_numbers', 'id', 'phone_number', 'bigint'),
+    ('public.services', 'id', 'service', 'bigint'),
+    ('public.staff', 'id', 'staff', 'bigint'),
+    ('trueup.booking_snapshots', 'id', 'booking', 'bigint'),
+    ('trueup.idempotency_keys', 'id', 'request', 'bigint'),
+    ('trueup.manual_review_queue', 'entity_id', 'call', 'bigint'),
+    ('trueup.sync_failures', 'id', 'sync_failure', 'bigint'),
+    ('trueup.webhook_events', 'id', 'webhook_event', 'bigint');
+$$;
+
 CREATE FUNCTION trueup.give_up_request(p_request_id bigint, p_why text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_request trueup.idempotency_keys;
@@ -4913,7 +5210,7 @@ $$;
 
 CREATE FUNCTION trueup.guard_appointment_without_call() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     -- one statement for the mode and the lock: what is off must lock nothing
@@ -4941,7 +5238,7 @@ $$;
 
 CREATE FUNCTION trueup.guard_call_backlink_broken() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call_id bigint;
@@ -4979,7 +5276,7 @@ $$;
 
 CREATE FUNCTION trueup.guard_call_booked_without_appointment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call_id bigint;
@@ -5017,7 +5314,7 @@ $$;
 
 CREATE FUNCTION trueup.guard_call_made_without_appointment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call_id bigint;
@@ -5055,7 +5352,7 @@ $$;
 
 CREATE FUNCTION trueup.guard_call_outcome_without_appointment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call_id bigint;
@@ -5116,7 +5413,7 @@ CREATE FUNCTION trueup.guard_mode(p_guard text, p_company_id text) RETURNS text
 
 CREATE FUNCTION trueup.guard_tripped(p_guard text, p_entity_id anyelement) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     AS $_$
 declare
@@ -5159,8 +5456,8 @@ begin
     end if;
 
     -- the lock of trueup.file_violations, tried and never waited for; writers share it
-    if not pg_try_advisory_xact_lock_shared(
-        hashtext('trueup.file_violations'),
+    if coalesce(current_setting('trueup.repair_id', true), '') <> '' or not pg_try_advisory_xact_lock_shared(
+        hashtext('trueup.guard_tripped'),
         (select ch.id::integer from trueup.checks as ch where ch.name = p_guard)
     ) then
         insert into trueup.changes (table_name, keys)
@@ -5189,7 +5486,7 @@ $_$;
 
 CREATE FUNCTION trueup.hand_over_sync_failure(p_failure_id bigint, p_reason text) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_failure trueup.sync_failures;
@@ -5222,7 +5519,7 @@ $$;
 
 CREATE FUNCTION trueup.hand_over_sync_failures() RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select count(trueup.hand_over_sync_failure(f.id, 'all tries are used up'))
     from (
@@ -5240,7 +5537,7 @@ $$;
 
 CREATE FUNCTION trueup.held_review(p_item_id bigint, p_token uuid, p_decision text DEFAULT NULL::text, p_free boolean DEFAULT false) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item trueup.manual_review_queue;
@@ -5303,7 +5600,7 @@ $$;
 
 CREATE FUNCTION trueup.uuid_v5(p_namespace uuid, p_name text) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_hash constant bytea := trueup.sha1(uuid_send(p_namespace) || convert_to(p_name, 'UTF8'));
@@ -5326,7 +5623,7 @@ CREATE FUNCTION trueup.idempotency_key(p_company_id bigint, p_service_id bigint,
 
 CREATE FUNCTION trueup.import_bookings(p_company_id bigint, p_page jsonb, p_import_id bigint DEFAULT NULL::bigint, p_is_last boolean DEFAULT false) RETURNS TABLE(import_id bigint, status text, page_bookings integer, page_added integer, bookings integer, expected integer)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -5456,7 +5753,7 @@ $$;
 
 CREATE FUNCTION trueup.index_definition(p_index oid) RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return pg_catalog.pg_get_indexdef(p_index);
@@ -5469,7 +5766,7 @@ CREATE FUNCTION trueup.instant_of_ms(p_value jsonb) RETURNS timestamp with time 
 
 CREATE FUNCTION trueup.instant_or_null(p_text text) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 begin
     if p_text !~ (
@@ -5491,13 +5788,18 @@ begin
 end;
 $_$;
 
+CREATE FUNCTION trueup.is_key(p_value text, p_type text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN CASE WHEN (p_value IS NULL) THEN false WHEN (p_type = ANY (ARRAY['smallint'::text, 'integer'::text, 'bigint'::text])) THEN CASE WHEN (p_value ~ '^-?[0-9]{1,19}$'::text) THEN CASE p_type WHEN 'smallint'::text THEN (((p_value)::numeric >= ('-32768'::integer)::numeric) AND ((p_value)::numeric <= (32767)::numeric)) WHEN 'integer'::text THEN (((p_value)::numeric >= ('-2147483648'::integer)::numeric) AND ((p_value)::numeric <= (2147483647)::numeric)) ELSE (((p_value)::numeric >= ('-9223372036854775808'::bigint)::numeric) AND ((p_value)::numeric <= ('9223372036854775807'::bigint)::numeric)) END ELSE false END WHEN (p_type = 'uuid'::text) THEN (p_value ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'::text) ELSE true END;
+
 CREATE FUNCTION trueup.is_placeholder(p_contact text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (trueup.is_withheld(p_contact) OR (lower(btrim(p_contact)) ~ '[@.]invalid$|^(anonymous|unknown|withheld)[^a-z]|^(no|do-?not)[-._]?reply@'::text));
 
 CREATE FUNCTION trueup.journal_row_change() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET "DateStyle" TO 'ISO'
     SET "IntervalStyle" TO 'postgres'
@@ -5506,6 +5808,7 @@ CREATE FUNCTION trueup.journal_row_change() RETURNS trigger
 declare
     v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
     v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+    v_key jsonb := coalesce(v_after, v_before);
 begin
     if v_before is distinct from v_after then
         -- the parameter alone proves nothing: the repair it names must be under way in this
@@ -5520,8 +5823,14 @@ begin
                 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
                 where c.oid = coalesce(pg_partition_root(tg_relid), tg_relid)
             ),
-            tg_argv[0],
-            coalesce(v_after, v_before) ->> tg_argv[0],
+            case when tg_nargs = 1 then tg_argv[0] else to_jsonb(tg_argv)::text end,
+            case
+                when tg_nargs = 1 then v_key ->> tg_argv[0]
+                else (
+                    select jsonb_agg(v_key -> k.name order by k.place)::text
+                    from unnest(tg_argv) with ordinality as k (name, place)
+                )
+            end,
             lower(tg_op),
             v_before,
             v_after
@@ -5532,9 +5841,30 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.journaled_row(p_table text, p_key_column text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+select
+    case
+        when count(att.attname) = count(*)
+            then string_agg(
+                format('t.%I = ($1 ->> %L)::%s', k.name, k.name, format_type(att.atttypid, att.atttypmod)), ' and '
+            )
+    end
+from unnest(
+    case
+        when p_key_column like '["%' then array(select jsonb_array_elements_text(p_key_column::jsonb))
+        else array[p_key_column]
+    end
+) as k (name)
+left join pg_catalog.pg_attribute as att
+    on att.attrelid = p_table::regclass and att.attname = k.name and not att.attisdropped;
+$_$;
+
 CREATE FUNCTION trueup.link_booking(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -5606,7 +5936,7 @@ CREATE FUNCTION trueup.link_status_without_customer(p_company_id bigint, p_custo
 
 CREATE FUNCTION trueup.listed_bookings(p_data jsonb) RETURNS TABLE(item integer, booking_uid text, booking_number bigint, status text, starts_at timestamp with time zone, ends_at timestamp with time zone, event_type_id bigint, attendee_name text, attendee_email text, attendee_phone text, rescheduled_from_uid text, booked_at timestamp with time zone, fault text)
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 select
     l.position::integer - 1,
@@ -5642,7 +5972,7 @@ $$;
 
 CREATE FUNCTION trueup.lock_participants(p_company_id bigint, p_call_id bigint, p_customer_id bigint, p_staff_id bigint) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if p_call_id is not null then
@@ -5679,7 +6009,7 @@ $$;
 
 CREATE FUNCTION trueup.locked_alert(p_alert_id bigint) RETURNS trueup.data_consistency_alerts
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_alert trueup.data_consistency_alerts;
@@ -5705,7 +6035,7 @@ $$;
 
 CREATE FUNCTION trueup.loosen_constraint(p_name text, p_away boolean) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_constraint trueup.constraints;
@@ -5731,7 +6061,7 @@ $$;
 
 CREATE FUNCTION trueup.lost_runners() RETURNS TABLE(runner_id bigint, host text, pid integer, heartbeat_at timestamp with time zone)
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select
         ru.id,
@@ -5741,7 +6071,7 @@ CREATE FUNCTION trueup.lost_runners() RETURNS TABLE(runner_id bigint, host text,
     from trueup.runners as ru
     where
         ru.stopped_at is null
-        and ru.heartbeat_at < now() - ru.silent_after
+        and greatest(ru.heartbeat_at, pg_postmaster_start_time()) < now() - ru.silent_after
         and not exists (
             select 1
             from trueup.runners as newer
@@ -5823,13 +6153,13 @@ CREATE TABLE public.calls (
 
 CREATE FUNCTION trueup.not_the_maker(p_call_id bigint, p_appointment_id bigint) RETURNS text
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     BEGIN ATOMIC
  SELECT
          CASE
              WHEN ((EXISTS ( SELECT 1
                 FROM public.appointment_modifications am
-               WHERE ((am.call_id = c.id) AND (am.appointment_id = a.id)))) OR ((c.session_outcome = ANY (ARRAY['appointment_rescheduled'::text, 'appointment_cancelled'::text])) AND (a.created_at < c.started_at))) THEN 'the call changed the appointment and did not make it'::text
+               WHERE ((am.call_id = c.id) AND (am.appointment_id = a.id)))) OR ((trueup.vocabulary_value('session_outcome'::text, c.session_outcome) = ANY (ARRAY['appointment_rescheduled'::text, 'appointment_cancelled'::text])) AND (a.created_at < c.started_at))) THEN 'the call changed the appointment and did not make it'::text
              WHEN ((a.customer_id <> c.customer_id) AND ((a.metadata ->> 'booked_for'::text) IS NULL)) THEN 'the appointment is for another customer than the call'::text
              ELSE NULL::text
          END AS "case"
@@ -5840,7 +6170,7 @@ END;
 
 CREATE FUNCTION trueup.note_appointment_modifications() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -5867,13 +6197,18 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.appointment_modifications');
     end if;
+
+    if found and current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, true);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_appointments() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -5906,13 +6241,18 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.appointments');
     end if;
+
+    if found and current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, true);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_branches() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -5937,13 +6277,18 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.branches');
     end if;
+
+    if found and current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, true);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_calls() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -5970,23 +6315,33 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.calls');
     end if;
+
+    if found and current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, true);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_companies() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into trueup.changes (table_name) values ('public.companies');
+
+    if current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, false);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_customers() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6011,13 +6366,18 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.customers');
     end if;
+
+    if found and current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, true);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_phone_numbers() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6042,20 +6402,25 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.phone_numbers');
     end if;
+
+    if found and current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, true);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_row(p_table text, p_key text) RETURNS void
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 insert into trueup.changes (table_name, keys) values (p_table, array[p_key]);
 $$;
 
 CREATE FUNCTION trueup.note_services() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6080,13 +6445,18 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.services');
     end if;
+
+    if found and current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, true);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_staff() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6111,13 +6481,18 @@ begin
     else
         insert into trueup.changes (table_name) values ('public.staff');
     end if;
+
+    if found and current_setting('trueup.repair_id', true) <> '' then
+        perform trueup.require_journal(tg_relid, tg_op, true);
+    end if;
+
     return null;
 end;
 $$;
 
 CREATE FUNCTION trueup.note_trueup_booking_imports() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into trueup.changes (table_name) values ('trueup.booking_imports');
@@ -6127,7 +6502,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_booking_snapshots() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into trueup.changes (table_name) values ('trueup.booking_snapshots');
@@ -6137,7 +6512,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_circuit_breaker_states() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into trueup.changes (table_name) values ('trueup.circuit_breaker_states');
@@ -6147,7 +6522,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_former_bookings() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6178,7 +6553,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_idempotency_keys() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6209,7 +6584,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_manual_review_queue() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6240,7 +6615,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_settings() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into trueup.changes (table_name) values ('trueup.settings');
@@ -6250,7 +6625,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_sync_failures() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6281,7 +6656,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_unusable_names() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into trueup.changes (table_name) values ('trueup.unusable_names');
@@ -6291,7 +6666,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_vocabularies() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into trueup.changes (table_name) values ('trueup.vocabularies');
@@ -6301,7 +6676,7 @@ $$;
 
 CREATE FUNCTION trueup.note_trueup_webhook_events() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if tg_op = 'UPDATE' then
@@ -6334,7 +6709,7 @@ $$;
 
 CREATE FUNCTION trueup.notice_days(p_company_ids bigint[], p_starts timestamp with time zone[], p_ends timestamp with time zone[], p_days_limit integer, p_companies_limit integer) RETURNS TABLE(company_id bigint, date date)
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
@@ -6436,7 +6811,7 @@ $$;
 
 CREATE FUNCTION trueup.notified_examples(p_alert_ids bigint[], OUT entity_type text, OUT examples text[], OUT uncounted bigint) RETURNS record
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select
         min(al.entity_type),
@@ -6455,7 +6830,7 @@ $$;
 
 CREATE FUNCTION trueup.object_definition(p_kind text, p_identity text) RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if p_kind = 'view' then
@@ -6489,7 +6864,7 @@ $$;
 
 CREATE FUNCTION trueup.overdue_jobs() RETURNS TABLE(job_id bigint, description text, evidence jsonb)
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select
         j.id,
@@ -6546,7 +6921,7 @@ CREATE FUNCTION trueup.phone_matches(p_company_id bigint, p_direction text, p_fr
 
 CREATE FUNCTION trueup.planned_cost(p_check text) RETURNS numeric
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '1s'
     SET max_parallel_workers_per_gather TO '0'
     AS $$
@@ -6574,11 +6949,11 @@ $$;
 
 CREATE FUNCTION trueup.preview_repair(p_check text, p_entity_type text, p_entity_id text, OUT outcome text, OUT reason text, OUT changes jsonb, OUT resolved text[]) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '3s'
     AS $$
 declare
-    v_touched jsonb := jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id));
+    v_touched jsonb;
     v_repair_id bigint;
     v_after text[];
 begin
@@ -6616,19 +6991,7 @@ begin
             from trueup.repair_changes as rc
             where rc.repair_id = v_repair_id;
 
-            select v_touched || jsonb_object_agg(t.entity_type, t.ids) into v_touched
-            from (
-                select cp.entity_type, jsonb_agg(distinct i.id) as ids
-                from trueup.repair_changes as rc
-                inner join trueup.check_populations as cp on rc.table_name = cp.table_name
-                cross join lateral (
-                    select rc.key_value
-                    union
-                    select p_entity_id where cp.entity_type = p_entity_type
-                ) as i (id)
-                where rc.repair_id = v_repair_id
-                group by cp.entity_type
-            ) as t;
+            v_touched := trueup.entities_touched(v_repair_id);
             v_after := trueup.violations_of(v_touched);
         end if;
         -- what is undone here stays known to the variables
@@ -6648,7 +7011,7 @@ $$;
 
 CREATE FUNCTION trueup.process_events(p_limit integer DEFAULT 50) RETURNS TABLE(objects integer, events integer, processed integer, parked integer, waiting integer, failed integer, dead integer)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
@@ -6722,7 +7085,7 @@ $$;
 
 CREATE FUNCTION trueup.process_object(p_provider text, p_object_id text) RETURNS bigint[]
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_uids text[] := array[p_object_id];
@@ -6880,7 +7243,7 @@ CREATE FUNCTION trueup.provider_call_type(p_metadata jsonb) RETURNS text
 
 CREATE FUNCTION trueup.prunable(p_rule text DEFAULT NULL::text) RETURNS TABLE(rule text, table_name text, keep interval, row_count bigint)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_rule trueup.retention_rules;
@@ -6915,7 +7278,7 @@ $$;
 
 CREATE FUNCTION trueup.prune(p_rule text DEFAULT NULL::text, p_most integer DEFAULT 5000) RETURNS TABLE(rule text, table_name text, deleted bigint)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_rule trueup.retention_rules;
@@ -6985,7 +7348,7 @@ $_$;
 
 CREATE FUNCTION trueup.queue_review(p_reason text, p_entity_type text, p_entity_id text, p_description text, p_company_id text DEFAULT NULL::text, p_severity text DEFAULT 'warning'::text, p_metadata jsonb DEFAULT '{}'::jsonb, p_actor text DEFAULT SESSION_USER) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item_id bigint;
@@ -7027,7 +7390,7 @@ $$;
 
 CREATE FUNCTION trueup.reassign_review(p_item_id bigint, p_token uuid, p_to text, p_note text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token, p_free => true);
@@ -7064,7 +7427,7 @@ $$;
 
 CREATE FUNCTION trueup.receive_event(p_provider text, p_event jsonb) RETURNS TABLE(event_id bigint, duplicate boolean, status text)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -7197,7 +7560,7 @@ $$;
 
 CREATE FUNCTION trueup.receive_event_body(p_provider text, p_body text) RETURNS TABLE(event_id bigint, duplicate boolean, status text)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -7226,7 +7589,7 @@ $$;
 
 CREATE FUNCTION trueup.record_sync_failure(p_company_id bigint, p_appointment_id bigint, p_operation text, p_error text DEFAULT NULL::text, p_outcome text DEFAULT 'failed'::text, p_metadata jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(failure_id bigint, status text, attempt_count integer, next_attempt_at timestamp with time zone, review_item_id bigint)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
@@ -7311,7 +7674,7 @@ CREATE FUNCTION trueup.reference_fault(p_company_id bigint, p_reference_id bigin
 
 CREATE FUNCTION trueup.refuse_conflict(p_company_id bigint, p_appointment_id bigint, p_customer_id bigint, p_service_id bigint, p_staff_id bigint, p_booked_for text, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_window interval := trueup.setting('duplicate_appointment_window')::interval;
@@ -7387,7 +7750,7 @@ $$;
 
 CREATE FUNCTION trueup.refuse_past(p_until timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if p_until is null or not isfinite(p_until) or p_until <= clock_timestamp() then
@@ -7399,7 +7762,7 @@ $$;
 
 CREATE FUNCTION trueup.refuse_unknown(p_what text, p_reference_id bigint, p_company_id bigint) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     raise exception '% % does not exist in company %',
@@ -7420,7 +7783,7 @@ END;
 
 CREATE FUNCTION trueup.release_review(p_item_id bigint, p_token uuid, p_note text DEFAULT NULL::text) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token);
@@ -7445,7 +7808,7 @@ $$;
 
 CREATE FUNCTION trueup.reopen_review(p_item_id bigint, p_actor text DEFAULT SESSION_USER, p_note text DEFAULT NULL::text) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_old trueup.manual_review_queue;
@@ -7534,7 +7897,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_appointment_cancel_contradicts(p_appointment_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_appointment public.appointments;
@@ -7584,7 +7947,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_appointment_key_missing(p_appointment_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_key uuid;
@@ -7605,7 +7968,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_appointment_value_unknown(p_appointment_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_appointment public.appointments;
@@ -7632,6 +7995,15 @@ begin
         or (v_calcom_sync_status is null) <> (v_appointment.calcom_sync_status is null)
     then
         return ('review', 'a value is no synonym that the vocabulary knows', null)::trueup.repair_outcome;
+    end if;
+
+    v_cancelled_at := trueup.cancellation_time(p_appointment_id);
+    if v_status in ('pending', 'confirmed') and v_status <> v_appointment.status and v_cancelled_at is not null then
+        return (
+            'review',
+            'it means ' || v_status || ', and its last modification is a cancel',
+            jsonb_build_object('last_modification_cancelled_at', v_cancelled_at)
+        )::trueup.repair_outcome;
     end if;
 
     v_cancelled_at := v_appointment.cancelled_at;
@@ -7668,12 +8040,10 @@ $$;
 
 CREATE FUNCTION trueup.repair_appointment_without_call(p_appointment_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_appointment public.appointments;
-    v_named text;
-    v_named_call_id bigint;
     v_call_ids bigint[];
     v_found_by text := 'linked by metadata.call_id or booking_id';
     v_reason text;
@@ -7683,14 +8053,6 @@ begin
     where a.id = p_appointment_id
     for no key update;
 
-    v_named := nullif(btrim(v_appointment.metadata ->> 'call_id'), '');
-    begin
-        v_named_call_id := v_named;
-    exception
-        when invalid_text_representation or numeric_value_out_of_range then
-            null; -- the provider's id, or no id at all
-    end;
-
     v_call_ids := array(
         select c.id
         from public.calls as c
@@ -7698,8 +8060,12 @@ begin
             c.company_id = v_appointment.company_id
             and c.deleted_at is null
             and (
-                c.id = v_named_call_id
-                or c.retell_call_id = v_named
+                c.retell_call_id = trueup.call_id_named(v_appointment.metadata)
+                or (
+                    c.id = trueup.bigint_or_null(btrim(v_appointment.metadata ->> 'call_id'))
+                    and v_appointment.created_at >= c.started_at
+                    and v_appointment.created_at <= coalesce(c.ended_at, c.started_at) + interval '1 hour'
+                )
                 or c.booking_id = nullif(btrim(v_appointment.calcom_booking_uid), '')
             )
         order by c.id
@@ -7750,34 +8116,79 @@ $$;
 
 CREATE FUNCTION trueup.repair_booking_missing_locally(p_booking_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_booking trueup.booking_snapshots;
     v_moved public.appointments;
+    v_former_uids text[];
+    v_appointment_ids bigint[];
     v_call_ids bigint[];
     v_made record;
     v_evidence jsonb;
 begin
     select s.* into v_booking from trueup.booking_snapshots as s where s.id = p_booking_id for no key update;
+
+    -- the bookings it came from, the nearest first
+    with recursive came_from as (
+        select array[v_booking.rescheduled_from_uid] as uids
+        where v_booking.rescheduled_from_uid <> v_booking.booking_uid
+        union all
+        select came_from.uids || s.rescheduled_from_uid
+        from came_from
+        inner join trueup.booking_snapshots as s
+            on
+                came_from.uids[cardinality(came_from.uids)] = s.booking_uid
+                and s.company_id = v_booking.company_id
+        where s.rescheduled_from_uid <> all(came_from.uids || v_booking.booking_uid)
+    )
+
+    select cf.uids into v_former_uids
+    from came_from as cf
+    order by cardinality(cf.uids) desc
+    limit 1;
+
     v_evidence := jsonb_strip_nulls(jsonb_build_object(
         'booking_uid', v_booking.booking_uid,
         'rescheduled_from_uid', v_booking.rescheduled_from_uid,
+        'former_uids', v_former_uids,
         'seen_at', v_booking.seen_at
     ));
 
+    select array_agg(f.id order by f.id) filter (where f.deleted_at is null) into v_appointment_ids
+    from (
+        select
+            a.id,
+            a.deleted_at
+        from public.appointments as a
+        where a.company_id = v_booking.company_id and a.calcom_booking_uid = any(v_former_uids)
+        order by a.id
+        for no key update
+    ) as f;
+    if cardinality(v_appointment_ids) > 1 then
+        return (
+            'review',
+            'the booking was moved, and several appointments bear bookings it came from',
+            v_evidence || jsonb_build_object('appointment_ids', v_appointment_ids)
+        )::trueup.repair_outcome;
+    end if;
+
     select a.* into v_moved
     from public.appointments as a
-    where a.company_id = v_booking.company_id and a.calcom_booking_uid = v_booking.rescheduled_from_uid
-    order by a.deleted_at is null desc, a.id desc
-    limit 1
-    for no key update;
+    where a.company_id = v_booking.company_id and a.calcom_booking_uid = any(v_former_uids)
+    order by a.deleted_at is null desc, array_position(v_former_uids, a.calcom_booking_uid), a.id desc
+    limit 1;
 
     if found then
         v_evidence := v_evidence || jsonb_build_object(
             'appointment_id', v_moved.id, 'old_starts_at', v_moved.starts_at, 'old_status', v_moved.status
         );
-        if v_moved.deleted_at is not null or v_moved.status not in ('pending', 'confirmed') then
+        if
+            v_moved.deleted_at is not null
+            or coalesce(
+                trueup.vocabulary_value('appointment_status', v_moved.status) not in ('pending', 'confirmed'), true
+            )
+        then
             return (
                 'review', 'the booking was moved, and its appointment is over here', v_evidence
             )::trueup.repair_outcome;
@@ -7786,7 +8197,7 @@ begin
         update public.appointments as a
         set
             calcom_booking_uid = v_booking.booking_uid,
-            calcom_booking_id = coalesce(v_booking.booking_number, a.calcom_booking_id),
+            calcom_booking_id = v_booking.booking_number,
             previous_starts_at = a.starts_at,
             starts_at = v_booking.starts_at,
             ends_at = v_booking.ends_at,
@@ -7806,7 +8217,9 @@ begin
         exists (
             select 1
             from trueup.former_bookings as fb
-            where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+            where
+                fb.booking_uid = any(v_former_uids || v_booking.booking_uid)
+                and fb.company_id = v_booking.company_id
         )
     then
         return (
@@ -7815,7 +8228,9 @@ begin
             v_evidence || jsonb_build_object('appointment_ids', array(
                 select distinct fb.appointment_id
                 from trueup.former_bookings as fb
-                where fb.booking_uid = v_booking.booking_uid and fb.company_id = v_booking.company_id
+                where
+                    fb.booking_uid = any(v_former_uids || v_booking.booking_uid)
+                    and fb.company_id = v_booking.company_id
                 order by 1
             ))
         )::trueup.repair_outcome;
@@ -7877,7 +8292,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_appointment_not_flagged(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_appointment_ids bigint[];
@@ -7905,7 +8320,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_backlink_broken(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -7938,7 +8353,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_backlink_missing(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_appointment_id bigint;
@@ -7964,7 +8379,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_booked_without_appointment(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8001,6 +8416,20 @@ begin
             and v_call.booking_id is distinct from v_proof.booking_number::text
             and v_call.booking_id is not null
             then 'booking_id and booking_details name different bookings'
+        when
+            trueup.vocabulary_value('session_outcome', v_call.session_outcome)
+            in ('appointment_rescheduled', 'appointment_cancelled')
+            and not exists (
+                select 1
+                from public.appointments as a
+                where
+                    a.company_id = v_call.company_id
+                    and (
+                        a.calcom_booking_uid = coalesce(v_proof.booking_uid, v_call.booking_id)
+                        or a.calcom_booking_id = v_number
+                    )
+            )
+            then 'no appointment bears the booking, and the call moved or cancelled one'
     end;
     if v_reason is not null then
         return ('review', v_reason, v_evidence)::trueup.repair_outcome;
@@ -8054,7 +8483,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_creation_failed_unqueued(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8086,7 +8515,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_customer_not_linked(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8142,7 +8571,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_direction_missing(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8186,7 +8615,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_failed_but_booked(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8196,10 +8625,12 @@ begin
 
     select array_agg(la.id order by la.id) into v_appointment_ids
     from trueup.live_appointments as la
-    where la.call_id = p_call_id;
+    where
+        la.call_id = p_call_id
+        and trueup.vocabulary_value('appointment_status', la.status) is not null;
 
     if v_appointment_ids is null then
-        return ('review', 'the call has no live appointment', null)::trueup.repair_outcome;
+        return ('review', 'no appointment of the call is known to be live', null)::trueup.repair_outcome;
     end if;
 
     update public.calls as c
@@ -8226,7 +8657,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_link_status_wrong(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 select (
     'corrected', 'the status follows name and number', trueup.restate_customer_link(p_call_id)
@@ -8235,7 +8666,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_link_unproven(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8288,7 +8719,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_linked_without_appointment(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return trueup.link_booking(p_call_id);
@@ -8297,7 +8728,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_linked_without_customer(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 select (
     'corrected', 'no customer: the status follows name and number', trueup.restate_customer_link(p_call_id)
@@ -8306,7 +8737,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_made_without_appointment(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return trueup.link_booking(p_call_id);
@@ -8315,7 +8746,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_outcome_contradicts_flag(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_outcome text;
@@ -8344,7 +8775,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_outcome_unknown(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_value text;
@@ -8370,7 +8801,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_outcome_without_appointment(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return trueup.link_booking(p_call_id);
@@ -8379,7 +8810,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_status_unknown(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_value text;
@@ -8405,7 +8836,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_stuck_ongoing(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8450,7 +8881,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_times_contradict(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8479,7 +8910,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_transcript_name(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_phrase text;
@@ -8496,7 +8927,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_type_missing(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call_type text;
@@ -8522,7 +8953,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_call_value_unknown(p_call_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -8571,7 +9002,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_customer_company_missing(p_customer_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_company_ids bigint[];
@@ -8605,7 +9036,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_event_double_encoded(p_entity_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_type text;
@@ -8643,7 +9074,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_event_unprocessed(p_event_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_event trueup.webhook_events;
@@ -8683,7 +9114,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_modification_kind_unknown(p_modification_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_kind text;
@@ -8711,7 +9142,7 @@ $$;
 
 CREATE FUNCTION trueup.repair_sync_failure_exhausted(p_sync_failure_id bigint) RETURNS trueup.repair_outcome
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return (
@@ -8724,9 +9155,60 @@ begin
 end;
 $$;
 
-CREATE FUNCTION trueup.reschedule_appointment(p_company_id bigint, p_appointment_id bigint, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_call_id bigint DEFAULT NULL::bigint, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER, p_booking_uid text DEFAULT NULL::text, p_previous_starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(appointment_id bigint, replayed boolean, modification_id bigint, previous_starts_at timestamp with time zone, starts_at timestamp with time zone, ends_at timestamp with time zone)
+CREATE FUNCTION trueup.require_journal(p_table oid, p_operation text, p_is_known boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if
+        p_operation <> 'TRUNCATE'
+        and exists (
+            select 1
+            from pg_catalog.pg_trigger as tg
+            where
+                tg.tgrelid = p_table
+                and tg.tgfoid = 'trueup.journal_row_change()'::regprocedure
+                and tg.tgenabled in ('O', 'A')
+                -- each row: insert, delete and update
+                and tg.tgtype & 29 = 29
+        )
+    then
+        return;
+    end if;
+
+    if
+        not p_is_known
+        and p_operation <> 'TRUNCATE'
+        and not exists (
+            select 1
+            from (
+                select p_table as relid
+                union all
+                select pt.relid::oid
+                from pg_catalog.pg_partition_tree(p_table) as pt
+            ) as t
+            where
+                pg_stat_get_xact_tuples_inserted(t.relid) > 0
+                or pg_stat_get_xact_tuples_updated(t.relid) > 0
+                or pg_stat_get_xact_tuples_deleted(t.relid) > 0
+        )
+    then
+        return;
+    end if;
+
+    -- to trueup.apply_repair TU100 is the reason why a person decides
+    if p_operation = 'TRUNCATE' then
+        raise exception 'the repair truncates %, which no journal sees', p_table::regclass using errcode = 'TU100';
+    end if;
+    raise exception 'the repair changes %, which has no journal: give it its trigger in triggers/journal_repairs.sql',
+        p_table::regclass
+        using errcode = 'TU100';
+end;
+$$;
+
+CREATE FUNCTION trueup.reschedule_appointment(p_company_id bigint, p_appointment_id bigint, p_starts_at timestamp with time zone, p_ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_call_id bigint DEFAULT NULL::bigint, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER, p_booking_uid text DEFAULT NULL::text, p_previous_starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_booking_number bigint DEFAULT NULL::bigint) RETURNS TABLE(appointment_id bigint, replayed boolean, modification_id bigint, previous_starts_at timestamp with time zone, starts_at timestamp with time zone, ends_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_appointment public.appointments := trueup.changeable_appointment(p_company_id, p_appointment_id, p_call_id);
@@ -8773,7 +9255,11 @@ begin
                 hint = 'Ask the customer again which time is meant.';
     end if;
 
-    if v_appointment.source = 'retell' and nullif(btrim(p_booking_uid), '') is null then
+    if
+        v_appointment.source = 'retell'
+        and nullif(btrim(p_booking_uid), '') is null
+        and p_starts_at <> v_appointment.starts_at
+    then
         if p_starts_at < now() then
             raise exception 'the phone agent books ahead, and % is past', p_starts_at using errcode = 'TU205';
         elsif p_starts_at > now() + trueup.setting('booking_horizon')::interval then
@@ -8793,6 +9279,11 @@ begin
         ends_at = v_ends_at,
         previous_starts_at = v_appointment.starts_at,
         calcom_booking_uid = v_booking_uid,
+        calcom_booking_id = case
+            when a.calcom_booking_uid is not distinct from v_booking_uid
+                then coalesce(a.calcom_booking_id, p_booking_number)
+            else p_booking_number
+        end,
         updated_at = now()
     where a.id = p_appointment_id;
 
@@ -8811,7 +9302,7 @@ $$;
 
 CREATE FUNCTION trueup.resolve_review(p_item_id bigint, p_token uuid, p_notes text DEFAULT NULL::text, p_repair boolean DEFAULT false) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token, 'resolved');
@@ -8907,17 +9398,20 @@ $$;
 
 CREATE FUNCTION trueup.restate_customer_link(p_call_id bigint) RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
+    v_meant text;
     v_status text;
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
 
+    v_meant := coalesce(
+        trueup.vocabulary_value('customer_link_status', v_call.customer_link_status), v_call.customer_link_status
+    );
     v_status := case
-        when v_call.customer_id is not null or v_call.customer_link_status in ('pending_review', 'failed')
-            then v_call.customer_link_status
+        when v_call.customer_id is not null or v_meant in ('pending_review', 'failed') then v_meant
         else trueup.link_status_without_customer(v_call.company_id, v_call.customer_name, v_call.from_number)
     end;
 
@@ -8929,7 +9423,7 @@ begin
         customer_link_confidence = case when is_kept then c.customer_link_confidence end,
         customer_linked_at = case when is_kept then c.customer_linked_at end
     from (
-        values (v_call.customer_id is not null or v_call.customer_link_status <> 'linked')
+        values (v_call.customer_id is not null or v_meant <> 'linked')
     ) as provenance (is_kept)
     where c.id = p_call_id;
 
@@ -8945,7 +9439,7 @@ $$;
 
 CREATE FUNCTION trueup.restrict_dashboards(p_table regclass) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 begin
     if not (select c.relrowsecurity from pg_catalog.pg_class as c where c.oid = p_table) then
@@ -8987,7 +9481,7 @@ $_$;
 
 CREATE FUNCTION trueup.retry_events(p_event_ids bigint[] DEFAULT NULL::bigint[], p_status text DEFAULT NULL::text) RETURNS SETOF bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if p_status is not null and p_status not in ('parked', 'dead') or p_event_ids is null and p_status is null then
@@ -9008,7 +9502,7 @@ $$;
 
 CREATE FUNCTION trueup.review_lease(p_lease interval) RETURNS interval
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_lease interval := coalesce(p_lease, trueup.setting('review_lease')::interval);
@@ -9023,7 +9517,7 @@ $$;
 
 CREATE FUNCTION trueup.set_circuit_mode(p_key text, p_mode text, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.circuit_breaker_states
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_circuit trueup.circuit_breaker_states;
@@ -9097,7 +9591,7 @@ $$;
 
 CREATE FUNCTION trueup.set_guard_mode(p_name text, p_mode text, p_actor text DEFAULT SESSION_USER, p_company_id text DEFAULT NULL::text) RETURNS trueup.guards
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_guard trueup.guards;
@@ -9148,7 +9642,7 @@ $$;
 
 CREATE FUNCTION trueup.settle_request(p_request_id bigint, p_outcome text, p_result jsonb DEFAULT NULL::jsonb) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_request trueup.idempotency_keys;
@@ -9186,7 +9680,7 @@ $$;
 
 CREATE FUNCTION trueup.sha1(p_message bytea) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_length constant integer := length(p_message);
@@ -9303,7 +9797,7 @@ $$;
 
 CREATE FUNCTION trueup.snooze_alert(p_alert_id bigint, p_until timestamp with time zone, p_actor text DEFAULT SESSION_USER) RETURNS trueup.data_consistency_alerts
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_alert trueup.data_consistency_alerts := trueup.locked_alert(p_alert_id);
@@ -9323,7 +9817,7 @@ $$;
 
 CREATE FUNCTION trueup.snooze_review(p_item_id bigint, p_token uuid, p_until timestamp with time zone, p_note text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.manual_review_queue
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token, p_free => true);
@@ -9357,7 +9851,7 @@ $$;
 
 CREATE FUNCTION trueup.sync_calls(p_call_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
@@ -9428,7 +9922,7 @@ $$;
 
 CREATE FUNCTION trueup.sync_retry_at(p_attempts integer) RETURNS timestamp with time zone
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 select clock_timestamp() + (1 + random() / 10) * least(
     trueup.setting('sync_retry_cap')::interval,
@@ -9438,7 +9932,7 @@ $$;
 
 CREATE FUNCTION trueup.touch_alert() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     new.updated_at := clock_timestamp();
@@ -9449,7 +9943,7 @@ $$;
 
 CREATE FUNCTION trueup.undo_proven(p_repair_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 begin
     if p_repair_id !~ '^[0-9]{1,18}$' then
@@ -9465,7 +9959,7 @@ $_$;
 
 CREATE FUNCTION trueup.undo_repair(p_repair_id bigint, p_actor text DEFAULT SESSION_USER, OUT rows_restored integer, OUT constraints_loosened text[]) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET "DateStyle" TO 'ISO'
     SET "IntervalStyle" TO 'postgres'
@@ -9475,7 +9969,8 @@ declare
     v_repair trueup.repairs;
     v_row record;
     v_change trueup.repair_changes;
-    v_key_type text;
+    v_condition text;
+    v_rows bigint;
     v_current jsonb;
     v_written_by text;
     v_undone jsonb;
@@ -9515,22 +10010,25 @@ begin
         where rc.repair_id = p_repair_id
         order by rc.table_name, rc.key_value, rc.id desc
     loop
-        -- the value is cast, not the column, so that the row is found by its index
-        select format_type(att.atttypid, att.atttypmod) into v_key_type
-        from pg_catalog.pg_attribute as att
-        where att.attrelid = v_row.table_name::regclass and att.attname = v_row.key_column;
-        if v_key_type is null then
+        v_condition := trueup.journaled_row(v_row.table_name, v_row.key_column);
+        if v_condition is null then
             raise exception 'repair % cannot be undone: % has no column % any more',
                 p_repair_id, v_row.table_name, v_row.key_column
                 using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
 
         execute format(
-            'select to_jsonb(t), t.xmin::text from %s as t where t.%I = $1::%s for update',
-            v_row.table_name, v_row.key_column, v_key_type
+            'select (array_agg(l.image))[1], min(l.written_by), count(*) '
+            'from (select to_jsonb(t) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
+            v_row.table_name, v_condition
         )
-        into v_current, v_written_by
-        using v_row.key_value;
+        into v_current, v_written_by, v_rows
+        using coalesce(v_row.after, v_row.before);
+        if v_rows > 1 then
+            raise exception 'repair % cannot be undone: % rows of % have the key % (%)',
+                p_repair_id, v_rows, v_row.table_name, v_row.key_value, v_row.key_column
+                using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
+        end if;
 
         -- nobody has written since a later repair was undone: the row stands for what it was
         -- before that repair, whatever a trigger of the application put into it meanwhile
@@ -9578,9 +10076,7 @@ begin
     for v_change in
         select rc.* from trueup.repair_changes as rc where rc.repair_id = p_repair_id order by rc.id desc
     loop
-        select format_type(att.atttypid, att.atttypmod) into strict v_key_type
-        from pg_catalog.pg_attribute as att
-        where att.attrelid = v_change.table_name::regclass and att.attname = v_change.key_column;
+        v_condition := trueup.journaled_row(v_change.table_name, v_change.key_column);
 
         select string_agg(k.key, ', ' order by k.key) into v_gone
         from jsonb_each(v_change.before) as k
@@ -9627,11 +10123,11 @@ begin
         loop
             execute format(
                 'select exists (select 1 from %s as r inner join %s as t on %s '
-                'where t.%I = $1::%s and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid))',
-                v_reference.referring, v_reference.referred, v_reference.condition, v_change.key_column, v_key_type
+                'where %s and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid))',
+                v_reference.referring, v_reference.referred, v_reference.condition, v_condition
             )
             into v_is_referred_to
-            using v_change.key_value;
+            using v_change.after;
             if v_is_referred_to then
                 raise exception 'repair % cannot be undone: rows of % refer to % % and would be % (%)',
                     p_repair_id, v_reference.referring, v_change.table_name, v_change.key_value,
@@ -9659,22 +10155,26 @@ begin
         loop
             begin
                 if v_change.operation = 'insert' then
-                    execute format(
-                        'delete from %s as t where t.%I = $1::%s',
-                        v_change.table_name, v_change.key_column, v_key_type
-                    ) using v_change.key_value;
+                    execute format('delete from %s as t where %s', v_change.table_name, v_condition)
+                        using v_change.after;
                 elsif v_change.operation = 'update' then
                     execute format(
                         'update %1$s as t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2)) '
-                        'where t.%3$I = $1::%4$s',
-                        v_change.table_name, v_columns, v_change.key_column, v_key_type
-                    ) using v_change.key_value, v_change.before;
+                        'where %3$s',
+                        v_change.table_name, v_columns, v_condition
+                    ) using v_change.after, v_change.before;
                 else
                     execute format(
                         'insert into %1$s (%2$s) overriding system value '
                         'select %2$s from jsonb_populate_record(null::%1$s, $1)',
                         v_change.table_name, v_columns
                     ) using v_change.before;
+                end if;
+                get diagnostics v_rows = row_count;
+                if v_rows <> 1 then
+                    raise exception 'repair % cannot be undone: the % of % % concerns % rows',
+                        p_repair_id, v_change.operation, v_change.table_name, v_change.key_value, v_rows
+                        using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
                 end if;
                 -- written by the same (sub)transaction as the row, which is how the undo of an earlier
                 -- repair knows that nobody has written to the row since
@@ -9721,7 +10221,7 @@ CREATE FUNCTION trueup.undoing() RETURNS boolean
 
 CREATE FUNCTION trueup.unused_idempotency_key(p_company_id bigint, p_service_id bigint, p_staff_id bigint, p_customer_id bigint, p_call_id bigint, p_starts_at timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_generation integer := 0;
@@ -9752,7 +10252,7 @@ CREATE FUNCTION trueup.usable_phone(p_number text) RETURNS boolean
 
 CREATE FUNCTION trueup.validate_booking(p_company_id bigint, p_call_id bigint, p_appointment_id bigint, p_booking_uid text DEFAULT NULL::text) RETURNS TABLE(reason text, detail text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_call public.calls;
@@ -9836,7 +10336,7 @@ $$;
 
 CREATE FUNCTION trueup.violation_under_review(p_check text, p_entity_type text, p_entity_id text) RETURNS TABLE(company_id text, description text, evidence jsonb)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_key_type text;
@@ -9870,7 +10370,7 @@ $_$;
 
 CREATE FUNCTION trueup.violations_in_time(p_checks text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -9937,7 +10437,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of(p_entities jsonb) RETURNS text[]
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
     v_entity record;
@@ -9970,7 +10470,7 @@ $_$;
 
 CREATE FUNCTION trueup.violations_of_appointment(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10057,7 +10557,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_booking(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10076,7 +10576,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_branch(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10095,7 +10595,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_call(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10222,7 +10722,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_customer(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10257,7 +10757,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_modification(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10280,7 +10780,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_phone_number(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10299,7 +10799,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_request(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10318,7 +10818,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_service(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10337,7 +10837,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_staff(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10356,7 +10856,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_sync_failure(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10375,7 +10875,7 @@ $$;
 
 CREATE FUNCTION trueup.violations_of_webhook_event(p_ids bigint[], p_checks text[] DEFAULT NULL::text[]) RETURNS TABLE(check_name text, company_id text, entity_type text, entity_id text, description text, evidence jsonb, related text[])
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET row_security TO 'off'
@@ -10785,7 +11285,7 @@ CREATE VIEW trueup.live_appointments AS
     metadata,
     created_at
    FROM trueup.kept_appointments ka
-  WHERE (status <> 'cancelled'::text);
+  WHERE ((status <> 'cancelled'::text) AND ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text])) OR (trueup.vocabulary_value('appointment_status'::text, status) IS DISTINCT FROM 'cancelled'::text)));
 
 CREATE VIEW trueup.appointment_duplicate AS
  SELECT la.company_id,
@@ -11096,6 +11596,10 @@ CREATE VIEW trueup.booking_missing_locally AS
           WHERE (st.name = 'booking_snapshot_age'::text)))) AND ((booked_at IS NULL) OR (booked_at < (seen_at - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
           WHERE (st.name = 'booking_arrival_limit'::text))))) AND (NOT (EXISTS ( SELECT 1
+           FROM trueup.booking_imports i
+          WHERE ((i.company_id = s.company_id) AND (i.status = 'complete'::text) AND (i.taken_at > s.seen_at) AND (i.taken_at > (now() - ( SELECT (st.value)::interval AS value
+                   FROM trueup.settings st
+                  WHERE (st.name = 'booking_snapshot_age'::text)))) AND (s.starts_at >= i.window_from) AND (s.ends_at <= i.window_to))))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments ka
           WHERE ((ka.company_id = s.company_id) AND (ka.calcom_booking_uid = s.booking_uid))))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.kept_appointments numbered
@@ -11396,7 +11900,7 @@ CREATE VIEW trueup.call_customer_not_linked AS
     'has a customer, but is not linked'::text AS description,
     jsonb_build_object('customer_id', customer_id, 'customer_link_status', customer_link_status, 'customer_link_method', customer_link_method, 'customer_link_confidence', customer_link_confidence) AS evidence
    FROM trueup.suspect_calls c
-  WHERE ((customer_id IS NOT NULL) AND (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text])));
+  WHERE ((customer_id IS NOT NULL) AND (customer_link_status <> 'linked'::text) AND (trueup.vocabulary_value('customer_link_status'::text, customer_link_status) <> 'pending_review'::text));
 
 CREATE VIEW trueup.call_direction_missing AS
  SELECT company_id,
@@ -11554,7 +12058,7 @@ CREATE VIEW trueup.call_link_status_wrong AS
           WHERE ((named.customer_name IS NOT NULL) AND (named.deleted_at IS NULL) AND (named.customer_id IS NULL) AND (named.customer_link_status = 'name_only'::text) AND (trueup.plain_name(named.customer_name) = ANY (ARRAY( SELECT un.phrase
                    FROM trueup.unusable_names un))))) doubtful
      JOIN public.calls c ON ((doubtful.call_id = c.id)))
-  WHERE ((c.customer_id IS NULL) AND (c.customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text, 'failed'::text])) AND (c.customer_link_status <> trueup.link_status_without_customer(c.company_id, c.customer_name, c.from_number)) AND (c.deleted_at IS NULL));
+  WHERE ((c.customer_id IS NULL) AND (c.customer_link_status <> 'linked'::text) AND (trueup.vocabulary_value('customer_link_status'::text, c.customer_link_status) <> ALL (ARRAY['pending_review'::text, 'failed'::text])) AND (c.customer_link_status <> trueup.link_status_without_customer(c.company_id, c.customer_name, c.from_number)) AND (c.deleted_at IS NULL));
 
 CREATE VIEW trueup.call_link_unproven AS
  SELECT c.company_id,
@@ -11631,7 +12135,7 @@ CREATE VIEW trueup.call_outcome_contradicts_flag AS
     'flagged appointment_made, but the outcome speaks of no appointment'::text AS description,
     jsonb_build_object('session_outcome', session_outcome, 'appointment_id', appointment_id) AS evidence
    FROM trueup.suspect_calls c
-  WHERE (appointment_made AND (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text])));
+  WHERE (appointment_made AND (trueup.vocabulary_value('session_outcome'::text, session_outcome) <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text])));
 
 CREATE VIEW trueup.call_outcome_unknown AS
  SELECT company_id,
@@ -11736,10 +12240,19 @@ CREATE VIEW trueup.call_unknown_number AS
     'call'::text AS entity_type,
     c.id AS entity_id,
     'reached a line of another company'::text AS description,
-    jsonb_build_object('to_number', trueup.masked(c.to_number), 'phone_number_id', pn.id, 'line_company_id', pn.company_id) AS evidence
-   FROM (public.calls c
-     JOIN public.phone_numbers pn ON ((c.to_number = pn.number)))
-  WHERE ((pn.company_id <> c.company_id) AND (lower(c.direction) IS DISTINCT FROM 'outbound'::text) AND (c.deleted_at IS NULL));
+    jsonb_build_object('to_number', trueup.masked(c.to_number), 'phone_number_id', COALESCE(pn.id, plain.id), 'line_company_id', COALESCE(pn.company_id, plain.company_id)) AS evidence
+   FROM ((public.calls c
+     LEFT JOIN public.phone_numbers pn ON ((c.to_number = pn.number)))
+     LEFT JOIN public.phone_numbers plain ON ((plain.number =
+        CASE
+            WHEN ((pn.id IS NULL) AND (c.to_number ~ '[^0-9+]|^00'::text)) THEN trueup.plain_phone(c.to_number)
+            ELSE NULL::text
+        END)))
+  WHERE ((
+        CASE
+            WHEN (COALESCE(pn.company_id, plain.company_id) <> c.company_id) THEN 1
+            ELSE NULL::integer
+        END = 1) AND (lower(c.direction) IS DISTINCT FROM 'outbound'::text) AND (c.deleted_at IS NULL));
 
 CREATE VIEW trueup.call_value_unknown AS
  SELECT company_id,

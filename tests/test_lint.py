@@ -49,7 +49,7 @@ create or replace function trueup.guard_order_unpaid()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform 1 from public.orders as o where o.id = new.id for no key update;
@@ -76,7 +76,7 @@ create or replace function trueup.total(p_order_id bigint)
     returns bigint
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_total bigint;
@@ -142,7 +142,9 @@ def pattern(told: str) -> str:
     return "|".join(map(re.escape, told.split("|")))
 
 
-def function(body: str, more: str = "set search_path = ''", parameters: str = "p_id bigint") -> str:
+def function(
+    body: str, more: str = "set search_path = pg_catalog, pg_temp", parameters: str = "p_id bigint"
+) -> str:
     return (
         f"create or replace function trueup.tried({parameters})\n    returns bigint\n    language plpgsql\n"
         f"    {more}\nas $$\ndeclare\n    v_id bigint;\nbegin\n    {body}\n    return v_id;\nend;\n$$;\n"
@@ -290,8 +292,15 @@ BROKEN = {
         "search-path",
         TRIED,
         function("null;", "security definer"),
-        (1, "trueup.tried has no `set search_path = ''`"),
+        (1, "trueup.tried has no `set search_path = pg_catalog, pg_temp`"),
         "create function trueup.tried(p_id bigint) returns bigint language sql\nbegin atomic\n    select p_id;\nend;\n",
+    ),
+    "a search_path without pg_temp": (
+        "search-path",
+        TRIED,
+        function("null;").replace("set search_path = pg_catalog, pg_temp", "set search_path = ''"),
+        (1, "trueup.tried finds types of its caller in pg_temp first"),
+        function("null;").replace("pg_catalog, pg_temp", "pg_catalog, public, pg_temp"),
     ),
     "a guard without lock": (
         "guard-without-lock",
@@ -473,7 +482,7 @@ def test_a_trigger_is_tried_on_its_table(shop: Path, scratch: str) -> None:
 def test_a_function_in_sql_is_tried(shop: Path, scratch: str) -> None:
     text = (
         "create or replace function trueup.tried(p_id bigint)\n    returns bigint\n    language sql\n"
-        "    set search_path = ''\nas $$\n    select o.{}\n    from public.orders as o;\n$$;\n"
+        "    set search_path = pg_catalog, pg_temp\nas $$\n    select o.{}\n    from public.orders as o;\n$$;\n"
     )
     write(shop, TRIED, text.format("price"))
     assert found(shop, database=scratch) == []
@@ -491,7 +500,9 @@ def test_a_table_that_a_function_hides_is_found(shop: Path, scratch: str) -> Non
     )
     body = "select exists (\n        {} select 1 from {} as l where l.order_id = p_order_id\n    )"
     header = "create or replace function trueup.tried(p_order_id bigint)\n    returns boolean\n"
-    string = header + "    language {}\n    stable\n    set search_path = ''\nas $$\n{}\n$$;\n"
+    string = (
+        header + "    language {}\n    stable\n    set search_path = pg_catalog, pg_temp\nas $$\n{}\n$$;\n"
+    )
     checked = CHECK.replace("not o.is_paid", "not o.is_paid and not trueup.tried(o.id)")
     write(shop, "checks/order_unpaid.sql", checked)
     for table in ('stock."Lots"', "public.lots"):
@@ -613,7 +624,7 @@ def test_the_command_tells_file_and_line(shop: Path, monkeypatch: pytest.MonkeyP
     text = run("lint", shop, "--no-server")
     assert text.returncode == 1
     assert text.stdout.splitlines() == [
-        f"{place}:1: search-path: trueup.tried has no `set search_path = ''`",
+        f"{place}:1: search-path: trueup.tried has no `set search_path = pg_catalog, pg_temp`",
         f"{place}:9: unqualified-name: table orders without its schema",
     ]
     told = json.loads(run("lint", shop, "--no-server", "--format", "json").stdout)
@@ -658,7 +669,7 @@ def test_a_faulty_copy_of_the_pack_is_found_in_place(tmp_path: Path) -> None:
     planted = {
         "checks/call_backlink_broken.sql": ("from public.calls", "from calls", "unqualified-name"),
         "triggers/call_backlink_broken.sql": ("for no key update", "", "guard-without-lock"),
-        "triggers/calls_fill_type.sql": ("set search_path = ''", "", "search-path"),
+        "triggers/calls_fill_type.sql": ("set search_path = pg_catalog, pg_temp", "", "search-path"),
         "db/repairs/call_direction_missing.sql": ("p_call_id", "call_id", "naming"),
         "db/views/kept_appointments.sql": ("trueup.kept_appointments", "trueup.all_appointments", "naming"),
     }

@@ -55,7 +55,7 @@ REPAIR = """-- shipment_unsent: repair
 create or replace function trueup.repair_shipment_unsent(p_shipment_id bigint)
     returns trueup.repair_outcome
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     update sales.shipments as s set is_sent = true where s.id = p_shipment_id;

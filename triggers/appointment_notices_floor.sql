@@ -7,7 +7,7 @@ create or replace function trueup.appointment_notices_floor()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     update trueup.appointment_notice_floor as f

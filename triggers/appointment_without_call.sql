@@ -11,7 +11,7 @@ create or replace function trueup.guard_appointment_without_call()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- one statement for the mode and the lock: what is off must lock nothing

@@ -8,7 +8,7 @@ create or replace function trueup.appointments_fill_decoded()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if trueup.undoing() then

@@ -19,7 +19,7 @@ create or replace function trueup.appointments_fill_status()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_was_cancelled boolean := false;

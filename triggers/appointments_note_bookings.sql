@@ -9,7 +9,7 @@ create or replace function trueup.appointments_note_bookings()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into trueup.former_bookings (company_id, booking_uid, appointment_id)

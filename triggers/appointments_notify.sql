@@ -29,7 +29,7 @@ create or replace function trueup.appointments_notify()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_company_ids bigint[];

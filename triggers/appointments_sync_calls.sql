@@ -36,7 +36,7 @@
 create or replace function trueup.sync_calls(p_call_ids bigint[])
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     set enable_seqscan = off
     -- planned anew for each array, as it otherwise is, the update takes three times as long
     set plan_cache_mode = force_generic_plan
@@ -111,7 +111,7 @@ create or replace function trueup.appointments_sync_calls()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_call_ids bigint[];

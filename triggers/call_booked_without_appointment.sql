@@ -13,7 +13,7 @@ create or replace function trueup.guard_call_booked_without_appointment()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_call_id bigint;

@@ -18,7 +18,7 @@ create or replace function trueup.calls_fill_appointment()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_made boolean;

@@ -32,7 +32,7 @@ create or replace function trueup.calls_fill_customer_link()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_has_left boolean := tg_op = 'UPDATE'

@@ -14,7 +14,7 @@ create or replace function trueup.calls_fill_status()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];

@@ -10,7 +10,7 @@
 create or replace function trueup.apply_booking_events(p_uids text[], p_event_ids bigint[])
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_ids bigint[] := '{}';

@@ -24,7 +24,7 @@
 create or replace function trueup.apply_call_events(p_retell_call_id text, p_event_ids bigint[])
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_ranked constant text[] := array['registered', 'ongoing', 'ended', 'analyzed', 'failed'];

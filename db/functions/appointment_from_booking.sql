@@ -54,7 +54,7 @@ create or replace function trueup.appointment_from_booking(
 )
     returns record
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_call public.calls;

@@ -16,7 +16,7 @@ create or replace function trueup.appointment_notices_since(p_position bigint, p
     language plpgsql
     stable
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 -- columns and results bear the same names
 #variable_conflict use_column

@@ -11,7 +11,7 @@ create or replace function trueup.appointment_written_since(p_appointment_id big
     returns boolean
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     return

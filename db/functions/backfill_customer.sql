@@ -27,7 +27,7 @@ create or replace function trueup.backfill_customer(
 )
     returns record
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_phone text := case when trueup.usable_phone(p_number) then trueup.plain_phone(p_number) end;

@@ -21,7 +21,7 @@ create or replace function trueup.begin_booking_import(
     returns bigint
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_taken_at timestamptz := coalesce(p_taken_at, clock_timestamp());

@@ -37,7 +37,7 @@ create or replace function trueup.begin_request(
     )
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_lease interval := coalesce(

@@ -63,7 +63,7 @@ create or replace function trueup.book_appointment(
     )
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_source text := coalesce(p_source, case when p_call_id is null then 'api' else 'retell' end);

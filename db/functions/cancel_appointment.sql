@@ -22,7 +22,7 @@ create or replace function trueup.cancel_appointment(
     )
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_appointment public.appointments := trueup.changeable_appointment(p_company_id, p_appointment_id, p_call_id);

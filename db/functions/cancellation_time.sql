@@ -8,7 +8,7 @@ create or replace function trueup.cancellation_time(p_appointment_id bigint)
     returns timestamptz
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (

@@ -15,7 +15,7 @@ create or replace function trueup.changeable_appointment(
 )
     returns public.appointments
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_appointment public.appointments;

@@ -36,7 +36,7 @@ create or replace function trueup.circuit_allow(
     returns record
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_circuit trueup.circuit_breaker_states;

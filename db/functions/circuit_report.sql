@@ -37,7 +37,7 @@ create or replace function trueup.circuit_report(
     returns record
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_parts text[] := regexp_match(p_permit, '^(\d{1,18})\.([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})?\.(.*\S.*)$');

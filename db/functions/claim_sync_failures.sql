@@ -23,7 +23,7 @@ create or replace function trueup.claim_sync_failures(p_most integer default 10,
     )
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 -- columns and results bear the same names
 #variable_conflict use_column

@@ -13,7 +13,7 @@ create or replace function trueup.decoded(p_value jsonb)
     language plpgsql
     immutable
     strict
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_value jsonb := p_value;

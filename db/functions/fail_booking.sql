@@ -24,7 +24,7 @@ create or replace function trueup.fail_booking(
     returns table (call_id bigint, replayed boolean, alert_id bigint, queue_item_id bigint)
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_alert constant text := 'provider_booking_failed';

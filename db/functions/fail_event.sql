@@ -10,7 +10,7 @@
 create or replace function trueup.fail_event(p_event_id bigint, p_sqlstate text, p_message text)
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_event trueup.webhook_events;

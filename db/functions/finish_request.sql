@@ -31,7 +31,7 @@ create or replace function trueup.finish_request(
     returns text
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_request trueup.idempotency_keys;

@@ -31,7 +31,7 @@ create or replace function trueup.finish_sync_failure(
     )
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 -- columns and results bear the same names
 #variable_conflict use_column

@@ -6,7 +6,7 @@
 create or replace function trueup.give_up_request(p_request_id bigint, p_why text)
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_request trueup.idempotency_keys;

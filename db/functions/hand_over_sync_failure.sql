@@ -8,7 +8,7 @@
 create or replace function trueup.hand_over_sync_failure(p_failure_id bigint, p_reason text)
     returns bigint
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_failure trueup.sync_failures;

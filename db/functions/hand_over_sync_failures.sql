@@ -7,7 +7,7 @@ create or replace function trueup.hand_over_sync_failures()
     returns bigint
     language sql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     select count(trueup.hand_over_sync_failure(f.id, 'all tries are used up'))
     from (

@@ -12,7 +12,7 @@ create or replace function trueup.instant_or_null(p_text text)
     stable
     strict
     parallel safe
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if p_text !~ (

@@ -23,7 +23,7 @@ create or replace function trueup.listed_bookings(p_data jsonb)
     )
     language sql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 select
     l.position::integer - 1,

@@ -15,7 +15,7 @@ create or replace function trueup.lock_participants(
 )
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if p_call_id is not null then

@@ -9,7 +9,7 @@ create or replace function trueup.not_the_maker(p_call_id bigint, p_appointment_
     returns text
     language sql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 begin atomic
     select
         case

@@ -16,7 +16,7 @@ create or replace function trueup.notice_days(
     returns table (company_id bigint, date date)
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     -- planned anew for each array, as it otherwise is, a booking would pay for the planning
     set plan_cache_mode = force_generic_plan
     set jit = off

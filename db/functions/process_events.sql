@@ -18,7 +18,7 @@ create or replace function trueup.process_events(p_limit integer default 50)
     )
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     -- for all it calls: a worker keeps its plans, and its first ones find empty tables; planned
     -- anew for each array, as they otherwise are, statements take twice as long
     set enable_seqscan = off

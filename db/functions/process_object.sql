@@ -16,7 +16,7 @@
 create or replace function trueup.process_object(p_provider text, p_object_id text)
     returns bigint[]
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_uids text[] := array[p_object_id];

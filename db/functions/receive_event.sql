@@ -22,7 +22,7 @@ create or replace function trueup.receive_event(p_provider text, p_event jsonb)
     returns table (event_id bigint, duplicate boolean, status text)
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -23,7 +23,7 @@ create or replace function trueup.refuse_conflict(
 )
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_window interval := trueup.setting('duplicate_appointment_window')::interval;

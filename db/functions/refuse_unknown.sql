@@ -6,7 +6,7 @@
 create or replace function trueup.refuse_unknown(p_what text, p_reference_id bigint, p_company_id bigint)
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     raise exception '% % does not exist in company %',

@@ -10,7 +10,7 @@
 create or replace function trueup.restate_customer_link(p_call_id bigint)
     returns jsonb
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_call public.calls;

@@ -9,7 +9,7 @@ create or replace function trueup.retry_events(p_event_ids bigint[] default null
     returns setof bigint
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if p_status is not null and p_status not in ('parked', 'dead') or p_event_ids is null and p_status is null then

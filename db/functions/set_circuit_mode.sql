@@ -18,7 +18,7 @@ create or replace function trueup.set_circuit_mode(
     returns trueup.circuit_breaker_states
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_circuit trueup.circuit_breaker_states;

@@ -13,7 +13,7 @@ create or replace function trueup.settle_request(
     returns void
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_request trueup.idempotency_keys;

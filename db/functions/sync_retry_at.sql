@@ -8,7 +8,7 @@ create or replace function trueup.sync_retry_at(p_attempts integer)
     returns timestamptz
     language sql
     volatile
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 select clock_timestamp() + (1 + random() / 10) * least(
     trueup.setting('sync_retry_cap')::interval,

@@ -20,7 +20,7 @@ create or replace function trueup.unused_idempotency_key(
     returns uuid
     language plpgsql
     volatile
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_generation integer := 0;

@@ -15,7 +15,7 @@ create or replace function trueup.sha1(p_message bytea)
     immutable
     strict
     parallel safe
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_length constant integer := length(p_message);
@@ -136,7 +136,7 @@ create or replace function trueup.uuid_v5(p_namespace uuid, p_name text)
     immutable
     strict
     parallel safe
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_hash constant bytea := trueup.sha1(uuid_send(p_namespace) || convert_to(p_name, 'UTF8'));

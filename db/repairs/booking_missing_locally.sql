@@ -15,7 +15,7 @@
 create or replace function trueup.repair_booking_missing_locally(p_booking_id bigint)
     returns trueup.repair_outcome
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_booking trueup.booking_snapshots;

@@ -7,7 +7,7 @@ create or replace function trueup.repair_call_link_status_wrong(p_call_id bigint
     returns trueup.repair_outcome
     language sql
     volatile
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 select (
     'corrected', 'the status follows name and number', trueup.restate_customer_link(p_call_id)

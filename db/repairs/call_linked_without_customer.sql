@@ -8,7 +8,7 @@ create or replace function trueup.repair_call_linked_without_customer(p_call_id 
     returns trueup.repair_outcome
     language sql
     volatile
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 select (
     'corrected', 'no customer: the status follows name and number', trueup.restate_customer_link(p_call_id)

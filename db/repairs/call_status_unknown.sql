@@ -6,7 +6,7 @@
 create or replace function trueup.repair_call_status_unknown(p_call_id bigint)
     returns trueup.repair_outcome
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_value text;

@@ -8,7 +8,7 @@
 create or replace function trueup.repair_customer_company_missing(p_customer_id bigint)
     returns trueup.repair_outcome
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_company_ids bigint[];

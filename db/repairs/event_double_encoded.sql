@@ -9,7 +9,7 @@
 create or replace function trueup.repair_event_double_encoded(p_entity_id bigint)
     returns trueup.repair_outcome
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_type text;

@@ -5,7 +5,7 @@
 create or replace function trueup.repair_sync_failure_exhausted(p_sync_failure_id bigint)
     returns trueup.repair_outcome
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (

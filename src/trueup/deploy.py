@@ -731,7 +731,7 @@ def followed_function(entities: list[Entity], checks: Iterable[Check]) -> str:
     return (
         "create or replace function trueup.followed_columns()\n"
         "    returns table (table_name text, column_name text, entity_type text, key_type text)\n"
-        f"    language sql\n    immutable\n    set search_path = ''\nas $$\n{listed};\n$$;\n"
+        f"    language sql\n    immutable\n    set search_path = pg_catalog, pg_temp\nas $$\n{listed};\n$$;\n"
     )
 
 
@@ -759,7 +759,7 @@ def _listing(
         f"create or replace function {quoted('trueup', name)}({parameters})\n"
         "    returns table (check_name text, company_id text, entity_type text, entity_id text, "
         "description text, evidence jsonb, related text[])\n"
-        "    language plpgsql\n    stable\n    set search_path = ''\n"
+        "    language plpgsql\n    stable\n    set search_path = pg_catalog, pg_temp\n"
         # rather an error than a row that a policy hides
         "    set plan_cache_mode = force_generic_plan\n    set jit = off\n    set row_security = off\n"
         "as $$\nbegin\n"

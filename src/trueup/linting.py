@@ -38,7 +38,10 @@ RULES = (
     Rule(
         "not-in-select", "one NULL among the rows makes `not in (select ...)` true of nothing: use not exists"
     ),
-    Rule("search-path", "without `set search_path` a caller decides which objects a function uses"),
+    Rule(
+        "search-path",
+        "without `set search_path`, pg_temp at its end, a caller decides which objects a function uses",
+    ),
     Rule(
         "guard-without-lock",
         "a guard that reads before it locks lets two sessions commit a violation together",
@@ -50,6 +53,8 @@ RULES = (
 )
 RULE_IDS = frozenset(rule.id for rule in RULES)
 
+# without pg_temp in it, types and tables of the caller's come before all others
+SEARCH_PATH = "set search_path = pg_catalog, pg_temp"
 _PLACE = re.compile(r"(?P<file>[^\n:]+?)(?::(?P<line>\d+))?: (?P<message>.*)", re.S)
 _STEM = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _REVISION = re.compile(r"(?P<name>\d{4}_[a-z0-9_]+)(?:\.up\.sql|\.down\.sql|\.py)")
@@ -286,7 +291,10 @@ def _words(file: _File, known: _Pack) -> Iterator[Finding]:
     for function in functions(file.text):
         is_standard = function.has("begin", "atomic") or function.has("return")
         if not (function.has("set", "search_path") or is_standard):
-            yield found("search-path", function.line, f"{function.name} has no `set search_path = ''`")
+            yield found("search-path", function.line, f"{function.name} has no `{SEARCH_PATH}`")
+        elif not (function.has("pg_temp") or is_standard):
+            message = f"{function.name} finds types of its caller in pg_temp first; write `{SEARCH_PATH}`"
+            yield found("search-path", function.line, message)
         if file.folder == "triggers" and file.stem in known.checks and function.body:
             body = tokens(inside(function.body), function.body.line)
             for line, message in unlocked(body, file.stem, known.lockers):

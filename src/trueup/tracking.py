@@ -199,7 +199,7 @@ def tracker(table: Watched, keys: list[str]) -> str:
     return (
         f"create or replace function {function}()\n"
         "    returns trigger\n    language plpgsql\n    security definer\n"
-        f"    set search_path = ''\n{settings}"
+        f"    set search_path = pg_catalog, pg_temp\n{settings}"
         f"as $$\nbegin\n{body}{required}    return null;\nend;\n$$;\n" + "\n".join(events)
     )
 

@@ -18,7 +18,7 @@
 create or replace function trueup.abandon_job_runs(p_runner_id bigint, p_is_patient boolean)
     returns table (run_id bigint, job text, slot timestamptz, runner_id bigint, error text)
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -6,7 +6,7 @@ create or replace function trueup.acknowledge_alert(p_alert_id bigint, p_actor t
     returns trueup.data_consistency_alerts
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_alert trueup.data_consistency_alerts := trueup.locked_alert(p_alert_id);

@@ -6,7 +6,7 @@
 create or replace function trueup.append_only()
     returns trigger
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- trueup.prune alone can write this row, and it is open only while prune runs

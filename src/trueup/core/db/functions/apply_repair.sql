@@ -32,7 +32,7 @@ create or replace function trueup.apply_repair(
 )
     returns record
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_check trueup.checks;

@@ -9,7 +9,7 @@ create or replace function trueup.changed_columns(p_image jsonb, p_other jsonb)
     language sql
     immutable
     parallel safe
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 return regexp_replace(
     regexp_replace(
         (

@@ -9,7 +9,7 @@ create or replace function trueup.checks_being_filed()
     returns setof text
     language sql
     volatile
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     select ch.name
     from trueup.checks as ch

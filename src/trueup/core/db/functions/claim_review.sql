@@ -17,7 +17,7 @@ create or replace function trueup.claim_review(
     returns trueup.manual_review_queue
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_reviewer text := btrim(p_reviewer);

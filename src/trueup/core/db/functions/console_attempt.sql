@@ -16,7 +16,7 @@ create or replace function trueup.console_attempt(
     returns record
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_hash bytea := sha256(convert_to(lower(btrim(p_name)), 'UTF8'));

@@ -10,7 +10,7 @@ create or replace function trueup.console_audited(
 )
     returns void
     language sql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     insert into trueup.console_audit
         (actor, role, address, action, item_id, event_id, alert_id, company_id, details)

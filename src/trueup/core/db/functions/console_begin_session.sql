@@ -16,7 +16,7 @@ create or replace function trueup.console_begin_session(
     returns boolean
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user trueup.console_users;

@@ -7,7 +7,7 @@ create or replace function trueup.console_enter(p_token_hash bytea, p_address in
     returns setof trueup.console_me
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform set_config('trueup.console_session', encode(p_token_hash, 'hex'), true);

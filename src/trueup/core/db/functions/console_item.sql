@@ -3,7 +3,7 @@
 create or replace function trueup.console_item(p_item_id bigint, p_me trueup.console_me)
     returns trueup.manual_review_queue
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_item trueup.manual_review_queue;

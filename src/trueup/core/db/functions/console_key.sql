@@ -5,7 +5,7 @@ create or replace function trueup.console_key()
     language sql
     stable
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     select ck.key from trueup.console_keys as ck order by ck.id desc limit 1;
 $$;

@@ -7,7 +7,7 @@ create or replace function trueup.console_masked(p_value jsonb, p_key text defau
     returns jsonb
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_text text := p_value #>> '{}';

@@ -17,7 +17,7 @@ create or replace function trueup.console_matter(p_item_id bigint)
     language sql
     stable
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     select
         ch.invariant,

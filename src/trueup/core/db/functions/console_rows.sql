@@ -9,7 +9,7 @@ create or replace function trueup.console_rows(p_item_id bigint)
     returns table (relation text, entity_type text, table_name text, key_value text, content jsonb, columns text[])
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_me trueup.console_me := trueup.console_actor(p_writes => false);

@@ -4,7 +4,7 @@ create or replace function trueup.console_speak(p_language text)
     returns void
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_me trueup.console_me := trueup.console_actor(p_writes => false);

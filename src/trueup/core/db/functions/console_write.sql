@@ -16,7 +16,7 @@ create or replace function trueup.console_write(
     returns bigint
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_me trueup.console_me := trueup.console_actor();

@@ -7,7 +7,7 @@ create or replace function trueup.constraint_definition(p_constraint oid)
     returns text
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     return regexp_replace(pg_catalog.pg_get_constraintdef(p_constraint), ' NOT VALID$', '');
@@ -18,7 +18,7 @@ create or replace function trueup.index_definition(p_index oid)
     returns text
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     return pg_catalog.pg_get_indexdef(p_index);

@@ -11,7 +11,7 @@ create or replace function trueup.constraint_obstacle(p_kind text, p_table text,
     returns text
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_referenced text := substring(p_definition from '\mreferences\s+([^\s(]+)');

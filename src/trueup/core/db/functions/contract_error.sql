@@ -20,7 +20,7 @@ create or replace function trueup.contract_error(p_statement text, p_search_path
     returns table (sqlstate text, message text)
     language plpgsql
     volatile
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare

@@ -6,7 +6,7 @@
 create or replace function trueup.end_runner_sessions(p_runner_id bigint, p_job text)
     returns bigint
     language sql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     select count(*) filter (where pg_terminate_backend(a.pid))
     from pg_catalog.pg_stat_activity as a

@@ -10,7 +10,7 @@ create or replace function trueup.entities_touched(p_repair_id bigint)
     returns jsonb
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (

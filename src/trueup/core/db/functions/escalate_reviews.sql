@@ -6,7 +6,7 @@ create or replace function trueup.escalate_reviews(p_actor text default session_
     returns setof trueup.manual_review_queue
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query

@@ -10,7 +10,7 @@ create or replace function trueup.extend_review(
     returns trueup.manual_review_queue
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_item trueup.manual_review_queue := trueup.held_review(p_item_id, p_token);

@@ -15,7 +15,7 @@ create or replace function trueup.file_alert(
     returns bigint
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_severity text;

@@ -49,7 +49,7 @@ create or replace function trueup.file_violations(
 )
     returns record
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     -- a plan made while the alerts were few would be kept for the checks after it
     set plan_cache_mode = 'force_custom_plan'
     set enable_nestloop = off

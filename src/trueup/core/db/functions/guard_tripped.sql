@@ -14,7 +14,7 @@ create or replace function trueup.guard_tripped(p_guard text, p_entity_id anyele
     returns void
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     -- instants in the evidence are written as a run writes them, whatever the writer's zone
     set timezone = 'UTC'
 as $$

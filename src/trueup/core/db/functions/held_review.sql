@@ -17,7 +17,7 @@ create or replace function trueup.held_review(
 )
     returns trueup.manual_review_queue
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_item trueup.manual_review_queue;

@@ -7,7 +7,7 @@ create or replace function trueup.is_key(p_value text, p_type text)
     returns boolean
     language sql
     immutable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 return case
     when p_value is null then false
     when p_type in ('smallint', 'integer', 'bigint')

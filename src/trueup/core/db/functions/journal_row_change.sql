@@ -16,7 +16,7 @@ create or replace function trueup.journal_row_change()
     returns trigger
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     set timezone = 'UTC'
     set datestyle = 'ISO'
     set intervalstyle = 'postgres'

@@ -7,7 +7,7 @@ create or replace function trueup.journaled_row(p_table text, p_key_column text)
     returns text
     language sql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 select
     case

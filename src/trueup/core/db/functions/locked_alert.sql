@@ -3,7 +3,7 @@
 create or replace function trueup.locked_alert(p_alert_id bigint)
     returns trueup.data_consistency_alerts
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_alert trueup.data_consistency_alerts;

@@ -9,7 +9,7 @@ create or replace function trueup.loosen_constraint(p_name text, p_away boolean)
     returns void
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_constraint trueup.constraints;

@@ -9,7 +9,7 @@ create or replace function trueup.lost_runners()
     returns table (runner_id bigint, host text, pid integer, heartbeat_at timestamptz)
     language sql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     select
         ru.id,

@@ -7,7 +7,7 @@
 create or replace function trueup.note_row(p_table text, p_key text)
     returns void
     language sql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 insert into trueup.changes (table_name, keys) values (p_table, array[p_key]);
 $$;

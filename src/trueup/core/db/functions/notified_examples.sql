@@ -12,7 +12,7 @@ create or replace function trueup.notified_examples(
     returns record
     language sql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     select
         min(al.entity_type),

@@ -9,7 +9,7 @@ create or replace function trueup.object_definition(p_kind text, p_identity text
     returns text
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if p_kind = 'view' then

@@ -7,7 +7,7 @@ create or replace function trueup.overdue_jobs()
     returns table (job_id bigint, description text, evidence jsonb)
     language sql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
     select
         j.id,

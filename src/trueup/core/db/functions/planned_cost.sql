@@ -8,7 +8,7 @@
 create or replace function trueup.planned_cost(p_check text)
     returns numeric
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     set lock_timeout = '1s'
     set max_parallel_workers_per_gather = 0
 as $$

@@ -20,7 +20,7 @@ create or replace function trueup.preview_repair(
     returns record
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     set lock_timeout = '3s'
 as $$
 declare

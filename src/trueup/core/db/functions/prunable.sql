@@ -5,7 +5,7 @@
 create or replace function trueup.prunable(p_rule text default null)
     returns table (rule text, table_name text, keep interval, row_count bigint)
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_rule trueup.retention_rules;

@@ -13,7 +13,7 @@ create or replace function trueup.prune(p_rule text default null, p_most integer
     returns table (rule text, table_name text, deleted bigint)
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_rule trueup.retention_rules;

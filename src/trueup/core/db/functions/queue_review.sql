@@ -17,7 +17,7 @@ create or replace function trueup.queue_review(
     returns bigint
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_item_id bigint;

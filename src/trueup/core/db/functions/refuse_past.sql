@@ -3,7 +3,7 @@
 create or replace function trueup.refuse_past(p_until timestamptz)
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if p_until is null or not isfinite(p_until) or p_until <= clock_timestamp() then

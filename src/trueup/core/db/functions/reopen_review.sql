@@ -11,7 +11,7 @@ create or replace function trueup.reopen_review(
     returns trueup.manual_review_queue
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_old trueup.manual_review_queue;

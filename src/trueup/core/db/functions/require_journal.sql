@@ -8,7 +8,7 @@
 create or replace function trueup.require_journal(p_table oid, p_operation text, p_is_known boolean)
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if

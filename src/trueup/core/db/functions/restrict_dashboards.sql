@@ -15,7 +15,7 @@
 create or replace function trueup.restrict_dashboards(p_table regclass)
     returns void
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if not (select c.relrowsecurity from pg_catalog.pg_class as c where c.oid = p_table) then

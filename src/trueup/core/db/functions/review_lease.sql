@@ -6,7 +6,7 @@ create or replace function trueup.review_lease(p_lease interval)
     returns interval
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_lease interval := coalesce(p_lease, trueup.setting('review_lease')::interval);

@@ -13,7 +13,7 @@ create or replace function trueup.set_guard_mode(
     returns trueup.guards
     language plpgsql
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_guard trueup.guards;

@@ -7,7 +7,7 @@
 create or replace function trueup.touch_alert()
     returns trigger
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     new.updated_at := clock_timestamp();

@@ -6,7 +6,7 @@ create or replace function trueup.undo_proven(p_repair_id text)
     returns boolean
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if p_repair_id !~ '^[0-9]{1,18}$' then

@@ -19,7 +19,7 @@ create or replace function trueup.undo_repair(
 )
     returns record
     language plpgsql
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     set timezone = 'UTC'
     set datestyle = 'ISO'
     set intervalstyle = 'postgres'

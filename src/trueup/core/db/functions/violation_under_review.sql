@@ -8,7 +8,7 @@ create or replace function trueup.violation_under_review(p_check text, p_entity_
     language plpgsql
     stable
     security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_key_type text;

@@ -7,7 +7,7 @@ create or replace function trueup.violations_of(p_entities jsonb)
     returns text[]
     language plpgsql
     stable
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_entity record;
