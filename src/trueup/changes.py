@@ -312,7 +312,10 @@ class _Pass:
         try:
             with self.connection.transaction():
                 self.connection.set_local("statement_timeout", limit.own or self.timeout)
+                # as in a full run: rows that a policy hides would count as right
+                self.connection.set_local("row_security", "off")
                 result = replace(result, violations=read_view(self.connection, check))
+                self.connection.set_local("row_security", "on")
         except ServerSaid as error:
             if check.candidates:
                 raise_lost(error)
