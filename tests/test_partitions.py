@@ -433,7 +433,7 @@ PACK_CHECK = """-- order_ready
 -- invariant:   every order is ready
 -- severity:    warning
 -- entity:      order
--- changes:     orders.id
+-- changes:     orders.number
 -- population:  orders
 -- prevented:   none: a test
 -- repair:      review
