@@ -214,7 +214,8 @@ def test_two_files_that_create_one_thing(tmp_path: Path) -> None:
 
 def test_a_function_twice_with_other_parameters(tmp_path: Path) -> None:
     """Which of them is deployed nobody could tell, and each migration would rebuild everything."""
-    pack = small_pack(tmp_path, call_made_without_appointment=HEADER.replace("evidence\n", "review\n", 1))
+    text = HEADER.replace("evidence\n", "review\n", 1).replace(PREVENTED, "none: a test")
+    pack = small_pack(tmp_path, call_made_without_appointment=text)
     (pack / "db" / "functions").mkdir(parents=True)
     (pack / "db" / "functions" / "twice.sql").write_text(
         "".join(
