@@ -336,7 +336,9 @@ def test_months_of_history(database: str) -> None:
     # five nights without a run, one with a check that failed
     assert (found.missed, [gap.missed for gap in found.gaps.items]) == (6, [1, 5])
     assert [point.follows for point in found.trend].count(False) == 3
-    assert len(found.trend) == 84
+    # one fewer before two o'clock at night
+    ran = "select count(*) from trueup.check_runs where kind = 'full' and status = 'complete' and started_at <= now()"
+    assert len(found.trend) == value(database, ran) in (83, 84)
     assert all(0 <= point.rate <= 100 for point in found.trend)
     assert any("number of checks changed" in note for note in found.notes)
     assert sum(step.new for step in found.flow) == found.totals.new > 500

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +12,14 @@ from trueup import packs
 from trueup.errors import BusyError
 from trueup.evaluation import (
     EXAMPLES,
+    LOCKED,
     MAX_ALERTS,
     TIMEOUT,
+    Filed,
     TimeLimit,
     begin_evaluation,
     failed,
+    file_alone,
     file_check,
     file_result,
     finish_run,
@@ -37,7 +40,7 @@ from trueup.locks import acquire
 from trueup.model import Progress, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
 from trueup.snapshots import Snapshot
-from trueup.store import ServerSaid, Session, quoted, session
+from trueup.store import ServerSaid, Session, quoted, session, sqlstate
 from trueup.tracking import Pending, driven
 
 WAIT = 60.0
@@ -365,6 +368,23 @@ class _Pass:
     def file(self, run_id: int, snapshot: Snapshot, examples: int) -> list[Result]:
         """File what was judged and return its results; a check with nothing to file costs nothing."""
         touched = self._touched()
+        try:
+            with self.connection.transaction():
+                return self._filed(run_id, snapshot, examples, touched, file_check)
+        except ServerSaid as error:
+            if sqlstate(error) not in LOCKED:
+                raise
+        # somebody is in the way of one of them; savepoints for all would cost what a small pass takes
+        return self._filed(run_id, snapshot, examples, touched, file_alone)
+
+    def _filed(
+        self,
+        run_id: int,
+        snapshot: Snapshot,
+        examples: int,
+        touched: set[tuple[str, str]],
+        file_one: Callable[..., Filed | ServerSaid],
+    ) -> list[Result]:
         filed = []
         # each check is locked until the end: in the order of full runs, or one of both waits for the other
         for name, result in sorted(self.results.items()):
@@ -376,7 +396,7 @@ class _Pass:
             elif result.outcome == "changed":
                 for entity, ids in scope.entities.items():
                     if (name, entity) in touched and result.outcome == "changed":
-                        result = self._file_some(run_id, result, entity, ids)
+                        result = self._file_some(run_id, result, entity, ids, file_one)
                 if result.violations:
                     found = self.connection.rows("examples", Violation, name=name, most=examples)
                     result = replace(result, examples=tuple(found))
@@ -403,8 +423,15 @@ class _Pass:
         )
         return {(row.name, row.entity_type) for row in rows}
 
-    def _file_some(self, run_id: int, result: Result, entity: str, ids: frozenset[str]) -> Result:
-        filed = file_check(
+    def _file_some(
+        self,
+        run_id: int,
+        result: Result,
+        entity: str,
+        ids: frozenset[str],
+        file_one: Callable[..., Filed | ServerSaid],
+    ) -> Result:
+        filed = file_one(
             self.connection,
             run_id=run_id,
             name=result.name,

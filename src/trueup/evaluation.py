@@ -850,7 +850,7 @@ def file_result(
     """File what a whole view listed, record the result, and return it with what was filed."""
     filed = None
     if result.outcome == "complete":
-        filed = file_check(
+        filed = file_alone(
             connection,
             run_id=run_id,
             name=result.name,
@@ -880,17 +880,22 @@ def file_result(
     return result
 
 
-def file_check(connection: Session, **parameters: Any) -> Filed | ServerSaid:
-    """File one check by trueup.file_violations; return what was filed, or who is in its way."""
+def file_check(connection: Session, **parameters: Any) -> Filed:
+    """File one check by trueup.file_violations; raises one of LOCKED when somebody is in its way."""
+    filed = connection.row("file_check", Filed, **parameters)
+    assert filed is not None
+    return filed
+
+
+def file_alone(connection: Session, **parameters: Any) -> Filed | ServerSaid:
+    """File one check, or return who is in its way: in a savepoint, for the others are to be filed."""
     try:
         with connection.transaction():
-            filed = connection.row("file_check", Filed, **parameters)
+            return file_check(connection, **parameters)
     except ServerSaid as error:
         if sqlstate(error) not in LOCKED:
             raise
         return error
-    assert filed is not None
-    return filed
 
 
 def unfiled(result: Result, error: ServerSaid) -> Result:

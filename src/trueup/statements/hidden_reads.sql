@@ -1,6 +1,41 @@
 -- tables that the checks named rest on and nobody follows: a function whose body is a string names them, in
 -- full, and neither the view of the check nor its header does
-with recursive reached (check_name, class, object, function) as (
+with recursive uses as materialized (
+    select
+        'pg_class'::regclass::oid as class,
+        rw.ev_class as object,
+        d.refclassid as used_class,
+        d.refobjid as used_object,
+        null::text as function
+    from pg_catalog.pg_rewrite as rw
+    inner join pg_catalog.pg_depend as d on rw.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+    union
+    select
+        d.classid,
+        d.objid,
+        d.refclassid,
+        d.refobjid,
+        null
+    from pg_catalog.pg_depend as d
+    where d.classid = 'pg_proc'::regclass
+    union
+    select
+        'pg_proc'::regclass,
+        p.oid,
+        'pg_class'::regclass,
+        to_regclass(m.name[1]),
+        p.oid::regprocedure::text
+    from pg_catalog.pg_proc as p
+    inner join pg_catalog.pg_language as l on p.prolang = l.oid
+    cross join lateral regexp_matches(
+        regexp_replace(p.prosrc, '--[^\n]*', '', 'g'),
+        '(?:"[^"]+"|\m[[:alpha:]_][\w$]*)\.(?:"[^"]+"|[[:alpha:]_][\w$]*)',
+        'g'
+    ) as m (name)
+    where p.prosqlbody is null and l.lanname not in ('internal', 'c')
+),
+
+reached (check_name, class, object, function) as (
     select
         ct.name,
         'pg_class'::regclass::oid,
@@ -10,42 +45,12 @@ with recursive reached (check_name, class, object, function) as (
     union
     select
         r.check_name,
-        named.class,
-        named.object,
-        coalesce(r.function, named.function)
+        u.used_class,
+        u.used_object,
+        coalesce(r.function, u.function)
     from reached as r
-    cross join lateral (
-        select
-            d.refclassid as class,
-            d.refobjid as object,
-            null::text as function
-        from pg_catalog.pg_depend as d
-        left join pg_catalog.pg_rewrite as rw on d.classid = 'pg_rewrite'::regclass and d.objid = rw.oid
-        where
-            d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
-            and (
-                (r.class = 'pg_class'::regclass and r.object = rw.ev_class)
-                or (r.class = 'pg_proc'::regclass and r.class = d.classid and r.object = d.objid)
-            )
-        union all
-        select
-            'pg_class'::regclass,
-            to_regclass(m.name[1]),
-            p.oid::regprocedure::text
-        from pg_catalog.pg_proc as p
-        inner join pg_catalog.pg_language as l on p.prolang = l.oid
-        cross join lateral regexp_matches(
-            regexp_replace(p.prosrc, '--[^\n]*', '', 'g'),
-            '(?:"[^"]+"|\m[[:alpha:]_][\w$]*)\.(?:"[^"]+"|[[:alpha:]_][\w$]*)',
-            'g'
-        ) as m (name)
-        where
-            r.class = 'pg_proc'::regclass
-            and p.oid = r.object
-            and p.prosqlbody is null
-            and l.lanname not in ('internal', 'c')
-    ) as named
-    where named.object is not null
+    inner join uses as u on r.class = u.class and r.object = u.object
+    where u.used_class in ('pg_class'::regclass, 'pg_proc'::regclass) and u.used_object is not null
 )
 
 select distinct
