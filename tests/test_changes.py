@@ -875,6 +875,7 @@ def test_what_the_server_records_of_no_column_is_followed(empty_database: str, t
     assert trueup.check(database=empty_database, pack=pack).missed == 0
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("changes", "wrong", "said"),
     [
@@ -898,6 +899,7 @@ def test_what_a_header_names_is_there(
     assert value(empty_database, "select to_regclass('trueup.item_odd')") is None
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("was", "said"),
     [

@@ -12,6 +12,8 @@ import trueup
 from trueup import repairing
 from trueup.errors import CatalogError, RefusedError
 
+pytestmark = pytest.mark.one_server
+
 TABLES = """
 create schema sales;
 create table sales.orders (id bigint primary key, total integer not null);
