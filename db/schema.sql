@@ -8044,6 +8044,7 @@ CREATE FUNCTION trueup.repair_appointment_without_call(p_appointment_id bigint) 
     AS $$
 declare
     v_appointment public.appointments;
+    v_named_call_id bigint;
     v_call_ids bigint[];
     v_found_by text := 'linked by metadata.call_id or booking_id';
     v_reason text;
@@ -8052,6 +8053,13 @@ begin
     from public.appointments as a
     where a.id = p_appointment_id
     for no key update;
+
+    begin
+        v_named_call_id := btrim(v_appointment.metadata ->> 'call_id');
+    exception
+        when invalid_text_representation or numeric_value_out_of_range then
+            null; -- no id of ours
+    end;
 
     v_call_ids := array(
         select c.id
@@ -8062,7 +8070,7 @@ begin
             and (
                 c.retell_call_id = trueup.call_id_named(v_appointment.metadata)
                 or (
-                    c.id = trueup.bigint_or_null(btrim(v_appointment.metadata ->> 'call_id'))
+                    c.id = v_named_call_id
                     and v_appointment.created_at >= c.started_at
                     and v_appointment.created_at <= coalesce(c.ended_at, c.started_at) + interval '1 hour'
                 )
