@@ -12494,12 +12494,12 @@ CREATE VIEW trueup.check_reads AS
          SELECT rw.oid AS dependent,
             rw.ev_class AS object
            FROM pg_rewrite rw
-          WHERE ((rw.ev_action)::text ~~ '%:varattno 0 %'::text)
+          WHERE ((rw.oid >= (16384)::oid) AND ((rw.ev_action)::text ~~ '%:varattno 0 %'::text))
         UNION ALL
          SELECT p.oid AS dependent,
             p.oid AS object
            FROM pg_proc p
-          WHERE ((p.prosqlbody)::text ~~ '%:varattno 0 %'::text)
+          WHERE ((p.oid >= (16384)::oid) AND ((p.prosqlbody)::text ~~ '%:varattno 0 %'::text))
         ), reads(check_name, class, object, attribute) AS (
          SELECT ch.name,
             ('pg_class'::regclass)::oid AS oid,

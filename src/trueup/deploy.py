@@ -267,7 +267,9 @@ def _deploy_together(
         for key, state in states.items()
         if state.file == GENERATED and state.state != "deployed" and key not in kept_keys
     ]
-    _owe(session, pack, [*mended, *(item for file, _ in files for item in file.objects)])
+    changed = [*mended, *(item for file, _ in files for item in file.objects)]
+    if changed:
+        _owe(session, _rests(session, pack), changed)
     is_apart = bool(loud) and not any(
         (item.kind, item.identity) in states for file in loud for item in file.objects
     )
@@ -562,42 +564,38 @@ def _refuse_misnamed(session: Session, pack: Pack) -> None:
         raise CatalogError(f"{files[misshapen.check_name]}: {said}")
 
 
-def _owe(session: Session, pack: Pack, objects: Iterable[SqlObject]) -> None:
+def _owe(session: Session, rests: Mapping[str, set[SqlObject]], objects: Iterable[SqlObject]) -> None:
     """Have the next pass evaluate in full each check that rests on one of these, which are not as they were.
 
     What passes judged before, or were never told of, may be wrong now.
     """
-    if names := _resting_on(session, pack, {(item.kind, item.identity) for item in objects}):
+    changed = set(objects)
+    if names := [name for name, used in rests.items() if used & changed]:
         session.run("owe_checks", names=names)
 
 
-def _resting_on(session: Session, pack: Pack, objects: set[tuple[str, str]]) -> list[str]:
-    """Return the checks whose view uses one of these, or for which passes do."""
+def _rests(session: Session, pack: Pack) -> dict[str, set[SqlObject]]:
+    """Return for each check, once it is registered, what its view uses, and what passes use for it."""
     made = {
-        item.identity.removeprefix("trueup."): (item.kind, item.identity, file.uses)
+        item.identity.removeprefix("trueup."): (item, file.uses)
         for file in pack.files
         for item in file.objects
         if item.kind != "trigger"
     }
     tables: dict[str, list[str]] = {}
-    for read in session.rows("tables_of_checks", _Read):
+    for read in session.rows("registered_tables", _Read):
         tables.setdefault(read.check_name, []).append(read.table_name)
-    found = []
+    found = {}
     for check in pack.checks:
-        seen = {
-            (item.kind, item.identity)
-            for table in tables.get(check.name, ())
-            for item in tracking.objects(table)
-        }
-        seen |= {("function", f"trueup.violations_of_{each.entity}") for each in check.populations}
-        seen |= {("function", "trueup.violations_in_time")} if check.time == "begins" else set()
+        used = {item for table in tables.get(check.name, ()) for item in tracking.objects(table)}
+        used |= {SqlObject("function", f"trueup.violations_of_{each.entity}") for each in check.populations}
+        used |= {SqlObject("function", "trueup.violations_in_time")} if check.time == "begins" else set()
         names = {name for name in (check.name, check.candidates) if name in made}
         while names:
-            kind, identity, uses = made[names.pop()]
-            seen.add((kind, identity))
-            names |= {name for name in uses if name in made and made[name][:2] not in seen}
-        if seen & objects:
-            found.append(check.name)
+            item, uses = made[names.pop()]
+            used.add(item)
+            names |= {name for name in uses if name in made and made[name][0] not in used}
+        found[check.name] = used
     return found
 
 
@@ -664,15 +662,15 @@ def _generate(
         session.script(text)
         for item in items:
             _record(session, item, GENERATED, checksum(text))
-        if each is not _once:
-            # since the checks were deployed, passes may have been told less than these need
-            _owe(session, pack, items)
+        # since the checks were deployed, passes may have been told less than these need
+        _owe(session, rests, items)
 
     def drop(state: ObjectState) -> None:
         _drop(session, state.kind, state.identity)
         session.run("forget_object", kind=state.kind, identity=state.identity)
 
     states = object_states(session)
+    rests = {} if each is _once else _rests(session, pack)
     for items, text, reason in pending_generated(session, pack):
         if any((item.kind, item.identity) in kept for item in items):
             continue

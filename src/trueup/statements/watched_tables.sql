@@ -4,6 +4,34 @@
 -- trigger counts as well, and one without a column list makes every update count. Ours notes
 -- the row itself (trueup.note_row). No trigger sees the value of a virtual generated column: what
 -- counts is those it is computed from.
+with reads as materialized (
+    select
+        cr.check_name,
+        to_regclass(cr.table_name)::oid as relid,
+        cr.column_name
+    from trueup.check_reads as cr
+    where cr.check_name = any(%(names)s::text[])
+),
+
+rests as (
+    select
+        rd.relid,
+        rd.column_name
+    from reads as rd
+    union all
+    select
+        a.attrelid,
+        a.attname::text
+    from unnest(%(sources)s::text[], %(tables)s::text[]) as s (check_name, table_name)
+    inner join pg_catalog.pg_attribute as a
+        on to_regclass(s.table_name) = a.attrelid and a.attnum > 0 and not a.attisdropped
+    where not exists (
+        select 1
+        from reads as rd
+        where rd.check_name = s.check_name and rd.relid = a.attrelid
+    )
+)
+
 select
     w.table_name,
     -- a statement trigger with transition tables refuses to see rows of foreign tables
@@ -65,27 +93,7 @@ from (
         c.oid as relid,
         c.relkind,
         array_agg(distinct r.column_name) as columns
-    from (
-        select
-            cr.check_name,
-            to_regclass(cr.table_name)::oid as relid,
-            cr.column_name
-        from trueup.check_reads as cr
-        where cr.check_name = any(%(names)s::text[])
-        union all
-        select
-            s.check_name,
-            a.attrelid,
-            a.attname::text
-        from unnest(%(sources)s::text[], %(tables)s::text[]) as s (check_name, table_name)
-        inner join pg_catalog.pg_attribute as a
-            on to_regclass(s.table_name) = a.attrelid and a.attnum > 0 and not a.attisdropped
-        where not exists (
-            select 1
-            from trueup.check_reads as cr
-            where cr.check_name = s.check_name and to_regclass(cr.table_name) = a.attrelid
-        )
-    ) as r
+    from rests as r
     inner join pg_catalog.pg_class as c on r.relid = c.oid
     inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
     where c.relkind in ('r', 'p', 'f', 'm')
