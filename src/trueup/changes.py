@@ -245,14 +245,23 @@ class _Pass:
             )
 
     def _note(self, check: Check, took: float, judged: int) -> None:
-        before = self.results.get(check.name) or Result(
-            check.name, check.severity, "changed", 0.0, invariant=check.invariant, rows_tested=0
-        )
-        self.results[check.name] = replace(
-            before,
-            duration_ms=round(before.duration_ms + took, 1),
-            rows_tested=(before.rows_tested or 0) + judged,
-        )
+        before = self.results.get(check.name)
+        if before is None:
+            self.results[check.name] = Result(
+                check.name,
+                check.severity,
+                "changed",
+                round(took, 1),
+                invariant=check.invariant,
+                rows_tested=judged,
+            )
+        else:
+            # one that has failed stays so
+            self.results[check.name] = replace(
+                before,
+                duration_ms=round(before.duration_ms + took, 1),
+                rows_tested=(before.rows_tested or 0) + judged,
+            )
 
     def _fail(self, check: Check, error: ServerSaid) -> None:
         self.connection.run("withdraw_violations", name=check.name)
@@ -313,12 +322,8 @@ class _Pass:
         if check.name in self.results:
             self.connection.run("withdraw_violations", name=check.name)
         try:
-            with self.connection.transaction():
-                self.connection.set_local("statement_timeout", limit.own or self.timeout)
-                # as in a full run: rows that a policy hides would count as right
-                self.connection.set_local("row_security", "off")
+            with self.connection.transaction(), self.connection.within(limit.own or self.timeout):
                 result = replace(result, violations=read_view(self.connection, check))
-                self.connection.set_local("row_security", "on")
         except ServerSaid as error:
             if check.candidates:
                 raise_lost(error)
@@ -458,20 +463,20 @@ class _Pass:
         judged = {result.name: result for result in filed}
         results = []
         for check in self.pack.checks:
-            result = judged.get(check.name) or Result(
-                check.name,
-                check.severity,
-                "changed" if check.name in self.scopes else "unjudged",
-                0.0,
-                invariant=check.invariant,
-                rows_tested=0 if check.name in self.scopes else None,
-            )
-            now = standing.get(check.name)
-            if result.outcome not in ("complete", "error", "timeout"):
-                result = replace(
-                    result,
-                    violations=now.violations if now else 0,
-                    accepted=now.accepted if now else 0,
+            now = standing.get(check.name) or _Standing(check.name, 0, 0)
+            result = judged.get(check.name)
+            if result is None:
+                result = Result(
+                    check.name,
+                    check.severity,
+                    "changed" if check.name in self.scopes else "unjudged",
+                    0.0,
+                    invariant=check.invariant,
+                    rows_tested=0 if check.name in self.scopes else None,
+                    violations=now.violations,
+                    accepted=now.accepted,
                 )
+            elif result.outcome not in ("complete", "error", "timeout"):
+                result = replace(result, violations=now.violations, accepted=now.accepted)
             results.append(result)
         return finish_run(self.connection, run_id, results)

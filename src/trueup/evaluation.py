@@ -644,13 +644,9 @@ def _attempt(reader: Reader, task: _Task) -> _Answer:
     started = time.monotonic()
     found, failure = None, None
     try:
-        with reader.reading() as reading:
-            reading.set_local("statement_timeout", task.timeout)
-            # rows that a policy hides would count as right: rather an error, as pg_dump has it
-            reading.set_local("row_security", "on" if _is_own(task.about) else "off")
+        # rows that a policy hides would count as right
+        with reader.reading() as reading, reading.within(task.timeout, policies=_is_own(task.about)):
             found = task.read(reading)
-            # what follows in the transaction around this one reads alerts, which have policies
-            reading.set_local("row_security", "on")
     except (ServerSaid, TrueupError, OSError) as error:
         if _is_lost(error) and not reader.is_replaceable:
             raise

@@ -74,15 +74,15 @@ class Source:
 
     The value is the key of the entity, or, with `via`, what that column of the entity's
     own table holds. `partners` are keys of the evidence that name other entities of the
-    same relation: what one of them says changes when the other does. `table` is spelled as by
-    `plain`, columns without quotes.
+    same relation: what one of them says changes when the other does; sources that differ in
+    them alone are equal. `table` is spelled as by `plain`, columns without quotes.
     """
 
     table: str
     column: str
     entity: str
     via: str | None = None
-    partners: tuple[str, ...] = ()
+    partners: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Check:
             self._source(item) for item in _items(self.changes) if item not in ("none", "time", "time ends")
         )
 
-    @property
+    @cached_property
     def partners(self) -> tuple[str, ...]:
         """Keys of the evidence that name other entities of the same relation."""
         return tuple(dict.fromkeys(key for source in self.sources for key in source.partners))

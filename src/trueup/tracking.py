@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from trueup.packs import Check, Source, SqlObject, plain
@@ -228,9 +228,11 @@ class _Noted:
 
 @dataclass(frozen=True)
 class _Rests:
+    """The tables that a check rests on, and the first of them whose changes nobody notes."""
+
     check_name: str
-    table_name: str
-    is_armed: bool
+    table_names: list[str]
+    unarmed: str | None
 
 
 @dataclass(frozen=True)
@@ -270,10 +272,12 @@ class Pending:
                 self._noted[table] = noted.is_whole or self._noted.get(table, False)
             else:
                 self._keys.setdefault((table, noted.column_name), []).extend(noted.keys or [])
-        self._tables: dict[str, list[_Rests]] = {}
+        self._tables: dict[str, list[str]] = {}
+        self._unarmed: dict[str, str] = {}
         for rests in session.rows("check_tables", _Rests):
-            rests = replace(rests, table_name=plain(rests.table_name))
-            self._tables.setdefault(rests.check_name, []).append(rests)
+            self._tables[rests.check_name] = [plain(name) for name in rests.table_names]
+            if rests.unarmed:
+                self._unarmed[rests.check_name] = plain(rests.unarmed)
         self._owed = {owed.name: owed.owes_full for owed in session.rows("owed_checks", _Owed)}
         self.entities = {key.entity_type: key for key in session.rows("entity_keys", EntityKey)}
         # None: what changed cannot be followed to entities
@@ -290,10 +294,8 @@ class Pending:
 
     def unnoted(self, check: Check) -> str | None:
         """Say which table's changes nobody notes, although the check rests on it."""
-        for rests in self._tables.get(check.name, ()):
-            if not rests.is_armed:
-                return f"changes of {rests.table_name} are not noted"
-        return None
+        table = self._unarmed.get(check.name)
+        return f"changes of {table} are not noted" if table else None
 
     def full_reason(self, check: Check) -> str | None:
         """Say why the check must be evaluated in full; None when the changes are known one by one."""
@@ -302,11 +304,11 @@ class Pending:
         if check.time == "begins" and not check.sources:
             return None  # its view is read whole anyway
         named = {source.table for source in check.sources}
-        for rests in self._tables.get(check.name, ()):
-            if self._noted.get(rests.table_name):
-                return f"more of {rests.table_name} changed than is followed one by one"
-            if rests.table_name in self._noted and rests.table_name not in named:
-                return f"{rests.table_name} changed"
+        for table in self._tables.get(check.name, ()):
+            if self._noted.get(table):
+                return f"more of {table} changed than is followed one by one"
+            if table in self._noted and table not in named:
+                return f"{table} changed"
         for source in self._changed(check):
             if self._entities_of(source) is None:
                 return f"changes of {source.table}.{source.column} cannot be followed"
@@ -328,11 +330,7 @@ class Pending:
 
     def _changed(self, check: Check) -> tuple[Source, ...]:
         # checks of one entity name the same columns: each question is asked once
-        return tuple(
-            replace(source, partners=())
-            for source in check.sources
-            if (source.table, source.column) in self._keys
-        )
+        return tuple(source for source in check.sources if (source.table, source.column) in self._keys)
 
     def _entities_of(self, source: Source) -> frozenset[str] | None:
         if source not in self._found:
