@@ -4694,10 +4694,15 @@ declare
     v_check trueup.checks;
     v_new bigint;
     v_unlisted bigint;
+    v_late_types text[];
+    v_late_ids text[];
     v_lock_timeout text := current_setting('lock_timeout');
 begin
     if p_entity_type is not null then
         perform set_config('enable_nestloop', 'on', true);
+        if cardinality(p_entity_ids) <= 100 then
+            perform set_config('plan_cache_mode', 'force_generic_plan', true);
+        end if;
     end if;
 
     select cr.* into v_run from trueup.check_runs as cr where cr.id = p_run_id;
@@ -4777,6 +4782,21 @@ begin
         where flooded
     ),
 
+    -- two branches, so that a plan that is kept reads by the index of each; only one of them is run
+    judged as (
+        select al.*
+        from trueup.data_consistency_alerts as al
+        where p_entity_type is null and al.alert_type = p_check
+        union all
+        select al.*
+        from trueup.data_consistency_alerts as al
+        where
+            p_entity_type is not null
+            and al.alert_type = p_check
+            and al.entity_type = p_entity_type
+            and al.entity_id = any(p_entity_ids)
+    ),
+
     latest as (
         -- the one row per entity that is open, or else was resolved last
         select distinct on (al.entity_type, al.entity_id)
@@ -4789,10 +4809,7 @@ begin
             al.accepted_evidence,
             al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot) as is_ours
-        from trueup.data_consistency_alerts as al
-        where
-            al.alert_type = p_check
-            and (p_entity_type is null or (al.entity_type = p_entity_type and al.entity_id = any(p_entity_ids)))
+        from judged as al
         order by al.entity_type, al.entity_id, al.status = 'resolved', al.id desc
     ),
 
@@ -4904,10 +4921,12 @@ begin
                 when v_check.definition_changed_at > al.last_seen_at then 'definition changed'
                 else 'fixed elsewhere'
             end
+        from latest as l
         where
-            al.alert_type = p_check
+            al.id = l.id
+            and al.alert_type = p_check
+            and l.is_ours
             and al.status <> 'resolved'
-            and (p_entity_type is null or (al.entity_type = p_entity_type and al.entity_id = any(p_entity_ids)))
             and (
                 al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
@@ -4915,7 +4934,7 @@ begin
             and not exists (
                 select 1
                 from seen as s
-                where s.entity_type = al.entity_type and s.entity_id = al.entity_id
+                where s.entity_type = l.entity_type and s.entity_id = l.entity_id
             )
         returning al.id, al.entity_type, al.entity_id
     ),
@@ -4949,17 +4968,14 @@ begin
 
     -- somebody wrote the alert after the snapshot: the next pass judges the entity again
     deferred as (
-        insert into trueup.changes (table_name, keys)
-        select cp.table_name, array_agg(cp.key_column || '=' || l.entity_id)
+        select l.entity_type, l.entity_id
         from latest as l
         left join seen as s on l.entity_type = s.entity_type and l.entity_id = s.entity_id
-        inner join trueup.check_populations as cp on cp.check_name = p_check and l.entity_type = cp.entity_type
         where
             (l.status <> 'resolved' or (s.entity_id is not null and not flooded))
             and not exists (select 1 from known as k where k.id = l.id)
             and not exists (select 1 from back as b where b.id = l.id)
             and not exists (select 1 from gone as g where g.id = l.id)
-        group by cp.table_name
     )
 
     select
@@ -4979,8 +4995,19 @@ begin
                     ) as d
                     where concat_ws(' ', d.entity_type, d.entity_id) <> all(p_expected)
                 )
-        end
-    into opened, reopened, resolved, missed;
+        end,
+        (select array_agg(d.entity_type order by d.entity_type, d.entity_id) from deferred as d),
+        (select array_agg(d.entity_id order by d.entity_type, d.entity_id) from deferred as d)
+    into opened, reopened, resolved, missed, v_late_types, v_late_ids;
+
+    if v_late_ids is not null then
+        insert into trueup.changes (table_name, keys)
+        select cp.table_name, array_agg(cp.key_column || '=' || late.entity_id)
+        from unnest(v_late_types, v_late_ids) as late (entity_type, entity_id)
+        inner join trueup.check_populations as cp
+            on cp.check_name = p_check and late.entity_type = cp.entity_type
+        group by cp.table_name;
+    end if;
 end;
 $$;
 
