@@ -21,6 +21,7 @@ from trueup.fitting import fitted
 from trueup.packs import Check, Source
 from trueup.revisions import refuse_newer
 from trueup.store import ServerSaid, Session, literal, quoted, refuse_foreign, session, sqlstate
+from trueup.tracking import TrackedTable
 
 TIMEOUT = "1min"
 ENTITIES = 10
@@ -279,7 +280,9 @@ def explain(
                     if source.entity in tables
                 ),
                 rests=tuple(
-                    rests for rests in connection.rows("check_tables", Rests) if rests.check_name == name
+                    Rests(name, table.table_name, table.is_armed)
+                    for table in connection.rows("check_tables", TrackedTable)
+                    if name in table.check_names
                 ),
                 entities=tuple(_for_entities(planner, name, table, entities) for table in tables.values()),
             )

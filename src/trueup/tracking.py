@@ -227,12 +227,12 @@ class _Noted:
 
 
 @dataclass(frozen=True)
-class _Rests:
-    """The tables that a check rests on, and the first of them whose changes nobody notes."""
+class TrackedTable:
+    """A table that checks rest on; is_armed when triggers note its changes."""
 
-    check_name: str
-    table_names: list[str]
-    unarmed: str | None
+    table_name: str
+    is_armed: bool
+    check_names: list[str]
 
 
 @dataclass(frozen=True)
@@ -274,10 +274,12 @@ class Pending:
                 self._keys.setdefault((table, noted.column_name), []).extend(noted.keys or [])
         self._tables: dict[str, list[str]] = {}
         self._unarmed: dict[str, str] = {}
-        for rests in session.rows("check_tables", _Rests):
-            self._tables[rests.check_name] = [plain(name) for name in rests.table_names]
-            if rests.unarmed:
-                self._unarmed[rests.check_name] = plain(rests.unarmed)
+        for tracked in session.rows("check_tables", TrackedTable):
+            name = plain(tracked.table_name)
+            for check in tracked.check_names:
+                self._tables.setdefault(check, []).append(name)
+                if not tracked.is_armed:
+                    self._unarmed.setdefault(check, name)
         self._owed = {owed.name: owed.owes_full for owed in session.rows("owed_checks", _Owed)}
         self.entities = {key.entity_type: key for key in session.rows("entity_keys", EntityKey)}
         # None: what changed cannot be followed to entities

@@ -1,6 +1,6 @@
--- the tables that each check rests on, and the first of them where what happens is not noted. It is when
--- all four triggers fire, their parts on each partition too, and no BEFORE trigger of others may write a
--- column that the list of the one for updates leaves out
+-- the tables that checks rest on, and whether what happens to them is noted: all four triggers fire, their
+-- parts on each partition too, and no BEFORE trigger of others may write a column that the list of the
+-- one for updates leaves out
 with tables as materialized (
     select distinct ct.table_name
     from trueup.check_tables as ct
@@ -51,9 +51,10 @@ armed as materialized (
 )
 
 select
-    ct.check_name,
-    array_agg(ct.table_name) as table_names,
-    min(ct.table_name) filter (where not ar.is_armed) as unarmed
+    ct.table_name,
+    ar.is_armed,
+    array_agg(ct.check_name) as check_names
 from trueup.check_tables as ct
 inner join armed as ar on ct.table_name = ar.table_name
-group by ct.check_name;
+group by ct.table_name, ar.is_armed
+order by ct.table_name;
