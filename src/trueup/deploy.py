@@ -384,8 +384,10 @@ def put_back(session: Session, objects: list[Remembered]) -> None:
             # what it rests on comes later
             lambda state: not state.startswith(AGAIN),
         )
-        for item in objects:
-            _record(session, SqlObject(item.kind, item.identity), item.file, item.file_checksum)
+        _record(
+            session,
+            {SqlObject(item.kind, item.identity): (item.file, item.file_checksum) for item in objects},
+        )
         names = [item.identity.removeprefix("trueup.") for item in objects]
         session.run("retire_checks", names=names)
         # what came between has judged them otherwise
@@ -440,14 +442,26 @@ def _drop(session: Session, kind: str, identity: str) -> None:
 
 
 def _record_files(session: Session, files: list[SqlFile], distant: Mapping[str, str]) -> None:
-    for file in files:
-        for item in file.objects:
-            if item.table not in distant:
-                _record(session, item, file.name, file.checksum)
+    _record(
+        session,
+        {
+            item: (file.name, file.checksum)
+            for file in files
+            for item in file.objects
+            if item.table not in distant
+        },
+    )
 
 
-def _record(session: Session, item: SqlObject, file: str, checksum: str) -> None:
-    session.run("record_object", kind=item.kind, identity=item.identity, file=file, checksum=checksum)
+def _record(session: Session, deployed: Mapping[SqlObject, tuple[str, str]]) -> None:
+    """Write down what was deployed: for each object its file, and the checksum of that."""
+    session.run(
+        "record_objects",
+        kinds=[item.kind for item in deployed],
+        identities=[item.identity for item in deployed],
+        files=[file for file, _ in deployed.values()],
+        checksums=[checksum for _, checksum in deployed.values()],
+    )
 
 
 def _drop_retired(
@@ -660,8 +674,7 @@ def _generate(
 ) -> Iterator[Change]:
     def write(items: list[SqlObject], text: str) -> None:
         session.script(text)
-        for item in items:
-            _record(session, item, GENERATED, checksum(text))
+        _record(session, dict.fromkeys(items, (GENERATED, checksum(text))))
         # since the checks were deployed, passes may have been told less than these need
         _owe(session, rests, items)
 

@@ -6,6 +6,7 @@ With `migration` the only module that imports Alembic, and it imports it when us
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,32 +143,50 @@ def alembic_config(pack: Pack, output: StringIO | None = None) -> Config:
 
     made = Config(output_buffer=output) if output else Config()
     made.attributes["pack"] = pack
-    locations = [CORE / "migrations" / "versions"]
-    own = pack.root / "migrations"
-    if (own / "versions").is_dir():
-        locations.append(own / "versions")
-    made.set_main_option("script_location", _escaped(CORE / "migrations"))
-    made.set_main_option("path_separator", "newline")
-    made.set_main_option("version_locations", "\n".join(_escaped(path) for path in locations))
+    _locate(made, pack.root)
     return made
 
 
 def scripts(pack: Pack) -> ScriptDirectory:
-    """Return the revisions as Alembic knows them."""
+    """Return the revisions as Alembic knows them; their modules are run again when one has changed."""
+    found = [(path, path.stat()) for path in _modules(pack.root)]
+    return _scripts(pack.root, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in found))
+
+
+@lru_cache(maxsize=1)
+def _scripts(root: Path, modules: tuple[tuple[Path, int, int], ...]) -> ScriptDirectory:
+    from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    return ScriptDirectory.from_config(alembic_config(pack))
+    made = Config()
+    _locate(made, root)
+    return ScriptDirectory.from_config(made)
+
+
+def _locate(config: Config, root: Path) -> None:
+    config.set_main_option("script_location", _escaped(CORE / "migrations"))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", "\n".join(_escaped(path) for path in _versions(root)))
+
+
+def _versions(root: Path) -> list[Path]:
+    """Return the directories of the revisions: the core's, and the pack's when it has one."""
+    own = root / "migrations" / "versions"
+    return [CORE / "migrations" / "versions", *([own] if own.is_dir() else [])]
+
+
+def _modules(root: Path) -> list[Path]:
+    return [path for directory in _versions(root) for path in sorted(directory.glob("*.py"))]
 
 
 def _files(pack: Pack) -> list[tuple[Path, str, str | None]]:
     """Return the modules of the revisions, each with its name and the one it follows."""
     found = []
-    for root in (CORE, pack.root):
-        for path in sorted((root / "migrations" / "versions").glob("*.py")):
-            text = packs.readable(path)
-            if match := _REVISION.search(text):
-                follows = _FOLLOWS.search(text)
-                found.append((path, match[1], follows[1] if follows else None))
+    for path in _modules(pack.root):
+        text = packs.readable(path)
+        if match := _REVISION.search(text):
+            follows = _FOLLOWS.search(text)
+            found.append((path, match[1], follows[1] if follows else None))
     return found
 
 

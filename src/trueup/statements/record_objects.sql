@@ -3,12 +3,14 @@ insert into trueup.objects as o
 select
     d.kind,
     d.identity,
-    %(file)s,
-    %(checksum)s,
+    d.file,
+    d.checksum,
     md5(live.definition),
     live.definition,
     current_setting('server_version_num')::integer / 10000
-from (values (%(kind)s, %(identity)s)) as d (kind, identity)
+from unnest(
+    %(kinds)s::text[], %(identities)s::text[], %(files)s::text[], %(checksums)s::text[]
+) as d (kind, identity, file, checksum)
 cross join lateral (select trueup.object_definition(d.kind, d.identity) as definition) as live
 on conflict (kind, identity) do update set
     file = excluded.file,
