@@ -158,6 +158,7 @@ def _timeless(text: str) -> str:
     return re.sub(r"\d+\.\d+ s\b", "N s", text)
 
 
+@pytest.mark.one_server
 def test_the_page_of_the_dba_runs_and_leaves_nothing(
     reader: Shell, incident_database: str, binaries: Path
 ) -> None:

@@ -77,6 +77,7 @@ def test_a_fresh_database_verifies(database: str) -> None:
     assert trueup.check(["guard_disarmed"], database=database).violations == 0
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("damage", BROKEN)
 def test_found_and_mended(database: str, damage: str) -> None:
     sql(database, BROKEN[damage])
@@ -163,6 +164,7 @@ HIDING = {
 }
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("damage", HIDING)
 def test_a_pass_judges_anew_what_was_hidden_from_it(database: str, damage: str) -> None:
     """What passes said while something of ours was edited by hand does not outlive the edit."""

@@ -46,6 +46,7 @@ def psql(url: str, path: Path) -> None:
     subprocess.run([program, "-qX", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", path], check=True)
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("state", ["empty", "behind", "drifted", "reshaped"])
 def test_psql_and_migrate_lead_to_one_catalogue(databases: Databases, tmp_path: Path, state: str) -> None:
     """From each state, once by psql and once by `migrate`: pg_dump says the same of both."""

@@ -106,6 +106,7 @@ def test_an_interrupted_concurrent_build_is_rebuilt(database: str) -> None:
     )
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("state", ["empty", "drifted", "head"])
 def test_the_dry_run_is_what_psql_would_need(databases: Databases, tmp_path: Path, state: str) -> None:
     """Run by psql, it leads to the very schema that `migrate` leads to."""

@@ -140,6 +140,7 @@ def test_the_incident_ends_as_on_plain_tables(partitioned_incident: str, inciden
     assert {guard.mode for guard in trueup.status(database=partitioned_incident).guards} == {"enforce"}
 
 
+@pytest.mark.one_server
 def test_every_repair_can_be_undone(partitioned_incident: str) -> None:
     before = sql(partitioned_incident, PICTURE)
     trueup.adopt(database=partitioned_incident, apply=True)

@@ -148,6 +148,7 @@ def test_the_tables_of_a_fresh_database_stay(database: str, binaries: Path, lega
     assert mine == dumped(legacy_database, binaries, "--schema-only", "--schema=public")
 
 
+@pytest.mark.one_server
 def test_the_dry_run_is_the_script(incident_database: str, used_database: str, binaries: Path) -> None:
     before = schema(incident_database, binaries)
     everything = dumped(used_database, binaries)

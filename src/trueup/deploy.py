@@ -656,9 +656,14 @@ def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]
 
 def pending_generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str, str]]:
     """Return what of it a deployment would write, each with its SQL and the reason."""
-    states = object_states(session)
+    return _pending(generated(session, pack), object_states(session))
+
+
+def _pending(
+    wanted: list[tuple[list[SqlObject], str]], states: Mapping[tuple[str, str], ObjectState]
+) -> list[tuple[list[SqlObject], str, str]]:
     found = []
-    for items, text in generated(session, pack):
+    for items, text in wanted:
         digest = checksum(text)
         reasons = [_outdated(item, digest, states.get((item.kind, item.identity))) for item in items]
         if reason := next((reason for reason in reasons if reason), ""):
@@ -683,13 +688,14 @@ def _generate(
         session.run("forget_object", kind=state.kind, identity=state.identity)
 
     states = object_states(session)
+    wanted = generated(session, pack)
     rests = {} if each is _once else _rests(session, pack)
-    for items, text, reason in pending_generated(session, pack):
+    for items, text, reason in _pending(wanted, states):
         if any((item.kind, item.identity) in kept for item in items):
             continue
         each(partial(write, items, text))
         yield Change("deploy", items[0].identity, f"generated: {reason}")
-    known = {(item.kind, item.identity) for items, _ in generated(session, pack) for item in items}
+    known = {(item.kind, item.identity) for items, _ in wanted for item in items}
     retired = [state for key, state in states.items() if state.file == GENERATED and key not in known]
     for state in sorted(retired, key=lambda state: state.kind != "trigger"):
         each(partial(drop, state))
