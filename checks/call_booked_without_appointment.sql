@@ -7,7 +7,8 @@
 -- population:  calls where booking_confirmed
 -- prevented:   guard
 -- repair:      evidence
--- cost:        confirmed calls and appointments, two indexes in order (as in unflagged_calls)
+-- cost:        flagged calls and appointments, two indexes in order, and calls_unflagged_idx
+--              (calls_and_appointments_candidates); of some calls a probe of appointments_call_id_idx each
 --
 -- booking_confirmed is what the provider answered. An appointment that points at the
 -- call is enough here, whatever the call says; the link back is call_backlink_missing.

@@ -7,7 +7,8 @@
 -- population:  calls where session_outcome = 'appointment_booked'
 -- prevented:   guard; sync appointments_sync_calls
 -- repair:      evidence
--- cost:        calls with this outcome and appointments, two indexes in order (as in unflagged_calls)
+-- cost:        flagged calls and appointments, two indexes in order, and calls_unflagged_idx
+--              (calls_and_appointments_candidates); of some calls a probe of appointments_call_id_idx each
 --
 -- The outcome is an opinion on the conversation. It never becomes a flag: "the outcome
 -- says booked, so set made" is how phantom bookings come about.

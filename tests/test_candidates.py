@@ -140,18 +140,18 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
 def test_there_are_some() -> None:
     assert {check.name: check.candidates for check in CHECKS} == {
         "appointment_booking_shared": "appointment_booking_shared_candidates",
-        "appointment_call_mismatch": "call_flags_candidates",
+        "appointment_call_mismatch": "calls_and_appointments_candidates",
         "appointment_duplicate": "appointment_duplicate_candidates",
         "appointment_staff_overlap": "appointment_staff_overlap_candidates",
-        "call_appointment_not_flagged": "call_flags_candidates",
-        "call_backlink_broken": "call_flags_candidates",
-        "call_backlink_missing": "call_flags_candidates",
-        "call_booked_without_appointment": "call_flags_candidates",
-        "call_failed_but_booked": "call_flags_candidates",
-        "call_made_without_appointment": "call_flags_candidates",
+        "call_appointment_not_flagged": "calls_and_appointments_candidates",
+        "call_backlink_broken": "calls_and_appointments_candidates",
+        "call_backlink_missing": "calls_and_appointments_candidates",
+        "call_booked_without_appointment": "calls_and_appointments_candidates",
+        "call_failed_but_booked": "calls_and_appointments_candidates",
+        "call_made_without_appointment": "calls_and_appointments_candidates",
         "call_link_unproven": "call_link_unproven_candidates",
-        "call_outcome_without_appointment": "call_flags_candidates",
-        "tenant_mismatch": "tenant_mismatch_candidates",
+        "call_outcome_without_appointment": "calls_and_appointments_candidates",
+        "tenant_mismatch": "calls_and_appointments_candidates",
     }
 
 
@@ -198,6 +198,16 @@ def test_candidates_hold_every_violation(connection: psycopg.Connection[Any], ta
     ), listed
 
 
+def test_calls_that_are_not_flagged_are_read_by_their_index(database: str) -> None:
+    """Its predicate stands in the revision and in the view; spelled otherwise in one, no index answers it."""
+    with psycopg.connect(database) as connection:
+        connection.execute("set enable_seqscan = off")
+        plan = connection.execute(
+            "explain select * from trueup.calls_and_appointments_candidates as c where c.entity_type = 'call'"
+        ).fetchall()
+    assert "using calls_unflagged_idx" in str(plan)
+
+
 def test_a_view_that_is_gone_costs_its_own_check_only(database: str) -> None:
     """Candidates are asked about by a function that rests on the views of all checks of the entity."""
     sql(database, "drop view trueup.call_transcript_name")
@@ -220,8 +230,8 @@ def test_candidates_that_are_not_deployed_yet_are_not_asked(database: str, tmp_p
     assert value(database, OPEN, name) == ["1"]
 
     pack = copy_pack(tmp_path / "pack")
-    view = pack / "db" / "views" / "call_flags_candidates.sql"
-    text = view.read_text().replace("appointment_call_mismatch\n", f"appointment_call_mismatch, {name}\n", 1)
+    view = pack / "db" / "views" / "calls_and_appointments_candidates.sql"
+    text = view.read_text().replace("tenant_mismatch\n", f"tenant_mismatch, {name}\n", 1)
     branch = f"union all select '{name}', 'appointment', ka.id from trueup.suspect_appointments as ka;"
     view.write_text(text.rstrip().removesuffix(";") + f"\n{branch}\n")
     assert name in {check.name for check in packs.load(pack).checks if check.candidates}
@@ -276,7 +286,7 @@ def test_a_pass_asks_the_whole_view_of_a_check_that_was_edited_by_hand(database:
 
 @pytest.mark.parametrize(
     "damage",
-    ["drop view trueup.call_flags_candidates", "drop routine trueup.violations_of_call"],
+    ["drop view trueup.calls_and_appointments_candidates", "drop routine trueup.violations_of_call"],
 )
 def test_a_pass_needs_no_candidates(database: str, damage: str) -> None:
     trueup.check_changed(database=database)
