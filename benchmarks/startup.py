@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from harness import TRUEUP, Figures, Place, interleaved, run
 
 CHEAP = "modification_kind_unknown"  # a check of an empty table
+BARE = "import sys, psycopg; psycopg.connect(sys.argv[1]).execute('select 1')"
+"""The least that a program with this driver does."""
 
 
 def measure(place: Place) -> Figures:
@@ -33,6 +36,7 @@ def measure(place: Place) -> Figures:
         {
             "help": lambda: run([TRUEUP, "--help"]).seconds,
             "first_record": first_record,
+            "bare": lambda: run([sys.executable, "-c", BARE, place.url]).seconds,
             "check": lambda: run([TRUEUP, "check", CHEAP, "--database", place.url]).seconds,
         },
         repetitions=2 * place.repetitions,
