@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from postgres import Postgres
 import trueup
 from trueup import changes, packs
 from trueup.errors import CatalogError
+from trueup.model import Run
 from trueup.store import Session, session
 
 HISTORIES = int(os.environ.get("TRUEUP_HISTORIES", "60"))
@@ -581,6 +582,34 @@ def test_an_alert_that_somebody_wrote_meanwhile_is_judged_again_by_the_next_pass
     assert alerts(caught_up, "call_direction_missing") == []
 
 
+def test_it_is_judged_again_though_the_header_names_no_row_of_its_own(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(
+        empty_database,
+        "create table items (id bigint primary key); create table lines (item_id bigint, bad boolean)",
+    )
+    pack = items_pack(tmp_path / "pack", item_line_bad=("lines.item_id", "i.bad"))
+    file = pack / "checks/item_line_bad.sql"
+    file.write_text(
+        file.read_text().replace("i.id as", "i.item_id as").replace("public.items", "public.lines")
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1); insert into lines values (1, true)")
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == [("item_line_bad", "1")]
+    sql(empty_database, "update lines set bad = false")
+    with psycopg.connect(empty_database) as person:
+        person.execute("update trueup.data_consistency_alerts set acknowledged_by = 'somebody'")
+        passing = launch("check", "--changed", "--pack", str(pack), url=empty_database)
+        eventually(lambda: is_waiting(empty_database))
+        person.commit()
+    passing.communicate(timeout=60)
+    assert item_alerts(empty_database) == [("item_line_bad", "1")]
+    assert outcomes(empty_database, pack) == {"item_line_bad": "changed"}
+    assert item_alerts(empty_database) == []
+
+
 def test_a_truncated_table_is_judged_in_full(caught_up: str) -> None:
     sql(caught_up, BARE)
     sql(
@@ -745,6 +774,9 @@ def pack_with(tmp_path: Path, name: str, changes: str) -> Path:
     check = pack / "checks" / f"{name}.sql"
     check.write_text(re.sub(r"(?m)^-- changes: .*$", f"-- changes:     {changes}", check.read_text()))
     return pack
+
+
+NEGATIVE = ("items.id", "i.price < 0")
 
 
 def item_alerts(url: str) -> list[tuple[str, str]]:
@@ -1264,6 +1296,266 @@ def test_a_pass_that_is_killed_loses_nothing(caught_up: str) -> None:
     assert alerts(caught_up, "call_direction_missing") == []
     changed(caught_up)
     assert alerts(caught_up, "call_direction_missing") == ["1"]
+
+
+KINDS = {
+    "text[]": ("{a}", "{b}"),
+    "jsonb": ('{"a": 1}', '{"a": 2}'),
+    "json": ('{"a": 1}', '{"a": 2}'),
+    "bytea": (r"\x01", r"\x02"),
+    "bit(4)": ("1010", "1011"),
+    "tsvector": ("a", "b"),
+    '"char"': ("a", "b"),
+    "char(3)": ("EUR", "EGP"),
+    "numeric(10, 2)": ("1.50", "2.50"),
+    "interval": ("1 day 02:00", "-1 days"),
+    "daterange": ("[2025-02-01,2025-03-04)", "[2025-03-04,2025-06-05)"),
+}
+
+
+def test_entities_are_named_by_columns_of_any_type(empty_database: str, tmp_path: Path) -> None:
+    """Of arrays and jsonb || is an operator that failed in the application's own write; char(3) was cut to one letter."""
+    columns = ", ".join(f"c{n} {kind}" for n, kind in enumerate(KINDS))
+    sql(
+        empty_database,
+        f"create table public.items (id bigint primary key, {columns}); create table public.lines ({columns}, bad boolean)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        **{
+            f"item_{n:02}": (
+                f"items.id, lines.c{n} via c{n}",
+                f"exists (select 1 from public.lines as l where l.c{n}::text = i.c{n}::text and l.bad)",
+            )
+            for n in range(len(KINDS))
+        },
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    firsts, seconds = (", ".join(f"'{values[at]}'" for values in KINDS.values()) for at in (0, 1))
+    sql(empty_database, f"insert into items values (1, {firsts}), (2, {seconds})")
+    trueup.check(database=empty_database, pack=pack)
+    every = sorted(f"item_{n:02}" for n in range(len(KINDS)))
+    moved = ", ".join(f"c{n} = '{values[1]}'" for n, values in enumerate(KINDS.values()))
+    style = "set datestyle = 'German'; set intervalstyle = 'sql_standard'; set bytea_output = 'escape'; "
+    for write, item in (
+        (f"insert into lines values ({firsts}, true)", "1"),
+        (f"update lines set {moved}", "2"),
+        ("delete from lines", None),
+    ):
+        sql(empty_database, style + write)
+        # of arrays, and of json, which has no equality, the view is read
+        whole = {name for name, how in outcomes(empty_database, pack).items() if how != "changed"}
+        assert whole == {"item_00", "item_02"}
+        assert item_alerts(empty_database) == [(name, item) for name in every if item]
+    assert trueup.check(database=empty_database, pack=pack).missed == 0
+
+
+@pytest.mark.parametrize("kind", ["char(3)", "bit(4)", "bytea", '"char"'])
+def test_a_key_is_not_cut_to_one_letter(empty_database: str, tmp_path: Path, kind: str) -> None:
+    first, second = KINDS[kind]
+    sql(empty_database, f"create table public.items (id {kind} primary key, price integer)")
+    pack = items_pack(tmp_path / "pack", item_negative=("items.id", "i.price < 0"))
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, f"insert into items values ('{first}', -1), ('{second}', 1)")
+    assert outcomes(empty_database, pack) == {"item_negative": "changed"}
+    assert item_alerts(empty_database) == [("item_negative", first)]
+    sql(empty_database, "set bytea_output = 'escape'; update items set price = -price")
+    assert outcomes(empty_database, pack) == {"item_negative": "changed"}
+    assert item_alerts(empty_database) == [("item_negative", second)]
+    apply = (
+        f"select outcome from trueup.apply_repair('item_negative', 'item', '{second}', p_correct => false)"
+    )
+    assert value(empty_database, apply) == "review"
+
+
+WRITTEN_ELSEWHERE = {
+    "a partition of what no header names": (
+        "create table lines (item_id bigint, day date) partition by range (day); "
+        "create table all_lines partition of lines default",
+        "items.id",
+        "lines",
+        "insert into all_lines values (1, '2025-10-22')",
+    ),
+    "the table of a partition": (
+        "create table all_lines (item_id bigint, day date) partition by range (day); "
+        "create table lines partition of all_lines default",
+        "items.id, lines.item_id",
+        "lines",
+        "insert into all_lines values (1, '2025-10-22')",
+    ),
+    "a child": (
+        "create table lines (item_id bigint); create table old_lines () inherits (lines)",
+        "items.id, lines.item_id",
+        "lines",
+        "insert into old_lines values (1)",
+    ),
+    "a parent": (
+        "create table all_lines (item_id bigint); create table lines () inherits (all_lines); "
+        "insert into lines values (null)",
+        "items.id, lines.item_id",
+        "lines",
+        "update all_lines set item_id = 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN_ELSEWHERE)
+def test_a_row_that_is_written_under_the_name_of_another_table(
+    empty_database: str, tmp_path: Path, written: str
+) -> None:
+    tables, named, read, write = WRITTEN_ELSEWHERE[written]
+    sql(empty_database, f"create table items (id bigint primary key); insert into items values (1); {tables}")
+    pack = items_pack(
+        tmp_path / "pack",
+        item_lined=(named, f"exists (select 1 from public.{read} as l where l.item_id = i.id)"),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, write)
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == [("item_lined", "1")]
+    sql(empty_database, "delete from all_lines" if "all_lines" in tables else "delete from lines")
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == []
+    assert trueup.verify(database=empty_database, pack=pack).ok
+
+
+def test_a_partition_and_its_table_are_both_followed(empty_database: str, tmp_path: Path) -> None:
+    """The triggers of one have the names of those that the other gives it."""
+    sql(
+        empty_database,
+        "create table items (id bigint primary key); insert into items values (1); "
+        "create table lines (item_id bigint, day date) partition by range (day); "
+        "create table all_lines partition of lines default",
+    )
+    lined = {
+        f"item_{table}": (
+            f"items.id, {table}.item_id",
+            f"exists (select 1 from public.{table} as l where l.item_id = i.id)",
+        )
+        for table in ("all_lines", "lines")
+    }
+    for names in (["item_all_lines"], ["item_all_lines", "item_lines"], ["item_lines"]):
+        pack = items_pack(tmp_path / "pack", **{name: lined[name] for name in names})
+        trueup.migrate(database=empty_database, pack=pack)
+        assert trueup.verify(database=empty_database, pack=pack).ok
+        outcomes(empty_database, pack)
+        sql(empty_database, "insert into lines values (1, '2025-10-22')")
+        outcomes(empty_database, pack)
+        assert item_alerts(empty_database) == [(name, "1") for name in names]
+        sql(empty_database, "truncate lines")
+        outcomes(empty_database, pack)
+        assert item_alerts(empty_database) == []
+
+
+@pytest.mark.parametrize("of", ["", "of note"])
+@pytest.mark.parametrize("migrated", [False, True])
+def test_a_trigger_of_the_application_that_came_between_two_migrations(
+    empty_database: str, tmp_path: Path, of: str, migrated: bool
+) -> None:
+    """What it wrote before the next migration, of which no trigger of ours was told, is judged after it, too."""
+    sql(empty_database, "create table items (id bigint primary key, price integer, note text)")
+    pack = items_pack(tmp_path / "pack", item_negative=NEGATIVE)
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, 1, '')")
+    assert outcomes(empty_database, pack) == {"item_negative": "complete"}
+    assert outcomes(empty_database, pack) == {"item_negative": "changed"}
+    sql(
+        empty_database,
+        "create function public.turn() returns trigger language plpgsql as "
+        "'begin new.price := -1; return new; end'; "
+        f"create trigger turn before update {of} on items for each row execute function public.turn(); "
+        "update items set note = 'turned'",
+    )
+    if migrated:
+        trueup.migrate(database=empty_database, pack=pack)
+    assert outcomes(empty_database, pack) == {"item_negative": "complete"}
+    assert item_alerts(empty_database) == [("item_negative", "1")]
+    trueup.migrate(database=empty_database, pack=pack)
+    outcomes(empty_database, pack)
+    assert outcomes(empty_database, pack) == {"item_negative": "changed"}
+
+
+def test_a_column_that_came_between_two_migrations(empty_database: str, tmp_path: Path) -> None:
+    sql(empty_database, "create table items (id bigint primary key)")
+    pack = items_pack(tmp_path / "pack", item_bad=("items.id", "to_jsonb(i) @> '{\"bad\": true}'"))
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1)")
+    outcomes(empty_database, pack)
+    sql(empty_database, "alter table items add column bad boolean; update items set bad = true")
+    trueup.migrate(database=empty_database, pack=pack)
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == [("item_bad", "1")]
+
+
+def renamed(pack: Path, check: str, other: str, *changes: tuple[str, str]) -> None:
+    """Write a copy of a check under another name, with changes."""
+    text = (pack / "checks" / f"{check}.sql").read_text().replace(check, other)
+    for was, now in changes:
+        assert was in text
+        text = text.replace(was, now)
+    (pack / "checks" / f"{other}.sql").write_text(text)
+
+
+def test_an_entity_lives_in_one_table(empty_database: str, tmp_path: Path) -> None:
+    """What lists violations is generated for each entity, and that of one table took the place of the other's."""
+    sql(
+        empty_database,
+        'create table items (id bigint primary key, price integer); create table "order" (id bigint primary key, price integer)',
+    )
+    pack = items_pack(tmp_path / "pack", item_negative=NEGATIVE)
+    renamed(pack, "item_negative", "thing_negative", ("items", "things"))
+    said = "checks/thing_negative.sql: entity item is a row of public.things here, and of public.items in checks/item_n"
+    with pytest.raises(CatalogError, match=re.escape(said)):
+        packs.load(pack)
+    (pack / "checks/thing_negative.sql").unlink()
+
+    # one table, however it is spelled
+    order = ("public.items", 'public."order"')
+    renamed(pack, "item_negative", "item_wrong", order, ("population:  items", "population:  order"))
+    renamed(pack, "item_negative", "item_odd", order, ("population:  items", 'population:  public."order"'))
+    (pack / "checks/item_negative.sql").unlink()
+    for check in ("item_wrong", "item_odd"):
+        file = pack / "checks" / f"{check}.sql"
+        file.write_text(file.read_text().replace("items.id", "order.id"))
+    trueup.migrate(database=empty_database, pack=pack)
+    outcomes(empty_database, pack)
+    sql(empty_database, 'insert into "order" values (1, -1)')
+    assert set(outcomes(empty_database, pack).values()) == {"changed"}
+    assert item_alerts(empty_database) == [("item_odd", "1"), ("item_wrong", "1")]
+
+
+def test_a_check_of_an_entity_that_is_not_deployed_fails_alone(empty_database: str, tmp_path: Path) -> None:
+    sql(empty_database, "create table items (id bigint primary key, price integer)")
+    pack = items_pack(tmp_path / "pack", item_negative=NEGATIVE)
+    trueup.migrate(database=empty_database, pack=pack)
+    outcomes(empty_database, pack)
+    renamed(
+        pack, "item_negative", "item_odd", ("'item'", "'thing'"), ("entity:      item", "entity:      thing")
+    )
+    sql(empty_database, "insert into items values (1, -1)")
+    assert outcomes(empty_database, pack) == {"item_negative": "changed", "item_odd": "error"}
+    assert item_alerts(empty_database) == [("item_negative", "1")]
+
+
+@pytest.mark.parametrize("judge", [trueup.check_changed, trueup.check])
+def test_a_runner_with_an_older_pack_costs_no_violation(
+    empty_database: str, tmp_path: Path, judge: Callable[..., Run]
+) -> None:
+    """It has judged the changes, but not for the check that it does not know."""
+    sql(empty_database, "create table items (id bigint primary key, price integer)")
+    old = items_pack(tmp_path / "old", item_negative=NEGATIVE)
+    new = items_pack(tmp_path / "new", item_negative=NEGATIVE, item_wrong=NEGATIVE)
+    trueup.migrate(database=empty_database, pack=new)
+    outcomes(empty_database, new)
+    sql(empty_database, "insert into items values (1, -1)")
+    judge(database=empty_database, pack=old)
+    assert outcomes(empty_database, new) == {"item_negative": "changed", "item_wrong": "complete"}
+    assert item_alerts(empty_database) == [("item_negative", "1"), ("item_wrong", "1")]
+    # without a change it owes nothing
+    judge(database=empty_database, pack=old)
+    assert outcomes(empty_database, new) == {"item_negative": "changed", "item_wrong": "changed"}
 
 
 def test_a_fill_that_any_update_may_fire_notes_the_row_itself(caught_up: str) -> None:

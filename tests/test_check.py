@@ -392,6 +392,20 @@ def test_a_check_that_fails_stops_no_other_and_resolves_nothing(database: str) -
     )
 
 
+def test_a_deadlock_is_no_matter_of_a_standby(database: str) -> None:
+    sql(
+        database,
+        "create function public.ended() returns boolean language plpgsql as "
+        "$$ begin raise exception 'deadlock detected' using errcode = '40P01'; end $$; "
+        "create or replace view trueup.call_type_missing as select c.company_id, 'call' as entity_type, "
+        "c.id as entity_id, 'wrong' as description, '{}'::jsonb as evidence "
+        "from public.calls as c where public.ended(); "
+        "select factory.company(1), factory.call(1)",
+    )
+    (result,) = trueup.check(["call_type_missing"], database=database).results
+    assert (result.outcome, result.sqlstate, result.error) == ("error", "40P01", "deadlock detected")
+
+
 def test_a_check_that_times_out_is_recorded(database: str) -> None:
     sql(
         database,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import copy_pack, run, sql, value
+from helpers import connected, copy_pack, eventually, launch, run, sql, value
 
 import trueup
 from trueup import migration
@@ -197,6 +197,28 @@ def test_a_pass_judges_by_a_shared_view_that_has_changed(database: str, tmp_path
     assert value(database, "select resolution from trueup.data_consistency_alerts") == "definition changed"
     assert trueup.check(database=database, pack=pack).missed == 0
     assert trueup.migrate(database=database, pack=pack).changes == ()
+
+
+def test_a_run_that_could_not_see_a_release_yet_does_not_settle_it(database: str) -> None:
+    """It began after the checks were told, and read the functions before they were there."""
+    sql(database, "select factory.company(1); select factory.call(id => 1, call_type => null)")
+    trueup.check(database=database)
+    assert without_type(database) == ["1"]
+    number = value(database, "select id from trueup.checks where name = 'call_type_missing'")
+    hidden = HIDING["a function below it"]
+    owed = "update trueup.checks set owes_full = 'changed', definition_changed_at = clock_timestamp() where id = %s"
+    with connected(database, 2) as (release, other):
+        other.execute("select pg_advisory_lock(hashtext('trueup.file_violations'), %s)", [number])
+        release.execute(hidden.encode())
+        release.execute(owed, [number])
+        running = launch("check", url=database)
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        eventually(lambda: value(database, waiting) == 1)
+        release.commit()
+    running.communicate(timeout=60)
+    assert without_type(database) == ["1"]
+    trueup.check_changed(database=database)
+    assert without_type(database) == []
 
 
 OLD_CHECK = """-- call_old

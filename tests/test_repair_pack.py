@@ -119,6 +119,12 @@ def repaired(url: str, pack: Path) -> tuple[str, str]:
             3,
         ),
         ("update sales.order_lines as l set remark = 'sent', line_no = l.line_no + 10", 4),
+        (
+            "update sales.order_lines as l set remark = 'sent'; "
+            "update sales.order_lines as l set line_no = -l.line_no; "
+            "update sales.order_lines as l set remark = null, line_no = 3 + l.line_no",
+            10,
+        ),
     ],
 )
 def test_rows_of_a_composite_key_are_undone_one_by_one(
@@ -146,6 +152,19 @@ def test_a_journal_by_a_part_of_a_key_is_refused(empty_database: str, tmp_path: 
         CatalogError, match=r"sales.order_lines .*journal_row_change\('order_id', 'line_no'\)"
     ):
         trueup.migrate(database=empty_database, pack=pack)
+
+
+def test_a_journal_by_a_key_that_may_be_null_is_refused(empty_database: str, tmp_path: Path) -> None:
+    """A unique index keeps rows with NULL apart as little as none, and no undo would find them."""
+    sql(empty_database, TABLES + "; alter table sales.discounts add unique (order_id, amount)")
+    pack = shop(tmp_path, "null", SHIPMENTS, ("discounts", "'order_id', 'amount'"))
+    with pytest.raises(CatalogError, match=r"sales.discounts names no unique key"):
+        trueup.migrate(database=empty_database, pack=pack)
+    sql(
+        empty_database,
+        "update sales.discounts set order_id = 0; alter table sales.discounts alter order_id set not null",
+    )
+    trueup.migrate(database=empty_database, pack=pack)
 
 
 @pytest.mark.parametrize(("key", "is_refused"), [("'order_id'", False), ("'line_no'", True)])
@@ -197,6 +216,46 @@ def test_an_undo_that_a_trigger_of_the_application_swallows_is_refused(
     with pytest.raises(RefusedError, match="concerns 0 rows"):
         trueup.undo(1, database=empty_database)
     assert value(empty_database, "select s.is_sent from sales.shipments as s") is True
+
+
+@pytest.mark.parametrize(
+    ("event", "body"),
+    [
+        ("update", "update sales.order_lines set remark = 'touched' where line_no = new.line_no"),
+        ("update", "update sales.order_lines set remark = coalesce(remark, '') || '.' where order_id = 1"),
+        ("update", "delete from sales.order_lines where order_id = new.order_id and line_no = new.line_no"),
+        (
+            "update",
+            "update sales.order_lines set remark = new.remark where line_no = new.line_no; "
+            "update sales.order_lines set amount = 0, remark = null where line_no = new.line_no",
+        ),
+        ("insert", "update sales.order_lines set remark = 'touched' where line_no = new.line_no"),
+        ("insert", "delete from sales.order_lines where line_no = new.line_no"),
+    ],
+)
+def test_what_a_trigger_writes_before_the_journal_has_its_row_is_undone(
+    empty_database: str, tmp_path: Path, event: str, body: str
+) -> None:
+    """Triggers of one event fire in the order of their names: that of the application wrote the row again first."""
+    sql(
+        empty_database,
+        TABLES + "; update sales.order_lines set amount = 0; update sales.orders set total = 0; "
+        "create function sales.again() returns trigger language plpgsql as "
+        f"$$ begin {body}; return null; end $$; create trigger again after {event} on sales.order_lines "
+        "for each row when (pg_trigger_depth() = 0) execute function sales.again()",
+    )
+    also = (
+        "update sales.order_lines as l set remark = 'sent' where l.order_id = 1"
+        if event == "update"
+        else "insert into sales.order_lines values (1, 3, 0)"
+    )
+    pack = shop(tmp_path, also, SHIPMENTS, ORDER_LINES)
+    trueup.migrate(database=empty_database, pack=pack)
+    before = sql(empty_database, LINES)
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    sql(empty_database, "drop trigger again on sales.order_lines")
+    trueup.undo(1, database=empty_database)
+    assert sql(empty_database, LINES) == before
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,32 @@ def test_the_runner_undoes_what_a_constraint_refuses(database: str, login: Login
     assert trueup.verify(database=database).ok
 
 
+INJECTED = """
+create function pg_temp.taken() returns boolean language plpgsql as
+$$ begin execute 'create table public.taken as select current_user as who'; return true; end $$;
+update trueup.check_populations set key_type = 'bigint and pg_temp.taken()' where check_name = 'call_type_missing';
+select trueup.preview_repair('call_type_missing', 'call', '1');
+"""
+
+
+def test_the_runner_changes_nothing_that_runs_with_rights_of_others(database: str, login: Logins) -> None:
+    """Where entities live is part of statements that functions run with their owner's rights."""
+    runner = login("trueup_runner")
+    plant(database, "select factory.company(1); select factory.call(id => 1, call_type => null)")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="check_populations"):
+        sql(runner, INJECTED)
+    assert value(database, "select to_regclass('public.taken')") is None
+    # and what a migration drops, creates and adds
+    for statement in (
+        "update trueup.objects set identity = 'trueup.x; drop table public.calls' where kind = 'view'",
+        "insert into trueup.constraints (name, table_name, kind, definition, purpose) values "
+        "('x', 'public.calls', 'check', '(pg_temp.taken())', 'x')",
+        "delete from trueup.check_tables",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            sql(runner, statement)
+
+
 def test_the_runner_cannot_migrate_and_is_told_who_can(database: str, login: Logins) -> None:
     runner = login("trueup_runner")
     sql(database, "drop trigger calls_fill_direction on public.calls")

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Databases
-from helpers import add_revision, copy_pack, eventually, launch, plant, run, sql, value
+from helpers import add_revision, copy_pack, eventually, items_pack, launch, plant, run, sql, value
 from pooler import pgbouncer, through
 from postgres import Postgres
 from psycopg.conninfo import conninfo_to_dict
@@ -190,6 +190,28 @@ def test_only_a_lock_not_granted_is_tried_again(
         trueup.migrate(database=database, pack=pack)
     assert value(database, "select last_value from public.attempts") == attempts
     assert [row.name for row in trueup.history(database=database)].count("fails") == 1
+
+
+def test_a_deployment_and_a_run_that_reads_its_views_do_not_end_the_migration(
+    empty_database: str, tmp_path: Path
+) -> None:
+    """The run reads them in an order of its own: the server ends one of the two."""
+    sql(empty_database, "create table public.items (id bigint primary key, price integer)")
+    below = [("items.id", f"i.price < {limit}") for limit in (0, 1)]
+    pack = items_pack(tmp_path / "pack", item_a=below[0], item_b=below[0])
+    trueup.migrate(database=empty_database, pack=pack)
+    items_pack(pack, item_a=below[1], item_b=below[1])
+    waiting = "select count(*) from pg_stat_activity where application_name like 'trueup migrate%' and wait_event_type = 'Lock'"
+    with psycopg.connect(empty_database) as reader:
+        # the migration looks for a deadlock, and this one does not
+        reader.execute("set local deadlock_timeout = '1min'")
+        reader.execute("select from trueup.item_b")
+        migrating = launch("migrate", "--pack", str(pack), url=empty_database)
+        eventually(lambda: value(empty_database, waiting) == 1)
+        reader.execute("select from trueup.item_a")
+    said = migrating.communicate(timeout=60)
+    assert migrating.returncode == 0, said
+    assert trueup.verify(database=empty_database, pack=pack).ok
 
 
 def test_no_statement_that_defines_anything_runs_without_a_lock_timeout(empty_database: str) -> None:

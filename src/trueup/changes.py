@@ -149,7 +149,8 @@ def judge(
             settle(connection, pack.checks, pending, snapshot, filed)
             # a run that began earlier may still file what it saw then: the changes are judged again after it
             if not connection.value("others_running", run_id=run_id):
-                connection.run("forget_changes", run_id=run_id)
+                names = [check.name for check in pack.checks]
+                connection.run("forget_changes", run_id=run_id, names=names)
             run = work.finish(run_id, filed)
         tell(run)
         return run

@@ -680,8 +680,9 @@ def _generate(
     def write(items: list[SqlObject], text: str) -> None:
         session.script(text)
         _record(session, dict.fromkeys(items, (GENERATED, checksum(text))))
-        # since the checks were deployed, passes may have been told less than these need
-        _owe(session, rests, items)
+        # passes may have been told less than these need: since the checks were deployed, or before
+        if each is not _once or any(item.kind == "trigger" for item in items):
+            _owe(session, rests, items)
 
     def drop(state: ObjectState) -> None:
         _drop(session, state.kind, state.identity)
@@ -689,17 +690,19 @@ def _generate(
 
     states = object_states(session)
     wanted = generated(session, pack)
-    rests = {} if each is _once else _rests(session, pack)
-    for items, text, reason in _pending(wanted, states):
+    known = {(item.kind, item.identity) for items, _ in wanted for item in items}
+    retired = [state for key, state in states.items() if state.file == GENERATED and key not in known]
+    # first: the triggers of a partition bear the names of those that a partitioned table gives it
+    for state in sorted(retired, key=lambda state: state.kind != "trigger"):
+        each(partial(drop, state))
+        yield Change("drop", state.identity, "no check needs it any more")
+    pending = _pending(wanted, states)
+    rests = _rests(session, pack) if pending else {}
+    for items, text, reason in pending:
         if any((item.kind, item.identity) in kept for item in items):
             continue
         each(partial(write, items, text))
         yield Change("deploy", items[0].identity, f"generated: {reason}")
-    known = {(item.kind, item.identity) for items, _ in wanted for item in items}
-    retired = [state for key, state in states.items() if state.file == GENERATED and key not in known]
-    for state in sorted(retired, key=lambda state: state.kind != "trigger"):
-        each(partial(drop, state))
-        yield Change("drop", state.identity, "no check needs it any more")
 
 
 def _outdated(item: SqlObject, digest: str, state: ObjectState | None) -> str:

@@ -311,7 +311,13 @@ def evaluate(
             for check in answer.about:
                 limit = limits[check.name].spelled or timeout
                 found[check.name] = _gathered(
-                    connection, check, answer, limit, max_alerts, is_rated=populations
+                    connection,
+                    check,
+                    answer,
+                    limit,
+                    max_alerts,
+                    is_rated=populations,
+                    on_standby=replica is not None,
                 )
 
     with readers(connection, jobs, replica) as (snapshot, opened):
@@ -323,7 +329,10 @@ def evaluate(
             for answer in answers:
                 gather(answer)
         results = [
-            _with_rows_tested(connection, check, found[check.name], counted, timeout) for check in checks
+            _with_rows_tested(
+                connection, check, found[check.name], counted, timeout, on_standby=replica is not None
+            )
+            for check in checks
         ]
         if all(result.outcome == "complete" for result in results):
             _keep_populations(connection, entities, counted)
@@ -365,7 +374,7 @@ def file(
         ]
         settle(connection, checks, pending, snapshot, filed)
         if kind != "selected":
-            connection.run("forget_changes", run_id=run_id)
+            connection.run("forget_changes", run_id=run_id, names=list(by_name))
         if kind == "full":
             connection.run("sample_writes")
         is_whole = kind != "selected" and all(result.outcome not in ("error", "timeout") for result in filed)
@@ -468,7 +477,10 @@ def settle(
             reasons[result.name] = pending.unnoted(by_name[result.name])
     if reasons:
         connection.run(
-            "settle_checks", names=list(reasons), reasons=list(reasons.values()), taken_at=snapshot.taken_at
+            "settle_checks",
+            names=list(reasons),
+            reasons=list(reasons.values()),
+            defined_at=snapshot.defined_at,
         )
 
 
@@ -667,6 +679,7 @@ def _gathered(
     max_alerts: int | None,
     *,
     is_rated: bool,
+    on_standby: bool,
 ) -> Result:
     """Put the rows of a check with the others; return its result, with its share of the time."""
     assert not isinstance(answer.about, _Count)
@@ -690,7 +703,7 @@ def _gathered(
                 raise
             error = refused
     if error:
-        result = _failed(result, error, limit)
+        result = _failed(result, error, limit, on_standby=on_standby)
     took = answer.duration_ms / len(answer.about)
     return replace(result, duration_ms=round(took + (time.monotonic() - started) * 1000, 1))
 
@@ -744,7 +757,13 @@ def _with_an_alert(check: Check) -> str:
 
 
 def _with_rows_tested(
-    connection: Session, check: Check, result: Result, counted: list[_Answer], timeout: str
+    connection: Session,
+    check: Check,
+    result: Result,
+    counted: list[_Answer],
+    timeout: str,
+    *,
+    on_standby: bool,
 ) -> Result:
     """Return a result with the size of its population; one that could not be counted fails its check."""
     if result.outcome != "complete" or not check.populations:
@@ -761,7 +780,7 @@ def _with_rows_tested(
         )
         if answer.error:
             connection.run("withdraw_violations", name=check.name)
-            return _failed(replace(result, violations=0), answer.error, timeout)
+            return _failed(replace(result, violations=0), answer.error, timeout, on_standby=on_standby)
         assert isinstance(answer.about, _Count)
         column = 2 + answer.about.predicates.index(population.predicate)
         rows += sum(row[column] for row in answer.found)
@@ -796,7 +815,9 @@ def raise_lost(error: ServerSaid) -> None:
         raise error
 
 
-def _failed(result: Result, error: ServerSaid | TrueupError | OSError, limit: str) -> Result:
+def _failed(
+    result: Result, error: ServerSaid | TrueupError | OSError, limit: str, *, on_standby: bool = False
+) -> Result:
     state = sqlstate(error)
     outcome, message = "error", str(error)
     if isinstance(error, ServerSaid):
@@ -807,7 +828,7 @@ def _failed(result: Result, error: ServerSaid | TrueupError | OSError, limit: st
             message += "; the role that runs checks must see all rows: alter role ... bypassrls"
         elif _is_lost(error):
             message = f"the connection that evaluated it was lost: {message}"
-        elif state in CONFLICTS:
+        elif on_standby and state in CONFLICTS:
             message += (
                 "; set hot_standby_feedback = on or a longer max_standby_streaming_delay on the replica, "
                 "or evaluate on the primary"

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 # 'trueup' in ASCII: the key of the advisory lock that one migration at a time holds
 MIGRATION_LOCK = 0x747275657570
 LOCK_NOT_AVAILABLE = "55P03"
+DEADLOCK = "40P01"
 ATTEMPTS = 8
 # seconds: a statement that waits this long is looked at, and how often
 LOOK_AFTER = 0.2
@@ -28,11 +29,15 @@ LOOK_EVERY = 0.5
 
 
 def retried(
-    connection: Session, work: Callable[[], T], doing: Callable[[], str], attempts: int | None = None
+    connection: Session,
+    work: Callable[[], T],
+    doing: Callable[[], str],
+    attempts: int | None = None,
+    states: Collection[str] = (LOCK_NOT_AVAILABLE,),
 ) -> T:
     """Return what `work` returns, trying again with backoff and jitter while a lock is not granted.
 
-    Only SQLSTATE 55P03 is tried again, and no longer than the session's budget for waiting
+    Only these SQLSTATEs are tried again, and no longer than the session's budget for waiting
     lasts. Raises MigrationError with what `doing` says and who held the lock.
     """
     attempts = attempts or ATTEMPTS
@@ -42,7 +47,7 @@ def retried(
             try:
                 return work()
             except ServerSaid as error:
-                if sqlstate(error) != LOCK_NOT_AVAILABLE:
+                if sqlstate(error) not in states:
                     raise
                 refused = error
         pause = min(0.1 * 2**attempt, 5) * random.uniform(0.5, 1.5)

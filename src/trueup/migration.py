@@ -22,7 +22,7 @@ from trueup.durations import elapsed_ms
 from trueup.errors import CatalogError, DatabaseError, MigrationError
 from trueup.fitting import fitted, note_application
 from trueup.ledger import Ledger, Revision, described
-from trueup.locks import limit_waiting, one_at_a_time, retried
+from trueup.locks import DEADLOCK, LOCK_NOT_AVAILABLE, limit_waiting, one_at_a_time, retried
 from trueup.model import Change, ConstraintState, Migration, Progress, silent
 from trueup.packs import CORE, Pack
 from trueup.revisions import (
@@ -57,6 +57,8 @@ VERSION_TABLE = "alembic_version"
 TARGETS = ("core@head", "heads")
 _KINDS = {"up": "revision", "down": "revision taken back", "stamp": "stamp"}
 WAIT = 60.0
+# what is tried again: runs read the same views, in an order of their own
+_OF_VIEWS = (LOCK_NOT_AVAILABLE, DEADLOCK)
 
 # above the script of a dry run
 _REHEARSED = """\
@@ -191,7 +193,10 @@ def _migrated(
                     keep_drift=keep_drift,
                     before_triggers=build_lookups,
                     attempt=lambda work: retried(
-                        connection, work, lambda: "while deploying views and triggers"
+                        connection,
+                        work,
+                        lambda: "while deploying views and triggers",
+                        states=_OF_VIEWS,
                     ),
                 )
                 deployed = [change for change in changes if change.action in ("deploy", "drop")]
@@ -250,13 +255,17 @@ def _take_back(
     target = below[0] if below else f"{last}@base"
     try:
         retried(
-            connection, lambda: deploy.undeploy(connection, pack), lambda: "while dropping views and triggers"
+            connection,
+            lambda: deploy.undeploy(connection, pack),
+            lambda: "while dropping views and triggers",
+            states=_OF_VIEWS,
         )
         _command(connection, database, pack, "downgrade", target, ledger)
         retried(
             connection,
             lambda: deploy.put_back(connection, was),
             lambda: "while putting views and triggers back",
+            states=_OF_VIEWS,
         )
         retried(connection, lambda: _grant(connection, pack), lambda: "while granting rights")
     except (MigrationError, ServerSaid) as error:
@@ -418,6 +427,7 @@ def rollback(
             connection,
             lambda: deploy.undeploy(connection, loaded),
             lambda: "while dropping views and triggers",
+            states=_OF_VIEWS,
         )
         before = current(connection)
         try:
@@ -429,6 +439,7 @@ def rollback(
                     connection,
                     lambda: deploy.put_back(connection, was),
                     lambda: "while putting views and triggers back",
+                    states=_OF_VIEWS,
                 )
                 retried(connection, lambda: _grant(connection, loaded), lambda: "while granting rights")
             raise

@@ -113,7 +113,7 @@ class Check:
     candidates: str | None = None
     candidates_checksum: str | None = None
 
-    @property
+    @cached_property
     def populations(self) -> list[Population]:
         """Entity types paired with the tables that hold them; none for a check on the layer itself."""
         if self.population == "none":
@@ -373,6 +373,7 @@ def load(root: Path | None = None, schema: str = PUBLIC, key_type: str = BIGINT)
         raise CatalogError(f"{root} has no checks: a pack needs at least one file checks/<check>.sql")
     checks = own + _checks(CORE, _Hand(CORE))
     _refuse_twins(checks)
+    _refuse_two_homes(checks)
     pack = Pack(root, tuple(sorted(checks, key=lambda check: check.name)), schema, key_type)
     _refuse_missing_repairs(pack)
     _refuse_missing_triggers(pack)
@@ -607,6 +608,23 @@ def _refuse_twins(checks: list[Check]) -> None:
                 "rename yours"
             )
         seen[check.name] = check
+
+
+def _refuse_two_homes(checks: list[Check]) -> None:
+    """Raise CatalogError for an entity that is a row of one table to one check, and of another to another.
+
+    What is generated for an entity asks all of its checks about keys of one table.
+    """
+    homes: dict[str, tuple[str, str]] = {}
+    for check in checks:
+        for population in check.populations:
+            table = plain(population.table)
+            home, other = homes.setdefault(population.entity, (table, check.file))
+            if home != table:
+                raise CatalogError(
+                    f"{check.file}: entity {population.entity} is a row of {table} here, and of {home} in "
+                    f"{other}; name one of them otherwise"
+                )
 
 
 def _refuse_missing_repairs(pack: Pack) -> None:

@@ -20,10 +20,14 @@ _PAUSE = 0.05
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The transactions that a run has seen for sure, as ids of the primary, and the time, by its clock."""
+    """The transactions that a run has seen for sure, as ids of the primary, and the time, by its clock.
+
+    `defined_at` is when the newest definition of a check that it has seen was deployed.
+    """
 
     snapshot: str
     taken_at: datetime
+    defined_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class _Cluster:
 class _Registered:
     snapshot: str
     taken_at: datetime
+    defined_at: datetime | None
     position: str
     backend_pid: int
     backend_start: datetime
@@ -147,7 +152,8 @@ class Standby:
                 "the replica does not follow this primary: it is past its position and has not seen this run "
                 "begin; look at pg_stat_replication on the primary"
             )
-        return Snapshot(registered.snapshot, registered.taken_at), self.session.value("export_snapshot")
+        seen = Snapshot(registered.snapshot, registered.taken_at, registered.defined_at)
+        return seen, self.session.value("export_snapshot")
 
     def _late(self, replay: _Replay) -> str:
         last = f", last commit {replay.last_commit_at:%Y-%m-%d %H:%M:%S%z}" if replay.last_commit_at else ""

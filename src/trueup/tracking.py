@@ -25,6 +25,8 @@ _CERTAIN = frozenset((*_INTEGER_BITS, "uuid", "text", "character varying"))
 # tables whose names, prefixed, cannot be those of others
 _PLAIN = re.compile(r"public\.(?!trueup_)[a-z_][a-z0-9_]*|trueup\.[a-z_][a-z0-9_]*")
 LONGEST_NAME = 63
+# how runs write what each session may write in its own way
+_STYLES = ("datestyle = 'ISO'", "timezone = 'UTC'", "intervalstyle = 'postgres'", "bytea_output = 'hex'")
 TRIGGERS = ("insert", "update", "delete", "truncate")
 
 
@@ -118,7 +120,8 @@ def tracker(table: Watched, keys: list[str]) -> str:
         keys = []  # which entities are concerned nobody can tell
 
     def tagged(row: str, column: str) -> str:
-        return f"{literal(column + '=')} || {row}.{quoted(column)}"
+        # without the cast || is also an operator of arrays, jsonb, bytea ...
+        return f"{literal(column + '=')} || {row}.{quoted(column)}::text"
 
     def listed(row: str, rows: str) -> str:
         arrays = " || ".join(f"array_agg({tagged(row, column)})" for column in keys)
@@ -153,7 +156,7 @@ def tracker(table: Watched, keys: list[str]) -> str:
     by_row = table.is_partitioned
     if keys:
         moved = [
-            f"case when old.{quoted(column)} is distinct from new.{quoted(column)} then "
+            f"case when old.{quoted(column)}::text is distinct from new.{quoted(column)}::text then "
             f"{tagged('old', column)} end"
             for column in keys
         ]
@@ -179,23 +182,26 @@ def tracker(table: Watched, keys: list[str]) -> str:
         ]
     else:
         body = whole.replace("        insert", "    insert", 1)
+        if by_row and compared:
+            body = f"    if tg_op = 'UPDATE' then\n{compared}    end if;\n\n{body}"
+        each = "for each row" if by_row else "for each statement"
         events += [
-            _trigger("insert", name, "after insert", "for each statement"),
-            _trigger("update", name, f"after update{columns}", "for each statement"),
-            _trigger("delete", name, "after delete", "for each statement"),
+            _trigger("insert", name, "after insert", each),
+            _trigger("update", name, f"after update{columns}", each),
+            _trigger("delete", name, "after delete", each),
         ]
     events.append(_trigger("truncate", name, "after truncate", "for each statement"))
     required = ""
     if not name.startswith("trueup."):
         # of rows, and of statements with their rows, something was noted: FOUND
-        noted, known = ("found and ", "true") if keys else ("", "false")
+        noted, known = ("found and ", "true") if keys or by_row else ("", "false")
         required = (
             f"\n    if {noted}current_setting('trueup.repair_id', true) <> '' then\n"
             f"        perform trueup.require_journal(tg_relid, tg_op, {known});\n    end if;\n\n"
         )
     # a day is noted as a pass reads it, whatever the writer's DateStyle
     dated = not set(keys).isdisjoint(table.dated)
-    settings = "    set datestyle = 'ISO'\n    set timezone = 'UTC'\n" if dated else ""
+    settings = "".join(f"    set {setting}\n" for setting in _STYLES) if dated else ""
     return (
         f"create or replace function {function}()\n"
         "    returns trigger\n    language plpgsql\n    security definer\n"
@@ -282,6 +288,9 @@ class Pending:
                     self._unarmed.setdefault(check, name)
         self._owed = {owed.name: owed.owes_full for owed in session.rows("owed_checks", _Owed)}
         self.entities = {key.entity_type: key for key in session.rows("entity_keys", EntityKey)}
+        self._own = {
+            name: Source(plain(key.table_name), key.key_column, name) for name, key in self.entities.items()
+        }
         # None: what changed cannot be followed to entities
         self._found: dict[Source, frozenset[str] | None] = {}
         self._concerned: dict[tuple[Source, ...], dict[str, frozenset[str]]] = {}
@@ -331,14 +340,20 @@ class Pending:
         return dict(self._concerned[sources])
 
     def _changed(self, check: Check) -> tuple[Source, ...]:
+        # what a run or a guard leaves to the next pass it notes under the entity's own key
+        own = (self._own[p.entity] for p in check.populations if p.entity in self._own)
         # checks of one entity name the same columns: each question is asked once
-        return tuple(source for source in check.sources if (source.table, source.column) in self._keys)
+        sources = dict.fromkeys((*check.sources, *own))
+        return tuple(source for source in sources if (source.table, source.column) in self._keys)
 
     def _entities_of(self, source: Source) -> frozenset[str] | None:
         if source not in self._found:
-            key = self.entities[source.entity]
+            key = self.entities.get(source.entity)
             values = self._keys[source.table, source.column]
-            if source.via is None:
+            if key is None:
+                # of a check that is not deployed yet
+                self._found[source] = None
+            elif source.via is None:
                 keys = (_key(value, key.key_type) for value in values)
                 self._found[source] = frozenset(found for found in keys if found is not None)
             elif kind := self._types.get((key.table_name, source.via)):

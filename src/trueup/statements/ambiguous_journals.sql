@@ -38,6 +38,12 @@ where
             and ind.indpred is null
             and k.columns && named.columns
             and k.columns <@ (named.columns || coalesce(pt.partattrs::smallint[], '{}'))
+            -- rows with a NULL there are not kept apart, and not found by it
+            and not exists (
+                select 1
+                from pg_catalog.pg_attribute as a
+                where a.attrelid = c.oid and a.attnum = any(k.columns) and not a.attnotnull
+            )
     )
     and not exists (
         select 1

@@ -1,6 +1,7 @@
--- the tables that checks rest on, and whether what happens to them is noted: all four triggers fire, their
--- parts on each partition too, and no BEFORE trigger of others may write a column that the list of the
--- one for updates leaves out
+-- the tables that checks rest on, and whether what happens to them is noted: all four triggers fire,
+-- their parts on each partition too, no BEFORE trigger of others may write a column that the list of
+-- the one for updates leaves out, and no row is written under the name of another table: that of a parent
+-- or child by inheritance
 with tables as materialized (
     select distinct ct.table_name
     from trueup.check_tables as ct
@@ -31,7 +32,10 @@ armed as materialized (
                             b.tgrelid = t.relid
                             and not b.tgisinternal
                             and b.tgtype & 19 = 19
-                            and cardinality(b.tgattr::smallint[]) = 0
+                            and (
+                                cardinality(b.tgattr::smallint[]) = 0
+                                or not b.tgattr::smallint[] <@ tg.tgattr::smallint[]
+                            )
                             and p.pronamespace <> 'trueup'::regnamespace
                     )
                 )
@@ -46,6 +50,23 @@ armed as materialized (
                     'trueup_changes_delete', 'trueup_changes_truncate'
                 )
                 and tg.tgenabled in ('D', 'R')
+        )
+        and not exists (
+            select 1
+            from pg_catalog.pg_class as c
+            where
+                c.oid = t.relid
+                and (
+                    (
+                        not c.relispartition
+                        and exists (select 1 from pg_catalog.pg_inherits as inh where inh.inhrelid = c.oid)
+                    )
+                    or (
+                        c.relkind <> 'p'
+                        and c.relhassubclass
+                        and exists (select 1 from pg_catalog.pg_inherits as inh where inh.inhparent = c.oid)
+                    )
+                )
         ) as is_armed
     from (select x.table_name, to_regclass(x.table_name) as relid from tables as x) as t
 )

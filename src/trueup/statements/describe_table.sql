@@ -26,7 +26,7 @@ inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 left join lateral (
     select
         min(quote_ident(a.attname)) as quoted_name,
-        min(format_type(a.atttypid, null)) as type_name
+        min(format_type(a.atttypid, -1)) as type_name
     from pg_catalog.pg_index as i
     inner join pg_catalog.pg_attribute as a
         on i.indrelid = a.attrelid and a.attnum = any(i.indkey[:i.indnkeyatts - 1])

@@ -24,7 +24,7 @@ union all
 select
     c.check_name,
     c.name,
-    format_type(c.type, null),
+    format_type(c.type, -1),
     format('%%s.%%I, %%s', p.table_name, p.key_column, p.key_type)
 from columns as c
 inner join trueup.check_populations as p on c.check_name = p.check_name

@@ -1,7 +1,8 @@
 -- key and company column as the catalogue knows them, so that no name is guessed. A
 -- partitioned table has its partition key in the primary key, too: then the key is what the
 -- host revision declares, else the one column that is left. A foreign table or a view has
--- no primary key: there the host revision alone can say.
+-- no primary key: there the host revision alone can say. The table bears its name in the
+-- catalogue, however the header spells it: checks of one entity are listed by one function.
 with target as (
     select
         c.oid,
@@ -43,9 +44,14 @@ insert into trueup.check_populations as cp
 select
     %(check_name)s,
     %(entity_type)s,
-    %(table_name)s,
+    (
+        select format('%%I.%%I', n.nspname, c.relname)
+        from pg_catalog.pg_class as c
+        inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+        where c.oid = cd.oid
+    ),
     att.attname,
-    format_type(att.atttypid, null),
+    format_type(att.atttypid, -1),
     (
         select co.attname
         from pg_catalog.pg_attribute as co

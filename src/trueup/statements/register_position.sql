@@ -4,6 +4,7 @@
 select
     pg_current_snapshot()::text as snapshot,
     clock_timestamp() as taken_at,
+    (select max(ch.definition_changed_at) from trueup.checks as ch) as defined_at,
     pg_logical_emit_message(true, 'trueup', '')::text as position,
     a.pid as backend_pid,
     a.backend_start

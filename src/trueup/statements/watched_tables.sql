@@ -41,8 +41,14 @@ select
         inner join pg_catalog.pg_class as pc on pt.relid = pc.oid
         where pc.relkind = 'f'
     )
-    and w.relkind not in ('f', 'm') as is_trackable,
-    w.relkind = 'p' as is_partitioned,
+    and w.relkind not in ('f', 'm')
+    -- a partition has its part of the triggers of a partitioned table, under the same names
+    and not exists (
+        select 1
+        from rests as r
+        inner join pg_catalog.pg_partition_ancestors(w.relid) as pa on r.relid = pa.relid and pa.relid <> w.relid
+    ) as is_trackable,
+    w.relkind = 'p' or w.relispartition as is_partitioned,
     bt.is_unlisted as any_update,
     array(
         select a.attname::text
@@ -73,12 +79,17 @@ select
         -- in the order in which old and new are compared: long values last
         order by a.attlen < 0, a.attnum
     ) as columns,
-    -- how a value is written depends on the session's DateStyle and time zone
+    -- how a value is written may depend on the session: on its DateStyle, time zone, bytea_output ...
     array(
         select a.attname::text
         from pg_catalog.pg_attribute as a
         inner join pg_catalog.pg_type as ty on a.atttypid = ty.oid
-        where a.attrelid = w.relid and a.attnum > 0 and not a.attisdropped and ty.typcategory = 'D'
+        where
+            a.attrelid = w.relid
+            and a.attnum > 0
+            and not a.attisdropped
+            and ty.typcategory not in ('B', 'E', 'N', 'S')
+            and ty.oid <> 'pg_catalog.uuid'::regtype
         order by a.attnum
     ) as dated,
     array(
@@ -92,12 +103,13 @@ from (
         format('%%I.%%I', n.nspname, c.relname) as table_name,
         c.oid as relid,
         c.relkind,
+        c.relispartition,
         array_agg(distinct r.column_name) as columns
     from rests as r
     inner join pg_catalog.pg_class as c on r.relid = c.oid
     inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
     where c.relkind in ('r', 'p', 'f', 'm')
-    group by n.nspname, c.relname, c.oid, c.relkind
+    group by n.nspname, c.relname, c.oid, c.relkind, c.relispartition
 ) as w
 cross join lateral (
     select

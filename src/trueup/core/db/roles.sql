@@ -65,6 +65,11 @@ begin
     revoke insert, update, delete, truncate
         on trueup.deployments, trueup.deployment_checks, trueup.backfills, trueup.application
         from trueup_owner, trueup_runner;
+    -- these are parts of what functions run with their owner's rights, and migrations with those of
+    -- whoever runs them; migrations alone write them
+    revoke insert, update, delete
+        on trueup.check_populations, trueup.check_tables, trueup.constraints, trueup.objects, trueup.tables
+        from trueup_runner;
     -- prune runs with its owner's rights, what it runs is in retention, and what it left in
     -- prunes opens the history: of these, only how long something is kept is for others
     revoke insert, update, delete, truncate, trigger on trueup.retention, trueup.prunes

@@ -25,35 +25,70 @@ as $$
 declare
     v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
     v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
-    v_key jsonb := coalesce(v_after, v_before);
+    v_row jsonb := coalesce(v_after, v_before);
+    v_repair_id bigint;
+    v_table text;
+    v_key_column text := case when tg_nargs = 1 then tg_argv[0] else to_jsonb(tg_argv)::text end;
+    v_key_value text;
+    v_later_id bigint;
+    v_current jsonb;
 begin
-    if v_before is distinct from v_after then
-        -- the parameter alone proves nothing: the repair it names must be under way in this
-        -- transaction, which nobody else sees while its reason is still empty
+    if v_before is not distinct from v_after then
+        return null;
+    end if;
+
+    -- the parameter alone proves nothing: the repair it names must be under way in this
+    -- transaction, which nobody else sees while its reason is still empty
+    select r.id into v_repair_id
+    from trueup.repairs as r
+    where r.id = current_setting('trueup.repair_id')::bigint and r.reason = '';
+    if v_repair_id is null then
+        return null;
+    end if;
+
+    select format('%I.%I', n.nspname, c.relname) into v_table
+    from pg_catalog.pg_class as c
+    inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+    where c.oid = coalesce(pg_partition_root(tg_relid), tg_relid);
+
+    if tg_nargs = 1 then
+        v_key_value := v_row ->> tg_argv[0];
+    else
+        select jsonb_agg(v_row -> k.name order by k.place)::text into v_key_value
+        from unnest(tg_argv) with ordinality as k (name, place);
+    end if;
+
+    -- an AFTER trigger of the application that fired before this one may have written the row again,
+    -- and what it wrote is in the journal already: one entry for both
+    if v_after is not null then
+        execute format('select to_jsonb(t) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column))
+            into v_current
+            using v_after;
+    end if;
+    if v_current is distinct from v_after then
+        select max(l.id) into v_later_id
+        from (
+            select rc.id, rc.before, lag(rc.after) over (order by rc.id) as left_as
+            from trueup.repair_changes as rc
+            where rc.repair_id = v_repair_id and rc.table_name = v_table and rc.key_value = v_key_value
+        ) as l
+        where l.before = v_after and l.left_as is distinct from l.before;
+    end if;
+
+    if v_later_id is null then
         insert into trueup.repair_changes
             (repair_id, table_name, key_column, key_value, operation, before, after)
-        select
-            r.id,
-            (
-                select format('%I.%I', n.nspname, c.relname)
-                from pg_catalog.pg_class as c
-                inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
-                where c.oid = coalesce(pg_partition_root(tg_relid), tg_relid)
-            ),
-            case when tg_nargs = 1 then tg_argv[0] else to_jsonb(tg_argv)::text end,
-            case
-                when tg_nargs = 1 then v_key ->> tg_argv[0]
-                else (
-                    select jsonb_agg(v_key -> k.name order by k.place)::text
-                    from unnest(tg_argv) with ordinality as k (name, place)
-                )
-            end,
-            lower(tg_op),
-            v_before,
-            v_after
-        from trueup.repairs as r
-        where r.id = current_setting('trueup.repair_id')::bigint and r.reason = '';
+        values (v_repair_id, v_table, v_key_column, v_key_value, lower(tg_op), v_before, v_after);
+        return null;
     end if;
+
+    delete from trueup.repair_changes as rc
+    where rc.id = v_later_id and rc.after is not distinct from v_before;
+    update trueup.repair_changes as rc
+    set
+        before = v_before,
+        operation = case when v_before is null then 'insert' when rc.after is null then 'delete' else 'update' end
+    where rc.id = v_later_id;
     return null;
 end;
 $$;

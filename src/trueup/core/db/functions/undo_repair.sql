@@ -63,12 +63,46 @@ begin
     -- every row as the repair left it, before any is written: a trigger of the application may
     -- write to one when another is put back
     for v_row in
-        select distinct on (rc.table_name, rc.key_value)
-            rc.*,
-            bool_or(rc.operation = 'insert') over (partition by rc.table_name, rc.key_value) as is_made
-        from trueup.repair_changes as rc
-        where rc.repair_id = p_repair_id
-        order by rc.table_name, rc.key_value, rc.id desc
+        with moved as (
+            select
+                m.id,
+                m.table_name,
+                m.was
+            from (
+                select
+                    rc.*,
+                    case
+                        when rc.key_column like '["%'
+                            then (
+                                select jsonb_agg(rc.before -> k.name order by k.place)::text
+                                from jsonb_array_elements_text(rc.key_column::jsonb) with ordinality as k (name, place)
+                            )
+                        else rc.before ->> rc.key_column
+                    end as was
+                from trueup.repair_changes as rc
+                where rc.repair_id = p_repair_id and rc.operation = 'update'
+            ) as m
+            where m.was <> m.key_value
+        ),
+
+        latest as (
+            select distinct on (rc.table_name, rc.key_value)
+                rc.*,
+                bool_or(rc.operation = 'insert') over (partition by rc.table_name, rc.key_value) as is_made
+            from trueup.repair_changes as rc
+            where rc.repair_id = p_repair_id
+            order by rc.table_name, rc.key_value, rc.id desc
+        )
+
+        select l.*
+        from latest as l
+        -- a row that got another key later stands under that
+        where not exists (
+            select 1
+            from moved as m
+            where m.table_name = l.table_name and m.was = l.key_value and m.id > l.id
+        )
+        order by l.table_name, l.key_value
     loop
         v_condition := trueup.journaled_row(v_row.table_name, v_row.key_column);
         if v_condition is null then
