@@ -11,7 +11,8 @@
 --
 -- booking_details says appointment_creation_failed. A call that has an appointment by
 -- now, created later by hand or by the backfill, needs nobody. A queue item that somebody
--- has decided counts as well: what a person closed is not put back before them.
+-- has decided counts as well: what a person closed is not put back before them. An open
+-- item that asks for another reason where the appointment is has told somebody, too.
 
 create or replace view trueup.call_creation_failed_unqueued as
 select
@@ -37,7 +38,18 @@ where
         select 1
         from trueup.manual_review_queue as q
         where
-            q.reason = 'provider_booking_failed'
-            and q.entity_type = 'call'
+            q.entity_type = 'call'
             and q.entity_id = c.id::text
+            and (
+                q.reason = 'provider_booking_failed'
+                or (
+                    q.status in ('pending', 'in_progress')
+                    and q.reason in (
+                        'validation_failed', 'customer_creation_failed', 'service_unknown',
+                        'call_booked_without_appointment', 'call_made_without_appointment',
+                        'call_outcome_without_appointment', 'call_creation_pending_stale',
+                        'call_creation_failed_unqueued'
+                    )
+                )
+            )
     );

@@ -10,6 +10,8 @@
 -- cost:        scans customers; one probe of appointments_customer_id_idx for each without contact
 --
 -- Usable is what trueup.usable_phone and trueup.usable_email say; a placeholder is not.
+-- A customer that belongs to no company yet has the appointments of any; own is the same
+-- customer, so that the few appointments ahead are read first.
 -- The evidence names the last appointment ahead, which does not change as time passes:
 -- a list of all would, and so end an acceptance at each one.
 
@@ -23,7 +25,10 @@ select
         'last_appointment_id', (
             select la.id
             from trueup.live_appointments as la
-            where la.customer_id = k.id and la.company_id = k.company_id and la.starts_at > now()
+            where
+                la.customer_id = k.id
+                and (k.company_id is null or la.company_id = k.company_id)
+                and la.starts_at > now()
             order by la.starts_at desc, la.id desc
             limit 1
         ),
@@ -38,5 +43,9 @@ where
     and exists (
         select 1
         from trueup.live_appointments as la
-        where la.customer_id = k.id and la.company_id = k.company_id and la.starts_at > now()
+        inner join public.customers as own on la.customer_id = own.id
+        where
+            own.id = k.id
+            and (own.company_id is null or la.company_id = own.company_id)
+            and la.starts_at > now()
     );

@@ -22,6 +22,7 @@ from helpers import connected, eventually, launch, plant, run, sql, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import trueup
 from trueup import events, packs
 from trueup.errors import RefusedError
 from trueup.events import AsyncEvents, Events, is_signed
@@ -1337,3 +1338,26 @@ def test_any_order_and_repetition_ends_in_one_state(enforced: str, story: str) -
         assert violations(enforced) == []
 
     prove()
+
+
+@pytest.mark.parametrize(
+    ("event", "left"),
+    [
+        (call_event(call_type=None, to_number="+493012345699"), "call_type_missing call"),
+        (call_event("call_started", to_number="+493012345699"), "call_stuck_ongoing call"),
+        (booking_event(eventTypeId=700099), "appointment_past_open appointment"),
+    ],
+)
+def test_a_parked_event_is_applied_whatever_it_tells(ground: str, event: dict[str, Any], left: str) -> None:
+    """The repair is as strict as process_events: what the provider says is not undone for what it shows."""
+    receive(ground, event)
+    process(ground)
+    assert value(ground, "select status from trueup.webhook_events") == "parked"
+    sql(ground, "select factory.phone_number(9, '+493012345699'), factory.service(9, 1, 45, 700099)")
+    done = trueup.repair(["event_unprocessed"], database=ground, apply=True)
+    assert (done.corrected, done.review) == (1, 0), done.checks
+    assert value(ground, "select status from trueup.webhook_events") == "processed"
+    (named,) = value(ground, "select r.evidence -> 'leaves' from trueup.repairs as r")
+    assert named.startswith(left)
+    found = trueup.check(database=ground).results
+    assert [result.name for result in found if result.violations] == [left.split()[0]]

@@ -106,6 +106,108 @@ def test_a_misspelled_word_keeps_its_meaning(legacy_database: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("check", "call", "appointment"),
+    [
+        ("call_appointment_not_flagged", "", "call_id => 1"),
+        ("call_backlink_missing", "", "call_id => 1"),
+        ("call_backlink_broken", "appointment_id => 12", "call_id => 1"),
+        ("call_failed_but_booked", "booking_failed => true", "call_id => 1"),
+        (
+            "call_linked_without_appointment",
+            "booking_id => 'uid-1', appointment_link_status => 'linked'",
+            "calcom_booking_uid => 'uid-1'",
+        ),
+        (
+            "appointment_without_call",
+            "",
+            """source => 'retell', idempotency_key => gen_random_uuid(),
+            metadata => jsonb_build_object('call_id', 'call_' || lpad('1', 27, '0'))""",
+        ),
+    ],
+)
+def test_an_outcome_that_denies_the_appointment_stops_no_repair(
+    database: str, check: str, call: str, appointment: str
+) -> None:
+    """Decision D3: what a model made of the conversation is no reason to ask a person."""
+    plant(
+        database,
+        f"""
+        select factory.company(1);
+        select factory.appointment(id => 12, status => 'completed');
+        select factory.call({", ".join(filter(None, ["id => 1, session_outcome => 'information_only'", call]))});
+        select factory.appointment(id => 11, status => 'completed', {appointment});
+        """,
+    )
+    done = trueup.repair([check], database=database, apply=True)
+    assert (done.corrected, done.review) == (1, 0), done.checks
+    trueup.repair(database=database, apply=True)
+    assert sql(
+        database, "select c.appointment_made, c.appointment_id, c.session_outcome from public.calls as c"
+    ) == [(True, 11, "appointment_booked")]
+    assert trueup.check(database=database).violations == 0
+
+
+@pytest.mark.parametrize("from_number", ["anonymous", None])
+def test_a_booking_ahead_of_a_caller_who_withheld_the_number_is_created(
+    database: str, from_number: str | None
+) -> None:
+    """That nobody can reach the caller is reported; the booking is no less true."""
+    number = "null" if from_number is None else f"'{from_number}'"
+    plant(
+        database,
+        f"""
+        select factory.company(1);
+        select factory.service(id => 1, calcom_event_type_id => 700001);
+        select factory.call(
+            id => 1, booking_confirmed => true, from_number => {number}, customer_link_status => 'anonymous',
+            started_at => now() - interval '2 minutes', ended_at => now() - interval '1 minute', duration_ms => 60000,
+            booking_details => jsonb_build_object('calcom_booking', jsonb_build_object(
+                'uid', 'uid-1', 'status', 'accepted', 'start', now() + interval '1 day',
+                'end', now() + interval '1 day 45 minutes', 'eventTypeId', 700001,
+                'attendees', '[{{"name": "Erika Muster", "email": "fallback@example.com"}}]'::jsonb
+            ))
+        );
+        """,
+    )
+    done = trueup.repair([MADE], database=database, apply=True)
+    assert (done.corrected, done.review) == (1, 0), done.checks
+    ((customer_id, email),) = sql(database, "select k.id, k.email from public.customers as k")
+    assert email == "call-1@withheld.invalid"
+    leaves = value(database, "select r.evidence -> 'leaves' from trueup.repairs as r")
+    assert leaves == [f"customer_unreachable customer {customer_id}"]
+    listed = {result.name for result in trueup.check(database=database).results if result.violations}
+    assert listed == {"customer_unreachable"}
+
+
+def test_words_that_constraints_refuse_are_mended_before_the_rest_of_their_rows(legacy_database: str) -> None:
+    """An application that wrote its words in capitals: every row violates two constraints and more."""
+    sql(
+        legacy_database,
+        """
+        insert into public.companies (name) values ('one');
+        insert into public.customers (company_id, phone) values (1, '+491700000001');
+        insert into public.calls (
+            company_id, retell_call_id, from_number, direction, call_type, status, started_at, ended_at, duration_ms,
+            session_outcome, customer_id, customer_link_status, customer_link_method, metadata
+        )
+        values
+        (1, 'call_' || lpad('1', 27, '0'), '+491700000001', 'INBOUND', null, 'ENDED', '2025-10-20 09:00+00',
+            '2025-10-20 09:01+00', 5, 'INFORMATION_ONLY', 1, 'LINKED', 'PHONE_MATCH',
+            '{"retell": {"call_type": "phone_call"}}'),
+        (1, 'call_' || lpad('2', 27, '0'), '+491700000001', 'INBOUND', null, 'ENDED', '2025-10-20 09:02+00',
+            '2025-10-20 09:03+00', 5, 'OTHER', 1, 'UNLINKED', null, '{"retell": {"call_type": "phone_call"}}');
+        insert into public.appointments (company_id, customer_id, call_id, starts_at, ends_at, status, source)
+        values (1, 1, 1, '2025-10-22 12:00+00', '2025-10-22 12:45+00', 'COMPLETED', 'CALCOM')
+        """,
+    )
+    trueup.adopt(database=legacy_database, apply=True)
+    done = trueup.repair(database=legacy_database, apply=True)
+    assert done.review == 0, [(c.name, c.reasons) for c in done.checks if c.review]
+    assert trueup.check(database=legacy_database).violations == 0
+    assert trueup.repair(database=legacy_database, apply=True).corrected == 0
+
+
 def test_the_alert_of_a_corrected_entity_is_resolved_by_the_repair(database: str) -> None:
     plant(database, ONE)
     trueup.repair(database=database, apply=True)

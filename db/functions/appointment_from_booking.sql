@@ -268,7 +268,7 @@ begin
         end,
         'customer_id', customer_id,
         'customer_found', case when customer_id is not null then v_customer_found end
-    ));
+    )) || trueup.unreachable_customer(appointment_id);
     if v_call.id is null or (outcome = 'found' and v_found.call_id = v_call.id) then
         return;
     end if;

@@ -7,7 +7,8 @@
 -- Anything less is a person's decision, because clearing a flag would destroy the only
 -- trace of a booking that may exist at the provider.
 --
--- Writes the appointment alone: appointments_sync_calls completes the call.
+-- Writes the appointment: appointments_sync_calls completes the call, all but an outcome that
+-- denies the booking (trueup.proven_outcome).
 
 create or replace function trueup.link_booking(p_call_id bigint)
     returns trueup.repair_outcome
@@ -58,6 +59,10 @@ begin
     if not found then
         return ('review', 'the appointment was taken meanwhile', v_evidence)::trueup.repair_outcome;
     end if;
+
+    update public.calls as c
+    set session_outcome = trueup.proven_outcome(c.session_outcome)
+    where c.id = p_call_id and c.session_outcome <> trueup.proven_outcome(c.session_outcome);
 
     return ('corrected', 'linked by booking uid', v_evidence)::trueup.repair_outcome;
 end;

@@ -6,7 +6,8 @@
 -- booking. The last reads the proofs of all calls, so it comes last. Evidence that names
 -- two calls is for a person; so is none, and a call that did not make the appointment
 -- (not_the_maker). The call's flags and its link back are written by
--- appointments_sync_calls.
+-- appointments_sync_calls; an outcome that denies the appointment gives way
+-- (trueup.proven_outcome).
 --
 -- Agents put placeholders there, {{call_id}} or 1. So nothing but an id of the provider's
 -- form is taken for one, and a small number for ours only when the appointment was made
@@ -92,6 +93,10 @@ begin
     update public.appointments as a
     set call_id = v_call_ids[1]
     where a.id = p_appointment_id;
+
+    update public.calls as c
+    set session_outcome = trueup.proven_outcome(c.session_outcome)
+    where c.id = v_call_ids[1] and c.session_outcome <> trueup.proven_outcome(c.session_outcome);
 
     return ('corrected', v_found_by, jsonb_build_object('call_id', v_call_ids[1]))::trueup.repair_outcome;
 end;

@@ -2,7 +2,8 @@
 --
 -- The appointment is the evidence: flags derive from it (decision D1). A time of linking
 -- that is there stays; a missing one is the time of this repair, because nothing tells
--- when an appointment got its call.
+-- when an appointment got its call. An outcome that denies the appointment gives way
+-- (trueup.proven_outcome).
 
 create or replace function trueup.repair_call_appointment_not_flagged(p_call_id bigint)
     returns trueup.repair_outcome
@@ -24,7 +25,8 @@ begin
     set
         appointment_made = true,
         appointment_link_status = 'linked',
-        appointment_linked_at = coalesce(c.appointment_linked_at, now())
+        appointment_linked_at = coalesce(c.appointment_linked_at, now()),
+        session_outcome = trueup.proven_outcome(c.session_outcome)
     where c.id = p_call_id;
 
     return (

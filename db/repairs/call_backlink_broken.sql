@@ -2,7 +2,8 @@
 --
 -- Exactly one kept appointment of the same company points at this call: that is the one it
 -- must name. With several it could be any, and with none the reference may be the only
--- trace of which appointment was meant; a person decides both.
+-- trace of which appointment was meant; a person decides both. calls_fill_appointment completes
+-- the flags, so an outcome that denies the appointment gives way (trueup.proven_outcome).
 
 create or replace function trueup.repair_call_backlink_broken(p_call_id bigint)
     returns trueup.repair_outcome
@@ -31,7 +32,7 @@ begin
     end if;
 
     update public.calls as c
-    set appointment_id = v_own_appointment_ids[1]
+    set appointment_id = v_own_appointment_ids[1], session_outcome = trueup.proven_outcome(c.session_outcome)
     where c.id = p_call_id;
 
     return ('corrected', 'points at its only appointment', v_evidence)::trueup.repair_outcome;

@@ -1,7 +1,8 @@
 -- call_backlink_missing: repair
 --
 -- Names the appointment that the sync would name: the earliest live one that points at
--- this call, else the earliest kept one.
+-- this call, else the earliest kept one. calls_fill_appointment completes the flags, so an
+-- outcome that denies the appointment gives way (trueup.proven_outcome).
 
 create or replace function trueup.repair_call_backlink_missing(p_call_id bigint)
     returns trueup.repair_outcome
@@ -21,7 +22,7 @@ begin
     end if;
 
     update public.calls as c
-    set appointment_id = v_appointment_id
+    set appointment_id = v_appointment_id, session_outcome = trueup.proven_outcome(c.session_outcome)
     where c.id = p_call_id;
 
     return (

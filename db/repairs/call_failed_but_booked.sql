@@ -1,7 +1,7 @@
 -- call_failed_but_booked: repair
 --
 -- What the sync does when a live appointment appears (decision D3): the failure and its
--- reason are cleared, outcome creation_failed becomes appointment_booked, and link status
+-- reason are cleared, an outcome that denies the booking becomes appointment_booked, and link status
 -- creation_failed becomes linked. The reason stays readable in the journal. An appointment
 -- whose status means nothing proves nothing: a person says first what it is.
 
@@ -30,10 +30,7 @@ begin
     set
         booking_failed = false,
         booking_failure_reason = null,
-        session_outcome = case c.session_outcome
-            when 'creation_failed' then 'appointment_booked'
-            else c.session_outcome
-        end,
+        session_outcome = trueup.proven_outcome(c.session_outcome),
         appointment_link_status = case c.appointment_link_status
             when 'creation_failed' then 'linked'
             else c.appointment_link_status

@@ -1,7 +1,9 @@
 -- call_outcome_unknown: repair
 --
 -- Replaces a spelling or synonym by the word of the vocabulary; anything else is a
--- person's decision, who may also add the word to trueup.vocabularies as a synonym.
+-- person's decision, who may also add the word to trueup.vocabularies as a synonym. Words of
+-- other columns that are misspelled, too, are replaced with it: their constraints would refuse
+-- the row (call_value_unknown).
 
 create or replace function trueup.repair_call_outcome_unknown(p_call_id bigint)
     returns trueup.repair_outcome
@@ -19,7 +21,15 @@ begin
     end if;
 
     update public.calls as c
-    set session_outcome = v_meant
+    set
+        session_outcome = v_meant,
+        direction = coalesce(trueup.vocabulary_value('direction', c.direction), c.direction),
+        customer_link_status = coalesce(
+            trueup.vocabulary_value('customer_link_status', c.customer_link_status), c.customer_link_status
+        ),
+        customer_link_method = coalesce(
+            trueup.vocabulary_value('customer_link_method', c.customer_link_method), c.customer_link_method
+        )
     where c.id = p_call_id;
 
     return (

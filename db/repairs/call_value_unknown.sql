@@ -1,7 +1,9 @@
 -- call_value_unknown: repair
 --
 -- Replaces a spelling or synonym by the word of the vocabulary. One value that means
--- nothing there hands the whole row to a person, who sees all of it.
+-- nothing there hands the whole row to a person, who sees all of it. A misspelled outcome, whose
+-- constraint would refuse the row, goes with it; one that denies the appointment of the call
+-- gives way (trueup.proven_outcome), because calls_fill_appointment completes the flags.
 
 create or replace function trueup.repair_call_value_unknown(p_call_id bigint)
     returns trueup.repair_outcome
@@ -37,7 +39,12 @@ begin
         direction = v_direction,
         customer_link_status = v_customer_link_status,
         customer_link_method = v_customer_link_method,
-        appointment_link_status = v_appointment_link_status
+        appointment_link_status = v_appointment_link_status,
+        session_outcome = case
+            when exists (select 1 from trueup.kept_appointments as ka where ka.call_id = c.id)
+                then trueup.proven_outcome(c.session_outcome)
+            else coalesce(trueup.vocabulary_value('session_outcome', c.session_outcome), c.session_outcome)
+        end
     where c.id = p_call_id;
 
     return (

@@ -4,6 +4,9 @@
 -- may be there by now. Applies all that is due of the event's object, as process_events
 -- does. What is still not processed then is for a person, with the reason; what another
 -- worker holds at this moment is left to that worker.
+--
+-- What is wrong with the rows afterwards is what the provider told: a call without a type, one
+-- that never ended. It stops the retry no more than it stops process_events.
 
 create or replace function trueup.repair_event_unprocessed(p_event_id bigint)
     returns trueup.repair_outcome
@@ -12,6 +15,7 @@ create or replace function trueup.repair_event_unprocessed(p_event_id bigint)
 as $$
 declare
     v_event trueup.webhook_events;
+    v_left text[];
 begin
     select e.* into v_event from trueup.webhook_events as e where e.id = p_event_id;
     if trueup.process_object(v_event.provider, v_event.object_id) is null then
@@ -33,6 +37,9 @@ begin
         )::trueup.repair_outcome;
     end if;
 
+    v_left := trueup.violations_of(
+        trueup.entities_touched(nullif(current_setting('trueup.repair_id', true), '')::bigint)
+    );
     return (
         'corrected',
         'processed',
@@ -41,7 +48,7 @@ begin
             'object_id', v_event.object_id,
             'company_id', v_event.company_id,
             'appointment_id', v_event.appointment_id
-        ))
+        )) || case when v_left <> '{}' then jsonb_build_object('leaves', v_left) else '{}' end
     )::trueup.repair_outcome;
 end;
 $$;

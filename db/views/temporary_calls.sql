@@ -19,16 +19,16 @@ inner join public.calls as o
         t.company_id = o.company_id
         and t.from_number = o.from_number
         and t.to_number = o.to_number
-        and o.started_at > t.started_at - (
+        and o.started_at >= t.started_at - (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'
         )
-        and o.started_at < t.started_at + (
+        and o.started_at <= t.started_at + (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'
         )
-        and t.started_at > o.started_at - (
+        and t.started_at >= o.started_at - (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'
         )
-        and t.started_at < o.started_at + (
+        and t.started_at <= o.started_at + (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'
         )
         and t.id <> o.id
@@ -45,16 +45,16 @@ inner join public.calls as o
     on
         t.company_id = o.company_id
         and t.to_number = o.to_number
-        and o.started_at > t.started_at - (
+        and o.started_at >= t.started_at - (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'
         )
-        and o.started_at < t.started_at + (
+        and o.started_at <= t.started_at + (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'
         )
-        and t.started_at > o.started_at - (
+        and t.started_at >= o.started_at - (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'
         )
-        and t.started_at < o.started_at + (
+        and t.started_at <= o.started_at + (
             select st.value::interval from trueup.settings as st where st.name = 'duplicate_call_window'
         )
         and t.id <> o.id

@@ -1,7 +1,7 @@
 -- call_creation_failed_unqueued: the check, then the repair
 
 begin;
-select plan(12);
+select plan(13);
 
 select factory.legacy('calls_booking_details_decoded');
 select factory.company(1);
@@ -40,6 +40,10 @@ select trueup.queue_review('provider_booking_failed', 'call', '19', 'told alread
 select factory.call(id => 20, booking_details => '{"appointment_creation_failed": true}');
 select trueup.queue_review('provider_booking_failed', 'call', '20', 'told and decided');
 update trueup.manual_review_queue set status = 'dismissed' where entity_id = '20';
+select factory.call(id => 21, booking_details => '{"appointment_creation_failed": true}');
+select trueup.queue_review('call_booked_without_appointment', 'call', '21', 'asked where the appointment is');
+select factory.call(id => 22, booking_details => '{"appointment_creation_failed": true}');
+select trueup.queue_review('service_unknown', 'call', '22', 'told by the application why it failed');
 set constraints all immediate;
 select factory.behind_the_back(false);
 
@@ -48,6 +52,14 @@ select set_eq(
     array[1, 2, 3, 4, 5]::bigint[],
     'the check lists failed creations that nobody was told of, and no other'
 );
+
+update trueup.manual_review_queue set status = 'resolved' where entity_id = '21';
+select set_eq(
+    'select entity_id from trueup.call_creation_failed_unqueued where entity_id > 20',
+    array[21]::bigint[],
+    'nobody has the failed creation any more when the other question is answered'
+);
+update trueup.manual_review_queue set reason = 'provider_booking_failed' where entity_id = '21';
 
 -- repair
 select is(

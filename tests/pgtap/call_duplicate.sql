@@ -24,7 +24,7 @@ $$;
 select pg_temp.call(1, 1, 0);
 select pg_temp.call(2, 1, 2);
 select pg_temp.call(3, 2, 0);
-select pg_temp.call(4, 2, 5, true);
+select pg_temp.call(4, 2, 5.001, true);
 select pg_temp.call(5, 3, 0);
 select pg_temp.call(6, 3, 0, true, p_company_id => 2);
 select pg_temp.call(7, 4, 0);
@@ -44,7 +44,7 @@ select is_empty(
 
 -- check
 select pg_temp.call(21, 21, 0);
-select pg_temp.call(22, 21, 4.9, true);
+select pg_temp.call(22, 21, 5, true);
 select pg_temp.call(23, 23, 0, true);
 select pg_temp.call(24, 23, 0, true);
 select pg_temp.call(25, 25, 0);

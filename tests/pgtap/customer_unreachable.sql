@@ -1,8 +1,9 @@
 -- customer_unreachable: the check
 
 begin;
-select plan(3);
+select plan(5);
 
+select factory.legacy('customers_company_known', 'appointments_company_id_customer_id_fkey');
 select factory.company(1);
 select factory.customer(id => 1);
 select factory.customer(id => 2, phone => 'anonymous', email => 'nobody');
@@ -38,6 +39,18 @@ where v.entity_id = 1;
 update public.customers set email = 'k1@example.com' where id = 1;
 select set_eq(
     'select entity_id from trueup.customer_unreachable', array[2, 3]::bigint[], 'an address is enough'
+);
+
+-- a legacy customer without a company: the repair that finds it one must not seem to cause this
+select factory.customer(id => 4, company_id => null);
+select factory.appointment(id => 4, customer_id => 4, starts_at => now() + interval '1 day');
+select is(
+    (trueup.apply_repair('customer_company_missing', 'customer', '4')).outcome, 'corrected', 'the company is found'
+);
+select set_eq(
+    'select entity_id, company_id from trueup.customer_unreachable where entity_id = 4',
+    'values (4::bigint, 1::bigint)',
+    'and nobody can reach the customer, as before'
 );
 
 select * from finish();

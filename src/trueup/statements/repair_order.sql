@@ -1,6 +1,7 @@
 -- checks in the order in which their violations are repaired: entities that others refer
 -- to come first (a customer before the call that names it), so that evidence is in place
--- when it is needed. Deferrable references may point both ways and give no order.
+-- when it is needed. Deferrable references may point both ways and give no order. Then what a
+-- CHECK constraint refuses and no fill mends on the way: no other repair can write such a row.
 with recursive tables as (
     select distinct to_regclass(cp.table_name)::oid as id
     from trueup.check_populations as cp
@@ -32,5 +33,11 @@ from trueup.checks as ch
 left join trueup.check_populations as cp on ch.name = cp.check_name
 left join depths as d on to_regclass(cp.table_name)::oid = d.id
 where ch.is_active and ch.name = any(%(names)s::text[])
-group by ch.name
-order by max(d.depth) nulls last, ch.name;
+group by ch.id
+order by
+    max(d.depth) nulls last,
+    ch.prevented ~ '\mfill '
+    or not exists (
+        select 1 from trueup.constraints as ct where ct.check_name = ch.name and ct.kind = 'check'
+    ),
+    ch.name;

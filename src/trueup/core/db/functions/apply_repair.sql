@@ -11,7 +11,8 @@
 -- every entity the repair touched (trueup.entities_touched). A violation that is still
 -- there, or one that was not there before, undoes all of it. Whether a violation was there
 -- before is known for the entity itself; for another touched entity the work is undone
--- once, the question asked, and the work done again.
+-- once, the question asked, and the work done again. A violation that the evidence names
+-- under leaves ('<check> <entity type> <key>') is not the repair's doing: the next run lists it.
 --
 -- p_correct false: do not try, queue it (a check whose repair is a person's decision).
 --
@@ -131,7 +132,14 @@ begin
 
                 v_touched := trueup.entities_touched(repair_id);
                 v_after := trueup.violations_of(v_touched);
-                v_new := array(select unnest(v_after) except select unnest(v_before) order by 1);
+                v_new := array(
+                    select unnest(v_after)
+                    except
+                    select unnest(v_before)
+                    except
+                    select jsonb_array_elements_text(v_answer.evidence -> 'leaves')
+                    order by 1
+                );
 
                 if concat_ws(' ', p_check, p_entity_type, p_entity_id) = any(v_after) then
                     raise exception 'the repair did not remove the violation' using errcode = 'TU100';
