@@ -1188,7 +1188,14 @@ begin
 
                 v_touched := trueup.entities_touched(repair_id);
                 v_after := trueup.violations_of(v_touched);
-                v_new := array(select unnest(v_after) except select unnest(v_before) order by 1);
+                v_new := array(
+                    select unnest(v_after)
+                    except
+                    select unnest(v_before)
+                    except
+                    select jsonb_array_elements_text(v_answer.evidence -> 'leaves')
+                    order by 1
+                );
 
                 if concat_ws(' ', p_check, p_entity_type, p_entity_id) = any(v_after) then
                     raise exception 'the repair did not remove the violation' using errcode = 'TU100';
@@ -1540,7 +1547,7 @@ begin
         end,
         'customer_id', customer_id,
         'customer_found', case when customer_id is not null then v_customer_found end
-    ));
+    )) || trueup.unreachable_customer(appointment_id);
     if v_call.id is null or (outcome = 'found' and v_found.call_id = v_call.id) then
         return;
     end if;
@@ -5835,35 +5842,70 @@ CREATE FUNCTION trueup.journal_row_change() RETURNS trigger
 declare
     v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
     v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
-    v_key jsonb := coalesce(v_after, v_before);
+    v_row jsonb := coalesce(v_after, v_before);
+    v_repair_id bigint;
+    v_table text;
+    v_key_column text := case when tg_nargs = 1 then tg_argv[0] else to_jsonb(tg_argv)::text end;
+    v_key_value text;
+    v_later_id bigint;
+    v_current jsonb;
 begin
-    if v_before is distinct from v_after then
-        -- the parameter alone proves nothing: the repair it names must be under way in this
-        -- transaction, which nobody else sees while its reason is still empty
+    if v_before is not distinct from v_after then
+        return null;
+    end if;
+
+    -- the parameter alone proves nothing: the repair it names must be under way in this
+    -- transaction, which nobody else sees while its reason is still empty
+    select r.id into v_repair_id
+    from trueup.repairs as r
+    where r.id = current_setting('trueup.repair_id')::bigint and r.reason = '';
+    if v_repair_id is null then
+        return null;
+    end if;
+
+    select format('%I.%I', n.nspname, c.relname) into v_table
+    from pg_catalog.pg_class as c
+    inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+    where c.oid = coalesce(pg_partition_root(tg_relid), tg_relid);
+
+    if tg_nargs = 1 then
+        v_key_value := v_row ->> tg_argv[0];
+    else
+        select jsonb_agg(v_row -> k.name order by k.place)::text into v_key_value
+        from unnest(tg_argv) with ordinality as k (name, place);
+    end if;
+
+    -- an AFTER trigger of the application that fired before this one may have written the row again,
+    -- and what it wrote is in the journal already: one entry for both
+    if v_after is not null then
+        execute format('select to_jsonb(t) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column))
+            into v_current
+            using v_after;
+    end if;
+    if v_current is distinct from v_after then
+        select max(l.id) into v_later_id
+        from (
+            select rc.id, rc.before, lag(rc.after) over (order by rc.id) as left_as
+            from trueup.repair_changes as rc
+            where rc.repair_id = v_repair_id and rc.table_name = v_table and rc.key_value = v_key_value
+        ) as l
+        where l.before = v_after and l.left_as is distinct from l.before;
+    end if;
+
+    if v_later_id is null then
         insert into trueup.repair_changes
             (repair_id, table_name, key_column, key_value, operation, before, after)
-        select
-            r.id,
-            (
-                select format('%I.%I', n.nspname, c.relname)
-                from pg_catalog.pg_class as c
-                inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
-                where c.oid = coalesce(pg_partition_root(tg_relid), tg_relid)
-            ),
-            case when tg_nargs = 1 then tg_argv[0] else to_jsonb(tg_argv)::text end,
-            case
-                when tg_nargs = 1 then v_key ->> tg_argv[0]
-                else (
-                    select jsonb_agg(v_key -> k.name order by k.place)::text
-                    from unnest(tg_argv) with ordinality as k (name, place)
-                )
-            end,
-            lower(tg_op),
-            v_before,
-            v_after
-        from trueup.repairs as r
-        where r.id = current_setting('trueup.repair_id')::bigint and r.reason = '';
+        values (v_repair_id, v_table, v_key_column, v_key_value, lower(tg_op), v_before, v_after);
+        return null;
     end if;
+
+    delete from trueup.repair_changes as rc
+    where rc.id = v_later_id and rc.after is not distinct from v_before;
+    update trueup.repair_changes as rc
+    set
+        before = v_before,
+        operation = case when v_before is null then 'insert' when rc.after is null then 'delete' else 'update' end
+    where rc.id = v_later_id;
     return null;
 end;
 $$;
@@ -5937,6 +5979,10 @@ begin
     if not found then
         return ('review', 'the appointment was taken meanwhile', v_evidence)::trueup.repair_outcome;
     end if;
+
+    update public.calls as c
+    set session_outcome = trueup.proven_outcome(c.session_outcome)
+    where c.id = p_call_id and c.session_outcome <> trueup.proven_outcome(c.session_outcome);
 
     return ('corrected', 'linked by booking uid', v_evidence)::trueup.repair_outcome;
 end;
@@ -6206,19 +6252,19 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('public.appointment_modifications', array[
-            'appointment_id=' || new."appointment_id",
-            'id=' || new."id",
-            case when old."appointment_id" is distinct from new."appointment_id" then 'appointment_id=' || old."appointment_id" end,
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'appointment_id=' || new."appointment_id"::text,
+            'id=' || new."id"::text,
+            case when old."appointment_id"::text is distinct from new."appointment_id"::text then 'appointment_id=' || old."appointment_id"::text end,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointment_modifications', case when count(*) <= 100000 then array_agg('appointment_id=' || n."appointment_id") || array_agg('id=' || n."id") end
+        select 'public.appointment_modifications', case when count(*) <= 100000 then array_agg('appointment_id=' || n."appointment_id"::text) || array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointment_modifications', case when count(*) <= 100000 then array_agg('appointment_id=' || o."appointment_id") || array_agg('id=' || o."id") end
+        select 'public.appointment_modifications', case when count(*) <= 100000 then array_agg('appointment_id=' || o."appointment_id"::text) || array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6244,25 +6290,25 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('public.appointments', array[
-            'calcom_booking_id=' || new."calcom_booking_id",
-            'calcom_booking_uid=' || new."calcom_booking_uid",
-            'call_id=' || new."call_id",
-            'customer_id=' || new."customer_id",
-            'id=' || new."id",
-            case when old."calcom_booking_id" is distinct from new."calcom_booking_id" then 'calcom_booking_id=' || old."calcom_booking_id" end,
-            case when old."calcom_booking_uid" is distinct from new."calcom_booking_uid" then 'calcom_booking_uid=' || old."calcom_booking_uid" end,
-            case when old."call_id" is distinct from new."call_id" then 'call_id=' || old."call_id" end,
-            case when old."customer_id" is distinct from new."customer_id" then 'customer_id=' || old."customer_id" end,
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'calcom_booking_id=' || new."calcom_booking_id"::text,
+            'calcom_booking_uid=' || new."calcom_booking_uid"::text,
+            'call_id=' || new."call_id"::text,
+            'customer_id=' || new."customer_id"::text,
+            'id=' || new."id"::text,
+            case when old."calcom_booking_id"::text is distinct from new."calcom_booking_id"::text then 'calcom_booking_id=' || old."calcom_booking_id"::text end,
+            case when old."calcom_booking_uid"::text is distinct from new."calcom_booking_uid"::text then 'calcom_booking_uid=' || old."calcom_booking_uid"::text end,
+            case when old."call_id"::text is distinct from new."call_id"::text then 'call_id=' || old."call_id"::text end,
+            case when old."customer_id"::text is distinct from new."customer_id"::text then 'customer_id=' || old."customer_id"::text end,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointments', case when count(*) <= 100000 then array_agg('calcom_booking_id=' || n."calcom_booking_id") || array_agg('calcom_booking_uid=' || n."calcom_booking_uid") || array_agg('call_id=' || n."call_id") || array_agg('customer_id=' || n."customer_id") || array_agg('id=' || n."id") end
+        select 'public.appointments', case when count(*) <= 100000 then array_agg('calcom_booking_id=' || n."calcom_booking_id"::text) || array_agg('calcom_booking_uid=' || n."calcom_booking_uid"::text) || array_agg('call_id=' || n."call_id"::text) || array_agg('customer_id=' || n."customer_id"::text) || array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointments', case when count(*) <= 100000 then array_agg('calcom_booking_id=' || o."calcom_booking_id") || array_agg('calcom_booking_uid=' || o."calcom_booking_uid") || array_agg('call_id=' || o."call_id") || array_agg('customer_id=' || o."customer_id") || array_agg('id=' || o."id") end
+        select 'public.appointments', case when count(*) <= 100000 then array_agg('calcom_booking_id=' || o."calcom_booking_id"::text) || array_agg('calcom_booking_uid=' || o."calcom_booking_uid"::text) || array_agg('call_id=' || o."call_id"::text) || array_agg('customer_id=' || o."customer_id"::text) || array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6288,17 +6334,17 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('public.branches', array[
-            'id=' || new."id",
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'id=' || new."id"::text,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.branches', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        select 'public.branches', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.branches', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        select 'public.branches', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6324,19 +6370,19 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('public.calls', array[
-            'customer_id=' || new."customer_id",
-            'id=' || new."id",
-            case when old."customer_id" is distinct from new."customer_id" then 'customer_id=' || old."customer_id" end,
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'customer_id=' || new."customer_id"::text,
+            'id=' || new."id"::text,
+            case when old."customer_id"::text is distinct from new."customer_id"::text then 'customer_id=' || old."customer_id"::text end,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.calls', case when count(*) <= 100000 then array_agg('customer_id=' || n."customer_id") || array_agg('id=' || n."id") end
+        select 'public.calls', case when count(*) <= 100000 then array_agg('customer_id=' || n."customer_id"::text) || array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.calls', case when count(*) <= 100000 then array_agg('customer_id=' || o."customer_id") || array_agg('id=' || o."id") end
+        select 'public.calls', case when count(*) <= 100000 then array_agg('customer_id=' || o."customer_id"::text) || array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6377,17 +6423,17 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('public.customers', array[
-            'id=' || new."id",
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'id=' || new."id"::text,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.customers', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        select 'public.customers', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.customers', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        select 'public.customers', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6413,17 +6459,17 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('public.phone_numbers', array[
-            'id=' || new."id",
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'id=' || new."id"::text,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.phone_numbers', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        select 'public.phone_numbers', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.phone_numbers', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        select 'public.phone_numbers', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6456,17 +6502,17 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('public.services', array[
-            'id=' || new."id",
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'id=' || new."id"::text,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.services', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        select 'public.services', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.services', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        select 'public.services', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6492,17 +6538,17 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('public.staff', array[
-            'id=' || new."id",
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'id=' || new."id"::text,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.staff', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        select 'public.staff', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.staff', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        select 'public.staff', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6558,17 +6604,17 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.former_bookings', array[
-            'booking_uid=' || new."booking_uid",
-            case when old."booking_uid" is distinct from new."booking_uid" then 'booking_uid=' || old."booking_uid" end
+            'booking_uid=' || new."booking_uid"::text,
+            case when old."booking_uid"::text is distinct from new."booking_uid"::text then 'booking_uid=' || old."booking_uid"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || n."booking_uid") end
+        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || n."booking_uid"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || o."booking_uid") end
+        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || o."booking_uid"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6589,17 +6635,17 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.idempotency_keys', array[
-            'id=' || new."id",
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'id=' || new."id"::text,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6615,22 +6661,22 @@ CREATE FUNCTION trueup.note_trueup_manual_review_queue() RETURNS trigger
     AS $$
 begin
     if tg_op = 'UPDATE' then
-        if row(old."created_at", old."company_id", old."reason", old."entity_type", old."entity_id")::record operator(pg_catalog.*=) row(new."created_at", new."company_id", new."reason", new."entity_type", new."entity_id")::record then
+        if row(old."created_at", old."company_id", old."reason", old."entity_type", old."entity_id", old."status")::record operator(pg_catalog.*=) row(new."created_at", new."company_id", new."reason", new."entity_type", new."entity_id", new."status")::record then
             return null;
         end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.manual_review_queue', array[
-            'entity_id=' || new."entity_id",
-            case when old."entity_id" is distinct from new."entity_id" then 'entity_id=' || old."entity_id" end
+            'entity_id=' || new."entity_id"::text,
+            case when old."entity_id"::text is distinct from new."entity_id"::text then 'entity_id=' || old."entity_id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.manual_review_queue', case when count(*) <= 100000 then array_agg('entity_id=' || n."entity_id") end
+        select 'trueup.manual_review_queue', case when count(*) <= 100000 then array_agg('entity_id=' || n."entity_id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.manual_review_queue', case when count(*) <= 100000 then array_agg('entity_id=' || o."entity_id") end
+        select 'trueup.manual_review_queue', case when count(*) <= 100000 then array_agg('entity_id=' || o."entity_id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6661,17 +6707,17 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.sync_failures', array[
-            'id=' || new."id",
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end
+            'id=' || new."id"::text,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg('id=' || n."id") end
+        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg('id=' || o."id") end
+        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6712,19 +6758,19 @@ begin
         end if;
         insert into trueup.changes (table_name, keys)
         values ('trueup.webhook_events', array[
-            'id=' || new."id",
-            'object_id=' || new."object_id",
-            case when old."id" is distinct from new."id" then 'id=' || old."id" end,
-            case when old."object_id" is distinct from new."object_id" then 'object_id=' || old."object_id" end
+            'id=' || new."id"::text,
+            'object_id=' || new."object_id"::text,
+            case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end,
+            case when old."object_id"::text is distinct from new."object_id"::text then 'object_id=' || old."object_id"::text end
         ]);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('id=' || n."id") || array_agg('object_id=' || n."object_id") end
+        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) || array_agg('object_id=' || n."object_id"::text) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('id=' || o."id") || array_agg('object_id=' || o."object_id") end
+        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) || array_agg('object_id=' || o."object_id"::text) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -7237,6 +7283,10 @@ begin
     return v_event_ids;
 end;
 $$;
+
+CREATE FUNCTION trueup.proven_outcome(p_outcome text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (trueup.vocabulary_value('session_outcome'::text, p_outcome) <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text])) THEN 'appointment_booked'::text ELSE COALESCE(trueup.vocabulary_value('session_outcome'::text, p_outcome), p_outcome) END;
 
 CREATE TABLE trueup.webhook_events (
     id bigint NOT NULL,
@@ -8145,6 +8195,10 @@ begin
     set call_id = v_call_ids[1]
     where a.id = p_appointment_id;
 
+    update public.calls as c
+    set session_outcome = trueup.proven_outcome(c.session_outcome)
+    where c.id = v_call_ids[1] and c.session_outcome <> trueup.proven_outcome(c.session_outcome);
+
     return ('corrected', v_found_by, jsonb_build_object('call_id', v_call_ids[1]))::trueup.repair_outcome;
 end;
 $$;
@@ -8344,7 +8398,8 @@ begin
     set
         appointment_made = true,
         appointment_link_status = 'linked',
-        appointment_linked_at = coalesce(c.appointment_linked_at, now())
+        appointment_linked_at = coalesce(c.appointment_linked_at, now()),
+        session_outcome = trueup.proven_outcome(c.session_outcome)
     where c.id = p_call_id;
 
     return (
@@ -8379,7 +8434,7 @@ begin
     end if;
 
     update public.calls as c
-    set appointment_id = v_own_appointment_ids[1]
+    set appointment_id = v_own_appointment_ids[1], session_outcome = trueup.proven_outcome(c.session_outcome)
     where c.id = p_call_id;
 
     return ('corrected', 'points at its only appointment', v_evidence)::trueup.repair_outcome;
@@ -8403,7 +8458,7 @@ begin
     end if;
 
     update public.calls as c
-    set appointment_id = v_appointment_id
+    set appointment_id = v_appointment_id, session_outcome = trueup.proven_outcome(c.session_outcome)
     where c.id = p_call_id;
 
     return (
@@ -8672,10 +8727,7 @@ begin
     set
         booking_failed = false,
         booking_failure_reason = null,
-        session_outcome = case c.session_outcome
-            when 'creation_failed' then 'appointment_booked'
-            else c.session_outcome
-        end,
+        session_outcome = trueup.proven_outcome(c.session_outcome),
         appointment_link_status = case c.appointment_link_status
             when 'creation_failed' then 'linked'
             else c.appointment_link_status
@@ -8823,7 +8875,15 @@ begin
     end if;
 
     update public.calls as c
-    set session_outcome = v_meant
+    set
+        session_outcome = v_meant,
+        direction = coalesce(trueup.vocabulary_value('direction', c.direction), c.direction),
+        customer_link_status = coalesce(
+            trueup.vocabulary_value('customer_link_status', c.customer_link_status), c.customer_link_status
+        ),
+        customer_link_method = coalesce(
+            trueup.vocabulary_value('customer_link_method', c.customer_link_method), c.customer_link_method
+        )
     where c.id = p_call_id;
 
     return (
@@ -9019,7 +9079,12 @@ begin
         direction = v_direction,
         customer_link_status = v_customer_link_status,
         customer_link_method = v_customer_link_method,
-        appointment_link_status = v_appointment_link_status
+        appointment_link_status = v_appointment_link_status,
+        session_outcome = case
+            when exists (select 1 from trueup.kept_appointments as ka where ka.call_id = c.id)
+                then trueup.proven_outcome(c.session_outcome)
+            else coalesce(trueup.vocabulary_value('session_outcome', c.session_outcome), c.session_outcome)
+        end
     where c.id = p_call_id;
 
     return (
@@ -9113,6 +9178,7 @@ CREATE FUNCTION trueup.repair_event_unprocessed(p_event_id bigint) RETURNS trueu
     AS $$
 declare
     v_event trueup.webhook_events;
+    v_left text[];
 begin
     select e.* into v_event from trueup.webhook_events as e where e.id = p_event_id;
     if trueup.process_object(v_event.provider, v_event.object_id) is null then
@@ -9134,6 +9200,9 @@ begin
         )::trueup.repair_outcome;
     end if;
 
+    v_left := trueup.violations_of(
+        trueup.entities_touched(nullif(current_setting('trueup.repair_id', true), '')::bigint)
+    );
     return (
         'corrected',
         'processed',
@@ -9142,7 +9211,7 @@ begin
             'object_id', v_event.object_id,
             'company_id', v_event.company_id,
             'appointment_id', v_event.appointment_id
-        ))
+        )) || case when v_left <> '{}' then jsonb_build_object('leaves', v_left) else '{}' end
     )::trueup.repair_outcome;
 end;
 $$;
@@ -10038,12 +10107,46 @@ begin
     -- every row as the repair left it, before any is written: a trigger of the application may
     -- write to one when another is put back
     for v_row in
-        select distinct on (rc.table_name, rc.key_value)
-            rc.*,
-            bool_or(rc.operation = 'insert') over (partition by rc.table_name, rc.key_value) as is_made
-        from trueup.repair_changes as rc
-        where rc.repair_id = p_repair_id
-        order by rc.table_name, rc.key_value, rc.id desc
+        with moved as (
+            select
+                m.id,
+                m.table_name,
+                m.was
+            from (
+                select
+                    rc.*,
+                    case
+                        when rc.key_column like '["%'
+                            then (
+                                select jsonb_agg(rc.before -> k.name order by k.place)::text
+                                from jsonb_array_elements_text(rc.key_column::jsonb) with ordinality as k (name, place)
+                            )
+                        else rc.before ->> rc.key_column
+                    end as was
+                from trueup.repair_changes as rc
+                where rc.repair_id = p_repair_id and rc.operation = 'update'
+            ) as m
+            where m.was <> m.key_value
+        ),
+
+        latest as (
+            select distinct on (rc.table_name, rc.key_value)
+                rc.*,
+                bool_or(rc.operation = 'insert') over (partition by rc.table_name, rc.key_value) as is_made
+            from trueup.repair_changes as rc
+            where rc.repair_id = p_repair_id
+            order by rc.table_name, rc.key_value, rc.id desc
+        )
+
+        select l.*
+        from latest as l
+        -- a row that got another key later stands under that
+        where not exists (
+            select 1
+            from moved as m
+            where m.table_name = l.table_name and m.was = l.key_value and m.id > l.id
+        )
+        order by l.table_name, l.key_value
     loop
         v_condition := trueup.journaled_row(v_row.table_name, v_row.key_column);
         if v_condition is null then
@@ -10254,6 +10357,55 @@ CREATE FUNCTION trueup.undoing() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN CASE WHEN (current_setting('trueup.undo'::text, true) <> ''::text) THEN trueup.undo_proven(current_setting('trueup.undo'::text, true)) ELSE false END;
 
+CREATE FUNCTION trueup.usable_email(p_email text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((NOT trueup.is_placeholder(p_email)) AND (btrim(p_email) ~ '^[^@\s]+@[^@\s]+\.[^@\s]+$'::text));
+
+CREATE FUNCTION trueup.usable_phone(p_number text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((NOT trueup.is_placeholder(p_number)) AND (COALESCE(trueup.plain_phone(p_number), ''::text) ~ '[0-9]{6}'::text));
+
+CREATE TABLE public.customers (
+    id bigint NOT NULL,
+    company_id bigint,
+    name text,
+    phone text,
+    phone_normalized text GENERATED ALWAYS AS (NULLIF(regexp_replace(regexp_replace(phone, '[^0-9+]'::text, ''::text, 'g'::text), '^00'::text, '+'::text), ''::text)) STORED,
+    email text,
+    source text,
+    notes text,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT customers_company_known CHECK ((company_id IS NOT NULL))
+);
+
+CREATE VIEW trueup.live_appointments AS
+ SELECT id,
+    company_id,
+    call_id,
+    customer_id,
+    service_id,
+    staff_id,
+    starts_at,
+    ends_at,
+    status,
+    source,
+    calcom_booking_id,
+    calcom_booking_uid,
+    sync_origin,
+    calcom_sync_status,
+    idempotency_key,
+    cancelled_at,
+    metadata,
+    created_at
+   FROM trueup.kept_appointments ka
+  WHERE ((status <> 'cancelled'::text) AND ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text])) OR (trueup.vocabulary_value('appointment_status'::text, status) IS DISTINCT FROM 'cancelled'::text)));
+
+CREATE FUNCTION trueup.unreachable_customer(p_appointment_id bigint) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN COALESCE((SELECT jsonb_build_object('leaves', jsonb_build_array(('customer_unreachable customer '::text || k.id))) AS jsonb_build_object FROM (trueup.live_appointments la JOIN public.customers k ON ((la.customer_id = k.id))) WHERE ((la.id = unreachable_customer.p_appointment_id) AND (la.starts_at > now()) AND (NOT trueup.usable_phone(k.phone)) AND (NOT trueup.usable_email(k.email)))), '{}'::jsonb);
+
 CREATE FUNCTION trueup.unused_idempotency_key(p_company_id bigint, p_service_id bigint, p_staff_id bigint, p_customer_id bigint, p_call_id bigint, p_starts_at timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -10276,14 +10428,6 @@ begin
     return v_key;
 end;
 $$;
-
-CREATE FUNCTION trueup.usable_email(p_email text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((NOT trueup.is_placeholder(p_email)) AND (btrim(p_email) ~ '^[^@\s]+@[^@\s]+\.[^@\s]+$'::text));
-
-CREATE FUNCTION trueup.usable_phone(p_number text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((NOT trueup.is_placeholder(p_number)) AND (COALESCE(trueup.plain_phone(p_number), ''::text) ~ '[0-9]{6}'::text));
 
 CREATE FUNCTION trueup.validate_booking(p_company_id bigint, p_call_id bigint, p_appointment_id bigint, p_booking_uid text DEFAULT NULL::text) RETURNS TABLE(reason text, detail text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -11001,21 +11145,6 @@ ALTER TABLE public.companies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.customers (
-    id bigint NOT NULL,
-    company_id bigint,
-    name text,
-    phone text,
-    phone_normalized text GENERATED ALWAYS AS (NULLIF(regexp_replace(regexp_replace(phone, '[^0-9+]'::text, ''::text, 'g'::text), '^00'::text, '+'::text), ''::text)) STORED,
-    email text,
-    source text,
-    notes text,
-    deleted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT customers_company_known CHECK ((company_id IS NOT NULL))
-);
-
 ALTER TABLE public.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.customers_id_seq
     START WITH 1
@@ -11299,28 +11428,6 @@ CREATE VIEW trueup.appointment_cancel_contradicts AS
     jsonb_build_object('status', status, 'cancelled_at', cancelled_at) AS evidence
    FROM trueup.suspect_appointments ka
   WHERE ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL));
-
-CREATE VIEW trueup.live_appointments AS
- SELECT id,
-    company_id,
-    call_id,
-    customer_id,
-    service_id,
-    staff_id,
-    starts_at,
-    ends_at,
-    status,
-    source,
-    calcom_booking_id,
-    calcom_booking_uid,
-    sync_origin,
-    calcom_sync_status,
-    idempotency_key,
-    cancelled_at,
-    metadata,
-    created_at
-   FROM trueup.kept_appointments ka
-  WHERE ((status <> 'cancelled'::text) AND ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text])) OR (trueup.vocabulary_value('appointment_status'::text, status) IS DISTINCT FROM 'cancelled'::text)));
 
 CREATE VIEW trueup.appointment_duplicate AS
  SELECT la.company_id,
@@ -11913,7 +12020,7 @@ CREATE VIEW trueup.call_creation_failed_unqueued AS
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.manual_review_queue q
-          WHERE ((q.reason = 'provider_booking_failed'::text) AND (q.entity_type = 'call'::text) AND (q.entity_id = (c.id)::text))))));
+          WHERE ((q.entity_type = 'call'::text) AND (q.entity_id = (c.id)::text) AND ((q.reason = 'provider_booking_failed'::text) OR ((q.status = ANY (ARRAY['pending'::text, 'in_progress'::text])) AND (q.reason = ANY (ARRAY['validation_failed'::text, 'customer_creation_failed'::text, 'service_unknown'::text, 'call_booked_without_appointment'::text, 'call_made_without_appointment'::text, 'call_outcome_without_appointment'::text, 'call_creation_pending_stale'::text, 'call_creation_failed_unqueued'::text])))))))));
 
 CREATE VIEW trueup.call_creation_pending_stale AS
  SELECT company_id,
@@ -11950,13 +12057,13 @@ CREATE VIEW trueup.temporary_calls AS
  SELECT t.id,
     o.id AS twin_id
    FROM (public.calls t
-     JOIN public.calls o ON (((t.company_id = o.company_id) AND (t.from_number = o.from_number) AND (t.to_number = o.to_number) AND (o.started_at > (t.started_at - ( SELECT (st.value)::interval AS value
+     JOIN public.calls o ON (((t.company_id = o.company_id) AND (t.from_number = o.from_number) AND (t.to_number = o.to_number) AND (o.started_at >= (t.started_at - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
-          WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.started_at < (t.started_at + ( SELECT (st.value)::interval AS value
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.started_at <= (t.started_at + ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
-          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at > (o.started_at - ( SELECT (st.value)::interval AS value
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at >= (o.started_at - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
-          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at < (o.started_at + ( SELECT (st.value)::interval AS value
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at <= (o.started_at + ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
           WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.id <> o.id))))
   WHERE (starts_with(t.retell_call_id, 'temp_'::text) AND (t.deleted_at IS NULL) AND (o.deleted_at IS NULL))
@@ -11964,13 +12071,13 @@ UNION ALL
  SELECT t.id,
     o.id AS twin_id
    FROM (public.calls t
-     JOIN public.calls o ON (((t.company_id = o.company_id) AND (t.to_number = o.to_number) AND (o.started_at > (t.started_at - ( SELECT (st.value)::interval AS value
+     JOIN public.calls o ON (((t.company_id = o.company_id) AND (t.to_number = o.to_number) AND (o.started_at >= (t.started_at - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
-          WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.started_at < (t.started_at + ( SELECT (st.value)::interval AS value
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (o.started_at <= (t.started_at + ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
-          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at > (o.started_at - ( SELECT (st.value)::interval AS value
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at >= (o.started_at - ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
-          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at < (o.started_at + ( SELECT (st.value)::interval AS value
+          WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.started_at <= (o.started_at + ( SELECT (st.value)::interval AS value
            FROM trueup.settings st
           WHERE (st.name = 'duplicate_call_window'::text)))) AND (t.id <> o.id))))
   WHERE (starts_with(t.retell_call_id, 'temp_'::text) AND (t.from_number IS NULL) AND (o.from_number IS NULL) AND (t.deleted_at IS NULL) AND (o.deleted_at IS NULL));
@@ -12012,62 +12119,6 @@ CREATE VIEW trueup.call_failed_but_booked AS
   WHERE ((c.booking_failed OR (c.session_outcome = 'creation_failed'::text) OR (c.appointment_link_status = 'creation_failed'::text)) AND (c.deleted_at IS NULL) AND (EXISTS ( SELECT 1
            FROM trueup.live_appointments la
           WHERE (la.call_id = c.id))));
-
-CREATE VIEW trueup.call_flags_candidates AS
- SELECT x.check_name,
-    x.entity_type,
-    x.entity_id
-   FROM (( SELECT f.id AS call_id,
-            ka.id AS appointment_id,
-            ka.call_id AS of_call_id,
-            (f.appointment_id <> ka.id) AS is_other,
-            (f.customer_id <> ka.customer_id) AS is_of_other
-           FROM (( SELECT c.id,
-                    c.appointment_id,
-                    c.customer_id
-                   FROM public.calls c
-                  WHERE c.appointment_made) f
-             FULL JOIN ( SELECT k.id,
-                    k.call_id,
-                    k.customer_id
-                   FROM trueup.kept_appointments k
-                  WHERE (k.call_id IS NOT NULL)) ka ON ((f.id = ka.call_id)))
-          WHERE (
-                CASE
-                    WHEN ((f.id IS NULL) OR (ka.id IS NULL) OR (f.appointment_id <> ka.id) OR (f.customer_id <> ka.customer_id)) THEN 1
-                    ELSE NULL::integer
-                END = 1)) d
-     CROSS JOIN LATERAL ( VALUES ('call_made_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_outcome_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_booked_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_backlink_broken'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other)), ('call_appointment_not_flagged'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_backlink_missing'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_failed_but_booked'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('appointment_call_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_of_other))) x(check_name, entity_type, entity_id, is_doubtful))
-  WHERE x.is_doubtful
-UNION ALL
- SELECT 'call_outcome_without_appointment'::text AS check_name,
-    'call'::text AS entity_type,
-    c.id AS entity_id
-   FROM (public.calls c
-     LEFT JOIN public.calls f ON (((c.id = f.id) AND f.appointment_made)))
-  WHERE ((c.session_outcome = 'appointment_booked'::text) AND (
-        CASE
-            WHEN (f.id IS NULL) THEN 1
-            ELSE NULL::integer
-        END = 1))
-UNION ALL
- SELECT 'call_booked_without_appointment'::text AS check_name,
-    'call'::text AS entity_type,
-    c.id AS entity_id
-   FROM (public.calls c
-     LEFT JOIN public.calls f ON (((c.id = f.id) AND f.appointment_made)))
-  WHERE (c.booking_confirmed AND (
-        CASE
-            WHEN (f.id IS NULL) THEN 1
-            ELSE NULL::integer
-        END = 1))
-UNION ALL
- SELECT x.check_name,
-    'call'::text AS entity_type,
-    s.id AS entity_id
-   FROM (trueup.suspect_calls s
-     CROSS JOIN LATERAL ( VALUES ('call_appointment_not_flagged'::text,s.appointment_made), ('call_failed_but_booked'::text,s.appointment_made), ('call_backlink_missing'::text,(s.appointment_made AND (s.appointment_id IS NULL))), ('call_backlink_broken'::text,((NOT s.appointment_made) AND (s.appointment_id IS NOT NULL)))) x(check_name, is_doubtful))
-  WHERE x.is_doubtful;
 
 CREATE VIEW trueup.call_id_malformed AS
  SELECT company_id,
@@ -12299,6 +12350,246 @@ CREATE VIEW trueup.call_value_unknown AS
           WHERE (co.value <> ALL (trueup.vocabulary_values(co.vocabulary))))) AS evidence
    FROM trueup.suspect_calls c
   WHERE ((NULLIF(direction, ''::text) <> ALL (( SELECT trueup.vocabulary_values('direction'::text) AS vocabulary_values)::text[])) OR (customer_link_status <> ALL (( SELECT trueup.vocabulary_values('customer_link_status'::text) AS vocabulary_values)::text[])) OR (customer_link_method <> ALL (( SELECT trueup.vocabulary_values('customer_link_method'::text) AS vocabulary_values)::text[])) OR (appointment_link_status <> ALL (( SELECT trueup.vocabulary_values('appointment_link_status'::text) AS vocabulary_values)::text[])));
+
+CREATE VIEW trueup.tenant_mismatch AS
+ SELECT company_id,
+    entity_type,
+    entity_id,
+    'has no company, or refers to a row of another company or to none that exists'::text AS description,
+    faults AS evidence
+   FROM ( SELECT c.company_id,
+            'call'::text AS entity_type,
+            c.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'customer_id', f.customer_id, 'appointment_id', f.appointment_id, 'branch_id', f.branch_id, 'phone_number_id', f.phone_number_id)) AS faults
+           FROM ((((((public.calls c
+             LEFT JOIN public.companies co ON ((c.company_id = co.id)))
+             LEFT JOIN public.customers k ON ((c.customer_id = k.id)))
+             LEFT JOIN public.appointments a ON ((c.appointment_id = a.id)))
+             LEFT JOIN public.branches b ON ((c.branch_id = b.id)))
+             LEFT JOIN public.phone_numbers pn ON ((c.phone_number_id = pn.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(c.company_id, co.id),trueup.reference_fault(c.company_id, c.customer_id, k.id, k.company_id),trueup.reference_fault(c.company_id, a.id, a.id, a.company_id),trueup.reference_fault(c.company_id, c.branch_id, b.id, b.company_id),trueup.reference_fault(c.company_id, c.phone_number_id, pn.id, pn.company_id))) f(company_id, customer_id, appointment_id, branch_id, phone_number_id))
+          WHERE (COALESCE(f.company_id, f.customer_id, f.appointment_id, f.branch_id, f.phone_number_id) IS NOT NULL)
+        UNION ALL
+         SELECT a.company_id,
+            'appointment'::text AS entity_type,
+            a.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'call_id', f.call_id, 'customer_id', f.customer_id, 'service_id', f.service_id, 'staff_id', f.staff_id, 'branch_id', f.branch_id)) AS faults
+           FROM (((((((public.appointments a
+             LEFT JOIN public.companies co ON ((a.company_id = co.id)))
+             LEFT JOIN public.calls c ON ((a.call_id = c.id)))
+             LEFT JOIN public.customers k ON ((a.customer_id = k.id)))
+             LEFT JOIN public.services s ON ((a.service_id = s.id)))
+             LEFT JOIN public.staff m ON ((a.staff_id = m.id)))
+             LEFT JOIN public.branches b ON ((a.branch_id = b.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(a.company_id, co.id),trueup.reference_fault(a.company_id, a.call_id, c.id, c.company_id),trueup.reference_fault(a.company_id, a.customer_id, k.id, k.company_id),trueup.reference_fault(a.company_id, a.service_id, s.id, s.company_id),trueup.reference_fault(a.company_id, a.staff_id, m.id, m.company_id),trueup.reference_fault(a.company_id, a.branch_id, b.id, b.company_id))) f(company_id, call_id, customer_id, service_id, staff_id, branch_id))
+          WHERE (COALESCE(f.company_id, f.call_id, f.customer_id, f.service_id, f.staff_id, f.branch_id) IS NOT NULL)
+        UNION ALL
+         SELECT am.company_id,
+            'modification'::text AS entity_type,
+            am.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'appointment_id', f.appointment_id, 'call_id', f.call_id)) AS faults
+           FROM ((((public.appointment_modifications am
+             LEFT JOIN public.companies co ON ((am.company_id = co.id)))
+             LEFT JOIN public.appointments a ON ((am.appointment_id = a.id)))
+             LEFT JOIN public.calls c ON ((am.call_id = c.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(am.company_id, co.id),trueup.reference_fault(am.company_id, am.appointment_id, a.id, a.company_id),trueup.reference_fault(am.company_id, am.call_id, c.id, c.company_id))) f(company_id, appointment_id, call_id))
+          WHERE (COALESCE(f.company_id, f.appointment_id, f.call_id) IS NOT NULL)
+        UNION ALL
+         SELECT m.company_id,
+            'staff'::text AS entity_type,
+            m.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'branch_id', f.branch_id)) AS faults
+           FROM (((public.staff m
+             LEFT JOIN public.companies co ON ((m.company_id = co.id)))
+             LEFT JOIN public.branches b ON ((m.branch_id = b.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(m.company_id, co.id),trueup.reference_fault(m.company_id, m.branch_id, b.id, b.company_id))) f(company_id, branch_id))
+          WHERE (COALESCE(f.company_id, f.branch_id) IS NOT NULL)
+        UNION ALL
+         SELECT pn.company_id,
+            'phone_number'::text AS entity_type,
+            pn.id AS entity_id,
+            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'branch_id', f.branch_id)) AS faults
+           FROM (((public.phone_numbers pn
+             LEFT JOIN public.companies co ON ((pn.company_id = co.id)))
+             LEFT JOIN public.branches b ON ((pn.branch_id = b.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(pn.company_id, co.id),trueup.reference_fault(pn.company_id, pn.branch_id, b.id, b.company_id))) f(company_id, branch_id))
+          WHERE (COALESCE(f.company_id, f.branch_id) IS NOT NULL)
+        UNION ALL
+         SELECT b.company_id,
+            'branch'::text AS entity_type,
+            b.id AS entity_id,
+            jsonb_build_object('company_id', f.company_id) AS faults
+           FROM ((public.branches b
+             LEFT JOIN public.companies co ON ((b.company_id = co.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(b.company_id, co.id))) f(company_id))
+          WHERE (f.company_id IS NOT NULL)
+        UNION ALL
+         SELECT s.company_id,
+            'service'::text AS entity_type,
+            s.id AS entity_id,
+            jsonb_build_object('company_id', f.company_id) AS faults
+           FROM ((public.services s
+             LEFT JOIN public.companies co ON ((s.company_id = co.id)))
+             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(s.company_id, co.id))) f(company_id))
+          WHERE (f.company_id IS NOT NULL)
+        UNION ALL
+         SELECT k.company_id,
+            'customer'::text AS entity_type,
+            k.id AS entity_id,
+            jsonb_build_object('company_id', f.company_id) AS faults
+           FROM ((public.customers k
+             LEFT JOIN public.companies co ON ((k.company_id = co.id)))
+             CROSS JOIN LATERAL ( VALUES (
+                        CASE
+                            WHEN (k.company_id IS NOT NULL) THEN trueup.company_fault(k.company_id, co.id)
+                            ELSE NULL::jsonb
+                        END)) f(company_id))
+          WHERE (f.company_id IS NOT NULL)) t;
+
+CREATE VIEW trueup.calls_and_appointments_candidates AS
+ SELECT x.check_name,
+    x.entity_type,
+    x.entity_id
+   FROM (( SELECT f.id AS call_id,
+            ka.id AS appointment_id,
+            ka.call_id AS of_call_id,
+            (f.appointment_id <> ka.id) AS is_other,
+            (f.customer_id <> ka.customer_id) AS is_of_other,
+            (f.company_id <> ka.company_id) AS is_foreign
+           FROM (( SELECT c.id,
+                    c.company_id,
+                    c.appointment_id,
+                    c.customer_id
+                   FROM public.calls c
+                  WHERE c.appointment_made) f
+             FULL JOIN ( SELECT k.id,
+                    k.company_id,
+                    k.call_id,
+                    k.customer_id
+                   FROM trueup.kept_appointments k
+                  WHERE (k.call_id IS NOT NULL)) ka ON ((f.id = ka.call_id)))
+          WHERE (
+                CASE
+                    WHEN ((f.id IS NULL) OR (ka.id IS NULL) OR (f.appointment_id <> ka.id) OR (f.customer_id <> ka.customer_id) OR (f.company_id <> ka.company_id)) THEN 1
+                    ELSE NULL::integer
+                END = 1)) d
+     CROSS JOIN LATERAL ( VALUES ('call_made_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_outcome_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_booked_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_backlink_broken'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other)), ('call_appointment_not_flagged'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_backlink_missing'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_failed_but_booked'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('appointment_call_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_of_other)), ('tenant_mismatch'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other OR d.is_foreign)), ('tenant_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_foreign))) x(check_name, entity_type, entity_id, is_doubtful))
+  WHERE x.is_doubtful
+UNION ALL
+ SELECT x.check_name,
+    'call'::text AS entity_type,
+    u.id AS entity_id
+   FROM (public.calls u
+     CROSS JOIN LATERAL ( VALUES ('call_outcome_without_appointment'::text,(u.session_outcome = 'appointment_booked'::text)), ('call_booked_without_appointment'::text,u.booking_confirmed), ('call_backlink_broken'::text,(u.appointment_id IS NOT NULL)), ('tenant_mismatch'::text,(u.appointment_id IS NOT NULL))) x(check_name, is_doubtful))
+  WHERE ((
+        CASE
+            WHEN ((u.appointment_made IS NOT TRUE) AND ((u.session_outcome = 'appointment_booked'::text) OR u.booking_confirmed OR (u.appointment_id IS NOT NULL))) THEN 1
+            ELSE NULL::integer
+        END = 1) AND x.is_doubtful)
+UNION ALL
+ SELECT x.check_name,
+    'call'::text AS entity_type,
+    s.id AS entity_id
+   FROM (trueup.suspect_calls s
+     CROSS JOIN LATERAL ( VALUES ('call_appointment_not_flagged'::text,s.appointment_made), ('call_failed_but_booked'::text,s.appointment_made), ('call_backlink_missing'::text,(s.appointment_made AND (s.appointment_id IS NULL)))) x(check_name, is_doubtful))
+  WHERE x.is_doubtful
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'appointment'::text AS entity_type,
+    a.id AS entity_id
+   FROM (public.appointments a
+     LEFT JOIN public.calls c ON ((a.call_id = c.id)))
+  WHERE ((a.call_id IS NOT NULL) AND (a.deleted_at IS NOT NULL) AND (
+        CASE
+            WHEN ((c.id IS NULL) OR (c.company_id <> a.company_id)) THEN 1
+            ELSE NULL::integer
+        END = 1))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM (( SELECT ARRAY[g.company_id, g.branch_id, g.phone_number_id] AS combination
+           FROM (((( SELECT c_1.company_id,
+                    c_1.branch_id,
+                    c_1.phone_number_id
+                   FROM public.calls c_1
+                  GROUP BY c_1.company_id, c_1.branch_id, c_1.phone_number_id) g
+             LEFT JOIN public.companies co ON ((g.company_id = co.id)))
+             LEFT JOIN public.branches b ON ((g.branch_id = b.id)))
+             LEFT JOIN public.phone_numbers pn ON ((g.phone_number_id = pn.id)))
+          WHERE (
+                CASE
+                    WHEN ((co.id IS NULL) OR ((g.branch_id IS NOT NULL) AND ((b.id IS NULL) OR (b.company_id <> g.company_id))) OR ((g.phone_number_id IS NOT NULL) AND ((pn.id IS NULL) OR (pn.company_id <> g.company_id)))) THEN 1
+                    ELSE NULL::integer
+                END = 1)
+          GROUP BY ARRAY[g.company_id, g.branch_id, g.phone_number_id]) d
+     JOIN public.calls c ON ((d.combination = ARRAY[c.company_id, c.branch_id, c.phone_number_id])))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'call'::text AS entity_type,
+    c.id AS entity_id
+   FROM (( SELECT g.customer_id,
+            g.company_id
+           FROM (( SELECT c_1.customer_id,
+                    c_1.company_id
+                   FROM public.calls c_1
+                  WHERE (c_1.customer_id IS NOT NULL)
+                  GROUP BY c_1.customer_id, c_1.company_id) g
+             LEFT JOIN public.customers k ON ((g.customer_id = k.id)))
+          WHERE (
+                CASE
+                    WHEN ((k.id IS NULL) OR (k.company_id <> g.company_id)) THEN 1
+                    ELSE NULL::integer
+                END = 1)
+          GROUP BY g.customer_id, g.company_id) d
+     JOIN public.calls c ON (((d.customer_id = c.customer_id) AND (d.company_id = c.company_id))))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'appointment'::text AS entity_type,
+    a.id AS entity_id
+   FROM (( SELECT ARRAY[g.company_id, g.service_id, g.staff_id, g.branch_id] AS combination
+           FROM ((((( SELECT a_1.company_id,
+                    a_1.service_id,
+                    a_1.staff_id,
+                    a_1.branch_id
+                   FROM public.appointments a_1
+                  GROUP BY a_1.company_id, a_1.service_id, a_1.staff_id, a_1.branch_id) g
+             LEFT JOIN public.companies co ON ((g.company_id = co.id)))
+             LEFT JOIN public.services s ON ((g.service_id = s.id)))
+             LEFT JOIN public.staff m ON ((g.staff_id = m.id)))
+             LEFT JOIN public.branches b ON ((g.branch_id = b.id)))
+          WHERE (
+                CASE
+                    WHEN ((co.id IS NULL) OR ((g.service_id IS NOT NULL) AND ((s.id IS NULL) OR (s.company_id <> g.company_id))) OR ((g.staff_id IS NOT NULL) AND ((m.id IS NULL) OR (m.company_id <> g.company_id))) OR ((g.branch_id IS NOT NULL) AND ((b.id IS NULL) OR (b.company_id <> g.company_id)))) THEN 1
+                    ELSE NULL::integer
+                END = 1)
+          GROUP BY ARRAY[g.company_id, g.service_id, g.staff_id, g.branch_id]) d
+     JOIN public.appointments a ON ((d.combination = ARRAY[a.company_id, a.service_id, a.staff_id, a.branch_id])))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    'appointment'::text AS entity_type,
+    a.id AS entity_id
+   FROM (( SELECT g.customer_id,
+            g.company_id
+           FROM (( SELECT a_1.customer_id,
+                    a_1.company_id
+                   FROM public.appointments a_1
+                  WHERE (a_1.customer_id IS NOT NULL)
+                  GROUP BY a_1.customer_id, a_1.company_id) g
+             LEFT JOIN public.customers k ON ((g.customer_id = k.id)))
+          WHERE (
+                CASE
+                    WHEN ((k.id IS NULL) OR (k.company_id <> g.company_id)) THEN 1
+                    ELSE NULL::integer
+                END = 1)
+          GROUP BY g.customer_id, g.company_id) d
+     JOIN public.appointments a ON (((d.customer_id = a.customer_id) AND (d.company_id = a.company_id))))
+UNION ALL
+ SELECT 'tenant_mismatch'::text AS check_name,
+    t.entity_type,
+    t.entity_id
+   FROM trueup.tenant_mismatch t
+  WHERE (t.entity_type <> ALL (ARRAY['call'::text, 'appointment'::text]));
 
 CREATE TABLE trueup.changes (
     xact_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
@@ -13283,13 +13574,14 @@ CREATE VIEW trueup.customer_deleted_but_linked AS
     'deleted, but has an appointment ahead'::text AS description,
     jsonb_build_object('last_appointment_id', ( SELECT la.id
            FROM trueup.live_appointments la
-          WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now()))
+          WHERE ((la.customer_id = k.id) AND ((k.company_id IS NULL) OR (la.company_id = k.company_id)) AND (la.starts_at > now()))
           ORDER BY la.starts_at DESC, la.id DESC
          LIMIT 1)) AS evidence
    FROM public.customers k
   WHERE ((deleted_at IS NOT NULL) AND (EXISTS ( SELECT 1
-           FROM trueup.live_appointments la
-          WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now())))));
+           FROM (trueup.live_appointments la
+             JOIN public.customers own ON ((la.customer_id = own.id)))
+          WHERE ((own.id = k.id) AND ((own.company_id IS NULL) OR (la.company_id = own.company_id)) AND (la.starts_at > now())))));
 
 CREATE VIEW trueup.customer_duplicate AS
  SELECT k.company_id,
@@ -13335,13 +13627,14 @@ CREATE VIEW trueup.customer_unreachable AS
     'has an appointment ahead, and neither a usable phone number nor a usable e-mail address'::text AS description,
     jsonb_build_object('last_appointment_id', ( SELECT la.id
            FROM trueup.live_appointments la
-          WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now()))
+          WHERE ((la.customer_id = k.id) AND ((k.company_id IS NULL) OR (la.company_id = k.company_id)) AND (la.starts_at > now()))
           ORDER BY la.starts_at DESC, la.id DESC
          LIMIT 1), 'phone', trueup.masked(phone), 'email', trueup.masked(email)) AS evidence
    FROM public.customers k
   WHERE ((deleted_at IS NULL) AND (NOT trueup.usable_phone(phone)) AND (NOT trueup.usable_email(email)) AND (EXISTS ( SELECT 1
-           FROM trueup.live_appointments la
-          WHERE ((la.customer_id = k.id) AND (la.company_id = k.company_id) AND (la.starts_at > now())))));
+           FROM (trueup.live_appointments la
+             JOIN public.customers own ON ((la.customer_id = own.id)))
+          WHERE ((own.id = k.id) AND ((own.company_id IS NULL) OR (la.company_id = own.company_id)) AND (la.starts_at > now())))));
 
 ALTER TABLE trueup.data_consistency_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.data_consistency_alerts_id_seq
@@ -14460,217 +14753,6 @@ ALTER TABLE trueup.tables ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE VIEW trueup.tenant_mismatch AS
- SELECT company_id,
-    entity_type,
-    entity_id,
-    'has no company, or refers to a row of another company or to none that exists'::text AS description,
-    faults AS evidence
-   FROM ( SELECT c.company_id,
-            'call'::text AS entity_type,
-            c.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'customer_id', f.customer_id, 'appointment_id', f.appointment_id, 'branch_id', f.branch_id, 'phone_number_id', f.phone_number_id)) AS faults
-           FROM ((((((public.calls c
-             LEFT JOIN public.companies co ON ((c.company_id = co.id)))
-             LEFT JOIN public.customers k ON ((c.customer_id = k.id)))
-             LEFT JOIN public.appointments a ON ((c.appointment_id = a.id)))
-             LEFT JOIN public.branches b ON ((c.branch_id = b.id)))
-             LEFT JOIN public.phone_numbers pn ON ((c.phone_number_id = pn.id)))
-             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(c.company_id, co.id),trueup.reference_fault(c.company_id, c.customer_id, k.id, k.company_id),trueup.reference_fault(c.company_id, a.id, a.id, a.company_id),trueup.reference_fault(c.company_id, c.branch_id, b.id, b.company_id),trueup.reference_fault(c.company_id, c.phone_number_id, pn.id, pn.company_id))) f(company_id, customer_id, appointment_id, branch_id, phone_number_id))
-          WHERE (COALESCE(f.company_id, f.customer_id, f.appointment_id, f.branch_id, f.phone_number_id) IS NOT NULL)
-        UNION ALL
-         SELECT a.company_id,
-            'appointment'::text AS entity_type,
-            a.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'call_id', f.call_id, 'customer_id', f.customer_id, 'service_id', f.service_id, 'staff_id', f.staff_id, 'branch_id', f.branch_id)) AS faults
-           FROM (((((((public.appointments a
-             LEFT JOIN public.companies co ON ((a.company_id = co.id)))
-             LEFT JOIN public.calls c ON ((a.call_id = c.id)))
-             LEFT JOIN public.customers k ON ((a.customer_id = k.id)))
-             LEFT JOIN public.services s ON ((a.service_id = s.id)))
-             LEFT JOIN public.staff m ON ((a.staff_id = m.id)))
-             LEFT JOIN public.branches b ON ((a.branch_id = b.id)))
-             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(a.company_id, co.id),trueup.reference_fault(a.company_id, a.call_id, c.id, c.company_id),trueup.reference_fault(a.company_id, a.customer_id, k.id, k.company_id),trueup.reference_fault(a.company_id, a.service_id, s.id, s.company_id),trueup.reference_fault(a.company_id, a.staff_id, m.id, m.company_id),trueup.reference_fault(a.company_id, a.branch_id, b.id, b.company_id))) f(company_id, call_id, customer_id, service_id, staff_id, branch_id))
-          WHERE (COALESCE(f.company_id, f.call_id, f.customer_id, f.service_id, f.staff_id, f.branch_id) IS NOT NULL)
-        UNION ALL
-         SELECT am.company_id,
-            'modification'::text AS entity_type,
-            am.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'appointment_id', f.appointment_id, 'call_id', f.call_id)) AS faults
-           FROM ((((public.appointment_modifications am
-             LEFT JOIN public.companies co ON ((am.company_id = co.id)))
-             LEFT JOIN public.appointments a ON ((am.appointment_id = a.id)))
-             LEFT JOIN public.calls c ON ((am.call_id = c.id)))
-             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(am.company_id, co.id),trueup.reference_fault(am.company_id, am.appointment_id, a.id, a.company_id),trueup.reference_fault(am.company_id, am.call_id, c.id, c.company_id))) f(company_id, appointment_id, call_id))
-          WHERE (COALESCE(f.company_id, f.appointment_id, f.call_id) IS NOT NULL)
-        UNION ALL
-         SELECT m.company_id,
-            'staff'::text AS entity_type,
-            m.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'branch_id', f.branch_id)) AS faults
-           FROM (((public.staff m
-             LEFT JOIN public.companies co ON ((m.company_id = co.id)))
-             LEFT JOIN public.branches b ON ((m.branch_id = b.id)))
-             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(m.company_id, co.id),trueup.reference_fault(m.company_id, m.branch_id, b.id, b.company_id))) f(company_id, branch_id))
-          WHERE (COALESCE(f.company_id, f.branch_id) IS NOT NULL)
-        UNION ALL
-         SELECT pn.company_id,
-            'phone_number'::text AS entity_type,
-            pn.id AS entity_id,
-            jsonb_strip_nulls(jsonb_build_object('company_id', f.company_id, 'branch_id', f.branch_id)) AS faults
-           FROM (((public.phone_numbers pn
-             LEFT JOIN public.companies co ON ((pn.company_id = co.id)))
-             LEFT JOIN public.branches b ON ((pn.branch_id = b.id)))
-             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(pn.company_id, co.id),trueup.reference_fault(pn.company_id, pn.branch_id, b.id, b.company_id))) f(company_id, branch_id))
-          WHERE (COALESCE(f.company_id, f.branch_id) IS NOT NULL)
-        UNION ALL
-         SELECT b.company_id,
-            'branch'::text AS entity_type,
-            b.id AS entity_id,
-            jsonb_build_object('company_id', f.company_id) AS faults
-           FROM ((public.branches b
-             LEFT JOIN public.companies co ON ((b.company_id = co.id)))
-             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(b.company_id, co.id))) f(company_id))
-          WHERE (f.company_id IS NOT NULL)
-        UNION ALL
-         SELECT s.company_id,
-            'service'::text AS entity_type,
-            s.id AS entity_id,
-            jsonb_build_object('company_id', f.company_id) AS faults
-           FROM ((public.services s
-             LEFT JOIN public.companies co ON ((s.company_id = co.id)))
-             CROSS JOIN LATERAL ( VALUES (trueup.company_fault(s.company_id, co.id))) f(company_id))
-          WHERE (f.company_id IS NOT NULL)
-        UNION ALL
-         SELECT k.company_id,
-            'customer'::text AS entity_type,
-            k.id AS entity_id,
-            jsonb_build_object('company_id', f.company_id) AS faults
-           FROM ((public.customers k
-             LEFT JOIN public.companies co ON ((k.company_id = co.id)))
-             CROSS JOIN LATERAL ( VALUES (
-                        CASE
-                            WHEN (k.company_id IS NOT NULL) THEN trueup.company_fault(k.company_id, co.id)
-                            ELSE NULL::jsonb
-                        END)) f(company_id))
-          WHERE (f.company_id IS NOT NULL)) t;
-
-CREATE VIEW trueup.tenant_mismatch_candidates AS
- SELECT 'tenant_mismatch'::text AS check_name,
-    'call'::text AS entity_type,
-    c.id AS entity_id
-   FROM (( SELECT (ROW(g.company_id, g.branch_id, g.phone_number_id))::text AS combination
-           FROM (((( SELECT c_1.company_id,
-                    c_1.branch_id,
-                    c_1.phone_number_id
-                   FROM public.calls c_1
-                  GROUP BY c_1.company_id, c_1.branch_id, c_1.phone_number_id) g
-             LEFT JOIN public.companies co ON ((g.company_id = co.id)))
-             LEFT JOIN public.branches b ON ((g.branch_id = b.id)))
-             LEFT JOIN public.phone_numbers pn ON ((g.phone_number_id = pn.id)))
-          WHERE (
-                CASE
-                    WHEN ((co.id IS NULL) OR ((g.branch_id IS NOT NULL) AND ((b.id IS NULL) OR (b.company_id <> g.company_id))) OR ((g.phone_number_id IS NOT NULL) AND ((pn.id IS NULL) OR (pn.company_id <> g.company_id)))) THEN 1
-                    ELSE NULL::integer
-                END = 1)
-          GROUP BY (ROW(g.company_id, g.branch_id, g.phone_number_id))::text) d
-     JOIN public.calls c ON ((d.combination = (ROW(c.company_id, c.branch_id, c.phone_number_id))::text)))
-UNION ALL
- SELECT 'tenant_mismatch'::text AS check_name,
-    'call'::text AS entity_type,
-    c.id AS entity_id
-   FROM (( SELECT g.customer_id,
-            g.company_id
-           FROM (( SELECT c_1.customer_id,
-                    c_1.company_id
-                   FROM public.calls c_1
-                  WHERE (c_1.customer_id IS NOT NULL)
-                  GROUP BY c_1.customer_id, c_1.company_id) g
-             LEFT JOIN public.customers k ON ((g.customer_id = k.id)))
-          WHERE (
-                CASE
-                    WHEN ((k.id IS NULL) OR (k.company_id <> g.company_id)) THEN 1
-                    ELSE NULL::integer
-                END = 1)
-          GROUP BY g.customer_id, g.company_id) d
-     JOIN public.calls c ON (((d.customer_id = c.customer_id) AND (d.company_id = c.company_id))))
-UNION ALL
- SELECT 'tenant_mismatch'::text AS check_name,
-    'call'::text AS entity_type,
-    c.id AS entity_id
-   FROM (public.calls c
-     LEFT JOIN public.appointments a ON (((c.id = a.call_id) AND (c.appointment_id = a.id))))
-  WHERE (c.appointment_made AND (c.appointment_id IS NOT NULL) AND (
-        CASE
-            WHEN (a.id IS NULL) THEN 1
-            ELSE NULL::integer
-        END = 1))
-UNION ALL
- SELECT 'tenant_mismatch'::text AS check_name,
-    'call'::text AS entity_type,
-    c.id AS entity_id
-   FROM public.calls c
-  WHERE ((c.appointment_made IS NOT TRUE) AND (c.appointment_id IS NOT NULL))
-UNION ALL
- SELECT 'tenant_mismatch'::text AS check_name,
-    e.entity_type,
-    e.entity_id
-   FROM ((public.appointments a
-     LEFT JOIN public.calls c ON ((a.call_id = c.id)))
-     CROSS JOIN LATERAL ( VALUES ('appointment'::text,a.id), ('call'::text,c.id)) e(entity_type, entity_id))
-  WHERE ((a.call_id IS NOT NULL) AND (
-        CASE
-            WHEN ((c.id IS NULL) OR (c.company_id <> a.company_id)) THEN 1
-            ELSE NULL::integer
-        END = 1))
-UNION ALL
- SELECT 'tenant_mismatch'::text AS check_name,
-    'appointment'::text AS entity_type,
-    a.id AS entity_id
-   FROM (( SELECT (ROW(g.company_id, g.service_id, g.staff_id, g.branch_id))::text AS combination
-           FROM ((((( SELECT a_1.company_id,
-                    a_1.service_id,
-                    a_1.staff_id,
-                    a_1.branch_id
-                   FROM public.appointments a_1
-                  GROUP BY a_1.company_id, a_1.service_id, a_1.staff_id, a_1.branch_id) g
-             LEFT JOIN public.companies co ON ((g.company_id = co.id)))
-             LEFT JOIN public.services s ON ((g.service_id = s.id)))
-             LEFT JOIN public.staff m ON ((g.staff_id = m.id)))
-             LEFT JOIN public.branches b ON ((g.branch_id = b.id)))
-          WHERE (
-                CASE
-                    WHEN ((co.id IS NULL) OR ((g.service_id IS NOT NULL) AND ((s.id IS NULL) OR (s.company_id <> g.company_id))) OR ((g.staff_id IS NOT NULL) AND ((m.id IS NULL) OR (m.company_id <> g.company_id))) OR ((g.branch_id IS NOT NULL) AND ((b.id IS NULL) OR (b.company_id <> g.company_id)))) THEN 1
-                    ELSE NULL::integer
-                END = 1)
-          GROUP BY (ROW(g.company_id, g.service_id, g.staff_id, g.branch_id))::text) d
-     JOIN public.appointments a ON ((d.combination = (ROW(a.company_id, a.service_id, a.staff_id, a.branch_id))::text)))
-UNION ALL
- SELECT 'tenant_mismatch'::text AS check_name,
-    'appointment'::text AS entity_type,
-    a.id AS entity_id
-   FROM (( SELECT g.customer_id,
-            g.company_id
-           FROM (( SELECT a_1.customer_id,
-                    a_1.company_id
-                   FROM public.appointments a_1
-                  WHERE (a_1.customer_id IS NOT NULL)
-                  GROUP BY a_1.customer_id, a_1.company_id) g
-             LEFT JOIN public.customers k ON ((g.customer_id = k.id)))
-          WHERE (
-                CASE
-                    WHEN ((k.id IS NULL) OR (k.company_id <> g.company_id)) THEN 1
-                    ELSE NULL::integer
-                END = 1)
-          GROUP BY g.customer_id, g.company_id) d
-     JOIN public.appointments a ON (((d.customer_id = a.customer_id) AND (d.company_id = a.company_id))))
-UNION ALL
- SELECT 'tenant_mismatch'::text AS check_name,
-    t.entity_type,
-    t.entity_id
-   FROM trueup.tenant_mismatch t
-  WHERE (t.entity_type <> ALL (ARRAY['call'::text, 'appointment'::text]));
-
 ALTER TABLE trueup.unusable_names ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME trueup.unusable_names_id_seq
     START WITH 1
@@ -14969,7 +15051,7 @@ CREATE INDEX appointments_booking_uid_idx ON public.appointments USING btree (co
 
 CREATE UNIQUE INDEX appointments_booking_uid_key ON public.appointments USING btree (company_id, calcom_booking_uid) WHERE ((deleted_at IS NULL) AND (calcom_booking_uid IS NOT NULL));
 
-CREATE INDEX appointments_call_id_idx ON public.appointments USING btree (call_id, id) INCLUDE (customer_id, deleted_at) WHERE (call_id IS NOT NULL);
+CREATE INDEX appointments_call_id_idx ON public.appointments USING btree (call_id, id) INCLUDE (company_id, customer_id, deleted_at) WHERE (call_id IS NOT NULL);
 
 CREATE UNIQUE INDEX appointments_company_id_id_key ON public.appointments USING btree (company_id, id);
 
@@ -15001,9 +15083,7 @@ CREATE UNIQUE INDEX branches_company_id_id_key ON public.branches USING btree (c
 
 CREATE INDEX calls_appointment_id_idx ON public.calls USING btree (appointment_id) WHERE (appointment_id IS NOT NULL);
 
-CREATE INDEX calls_appointment_made_idx ON public.calls USING btree (id) INCLUDE (appointment_id, customer_id, deleted_at) WHERE appointment_made;
-
-CREATE INDEX calls_booking_confirmed_idx ON public.calls USING btree (id) WHERE booking_confirmed;
+CREATE INDEX calls_appointment_made_idx ON public.calls USING btree (id) INCLUDE (company_id, appointment_id, customer_id, deleted_at) WHERE appointment_made;
 
 CREATE INDEX calls_booking_id_idx ON public.calls USING btree (company_id, booking_id) WHERE (booking_id IS NOT NULL);
 
@@ -15020,8 +15100,6 @@ CREATE INDEX calls_link_failed_created_at_idx ON public.calls USING btree (creat
 CREATE INDEX calls_numbers_started_at_idx ON public.calls USING btree (company_id, from_number, to_number, started_at);
 
 CREATE INDEX calls_open_idx ON public.calls USING btree (COALESCE(started_at, created_at)) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])));
-
-CREATE INDEX calls_outcome_booked_idx ON public.calls USING btree (id) WHERE (session_outcome = 'appointment_booked'::text);
 
 CREATE INDEX calls_pending_creation_idx ON public.calls USING btree (COALESCE(ended_at, started_at, created_at)) WHERE ((deleted_at IS NULL) AND (appointment_link_status = 'pending_creation'::text));
 
@@ -15051,6 +15129,12 @@ CASE
 END = 1));
 
 CREATE INDEX calls_temporary_idx ON public.calls USING btree (company_id, from_number, to_number, started_at) WHERE ((deleted_at IS NULL) AND starts_with(retell_call_id, 'temp_'::text));
+
+CREATE INDEX calls_unflagged_idx ON public.calls USING btree (id) WHERE (
+CASE
+    WHEN ((appointment_made IS NOT TRUE) AND ((session_outcome = 'appointment_booked'::text) OR booking_confirmed OR (appointment_id IS NOT NULL))) THEN 1
+    ELSE NULL::integer
+END = 1);
 
 CREATE UNIQUE INDEX customers_company_id_id_key ON public.customers USING btree (company_id, id);
 
@@ -15444,7 +15528,7 @@ CREATE TRIGGER trueup_changes_update AFTER UPDATE OF company_id, ended_at, booki
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF key, company_id, lease_expires_at, id, attempt, scope, status ON trueup.idempotency_keys FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_idempotency_keys();
 
-CREATE TRIGGER trueup_changes_update AFTER UPDATE OF created_at, company_id, reason, entity_type, entity_id ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
+CREATE TRIGGER trueup_changes_update AFTER UPDATE OF created_at, company_id, reason, entity_type, entity_id, status ON trueup.manual_review_queue FOR EACH ROW EXECUTE FUNCTION trueup.note_trueup_manual_review_queue();
 
 CREATE TRIGGER trueup_changes_update AFTER UPDATE OF name, value ON trueup.settings FOR EACH STATEMENT EXECUTE FUNCTION trueup.note_trueup_settings();
 

@@ -59,12 +59,12 @@ armed as materialized (
                 and (
                     (
                         not c.relispartition
-                        and exists (select 1 from pg_catalog.pg_inherits as inh where inh.inhrelid = c.oid)
+                        and exists (select 1 from pg_catalog.pg_inherits as hi where hi.inhrelid = c.oid)
                     )
                     or (
                         c.relkind <> 'p'
                         and c.relhassubclass
-                        and exists (select 1 from pg_catalog.pg_inherits as inh where inh.inhparent = c.oid)
+                        and exists (select 1 from pg_catalog.pg_inherits as hi where hi.inhparent = c.oid)
                     )
                 )
         ) as is_armed
