@@ -1449,6 +1449,30 @@ def test_a_partition_and_its_table_are_both_followed(empty_database: str, tmp_pa
         assert item_alerts(empty_database) == []
 
 
+def test_a_table_that_became_a_partition(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        "create table items (id bigint primary key); insert into items values (1); "
+        "create table lines (item_id bigint); "
+        "create table all_lines (item_id bigint) partition by range (item_id)",
+    )
+    lined = ("items.id, lines.item_id", "exists (select 1 from public.lines as l where l.item_id = i.id)")
+    pack = items_pack(tmp_path / "pack", item_lined=lined)
+    trueup.migrate(database=empty_database, pack=pack)
+    outcomes(empty_database, pack)
+    sql(
+        empty_database,
+        "alter table all_lines attach partition lines default; insert into all_lines values (1)",
+    )
+    assert outcomes(empty_database, pack) == {"item_lined": "complete"}
+    assert item_alerts(empty_database) == [("item_lined", "1")]
+    trueup.migrate(database=empty_database, pack=pack)
+    outcomes(empty_database, pack)
+    sql(empty_database, "delete from all_lines")
+    assert outcomes(empty_database, pack) == {"item_lined": "changed"}
+    assert item_alerts(empty_database) == []
+
+
 @pytest.mark.parametrize("of", ["", "of note"])
 @pytest.mark.parametrize("migrated", [False, True])
 def test_a_trigger_of_the_application_that_came_between_two_migrations(

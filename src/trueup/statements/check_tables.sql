@@ -1,7 +1,7 @@
 -- the tables that checks rest on, and whether what happens to them is noted: all four triggers fire,
 -- their parts on each partition too, no BEFORE trigger of others may write a column that the list of
 -- the one for updates leaves out, and no row is written under the name of another table: that of a parent
--- or child by inheritance
+-- or child by inheritance, or of the table of a partition whose triggers look at statements
 with tables as materialized (
     select distinct ct.table_name
     from trueup.check_tables as ct
@@ -58,8 +58,17 @@ armed as materialized (
                 c.oid = t.relid
                 and (
                     (
-                        not c.relispartition
-                        and exists (select 1 from pg_catalog.pg_inherits as hi where hi.inhrelid = c.oid)
+                        exists (select 1 from pg_catalog.pg_inherits as hi where hi.inhrelid = c.oid)
+                        and not exists (
+                            select 1
+                            from pg_catalog.pg_trigger as tg
+                            where
+                                c.relispartition
+                                and tg.tgrelid = c.oid
+                                and tg.tgname = 'trueup_changes_insert'
+                                -- for each row
+                                and tg.tgtype & 1 = 1
+                        )
                     )
                     or (
                         c.relkind <> 'p'
