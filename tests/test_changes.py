@@ -387,6 +387,28 @@ def is_waiting(url: str) -> bool:
     )
 
 
+@pytest.mark.parametrize("name", ["call_made_without_appointment", "appointment_past_open"])
+def test_a_pass_refuses_what_the_header_does_not_name_as_a_run_does(database: str, name: str) -> None:
+    """Read whole, because it owes that, and because time begins it."""
+    sql(
+        database,
+        f"""
+        create or replace view trueup.{name} as
+        select null::bigint as company_id, 'cal' as entity_type, 1::bigint as entity_id, 'x' as description,
+            '{{}}'::jsonb as evidence
+        """,
+    )
+    sql(database, "update trueup.checks set owes_full = 'a test' where name = %s", name)
+    for checked in (trueup.check(database=database), trueup.check_changed(database=database)):
+        (found,) = (result for result in checked.results if result.name == name)
+        assert found.outcome == "error"
+        assert (found.error or "").startswith("lists entities of type cal, and its header says ")
+    assert (
+        value(database, "select count(*) from trueup.data_consistency_alerts where alert_type = %s", name)
+        == 0
+    )
+
+
 @pytest.fixture
 def caught_up(databases: Databases) -> Iterator[str]:
     """A database of one company that a pass has looked at."""

@@ -32,6 +32,9 @@ def test_a_pack_whose_only_check_has_another_name(shop: str, tmp_path: Path) -> 
     trueup.migrate(database=shop, pack=tmp_path / "shop")
     sql(shop, "insert into public.items (id, price) values (1, null), (2, -1)")
     trueup.check(database=shop, pack=tmp_path / "shop")
+    for item, reason in ((1, "items_price_missing"), (2, "items_price_missing"), (1, "asked_by_us")):
+        sql(shop, f"select trueup.queue_review('{reason}', 'items', '{item}', 'what is its price?')")
+    sql(shop, "select trueup.claim_review('somebody', 2)")
 
     mine = items_pack(tmp_path / "mine", item_price_negative=NEGATIVE)
     for command in ("migrate", "check", "status", "verify"):
@@ -48,6 +51,12 @@ def test_a_pack_whose_only_check_has_another_name(shop: str, tmp_path: Path) -> 
     assert deployed(shop) == ["item_price_negative"]
     ended = "select resolution from trueup.data_consistency_alerts where alert_type = 'items_price_missing'"
     assert value(shop, ended) == "definition changed"
+    asked = "select q.status, q.resolution_notes from trueup.manual_review_queue as q order by q.id"
+    assert sql(shop, asked) == [
+        ("resolved", "the check was removed"),
+        ("in_progress", None),  # its reviewer has the last word
+        ("pending", None),
+    ]
     assert run("migrate", "--pack", mine, url=shop).stdout == "nothing to do: the database is at head\n"
 
 

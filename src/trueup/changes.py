@@ -33,6 +33,7 @@ from trueup.evaluation import (
     tell,
     time_limits,
     unfiled,
+    unknown_entities,
     with_candidates,
 )
 from trueup.fitting import fitted
@@ -210,6 +211,7 @@ class _Pass:
             progress(check.name, done, len(whole))
             if check.name not in begun:
                 self._evaluate_view(check, limits[check.name])
+        self._refuse_unknown_entities(whole)
         self._narrow([check for check in checks if check.time and not self.scopes[check.name].full])
 
     def _judge(self, checks: list[Check], scopes: dict[str, dict[str, frozenset[str]]]) -> None:
@@ -332,6 +334,30 @@ class _Pass:
                 return
             result = failed(result, error, limit.spelled or self.timeout)
         self.results[check.name] = replace(result, duration_ms=round((time.monotonic() - started) * 1000, 1))
+
+    def _refuse_unknown_entities(self, whole: list[Check]) -> None:
+        """Fail the checks whose views, read whole, list entities of types that their headers do not name."""
+        found = [check for check in whole if self.results[check.name].violations]
+        if not found:
+            return
+        known = [(check.name, entity) for check in found for entity in check.entities]
+        unknown: dict[str, set[str]] = {}
+        for row in self.connection.rows(
+            "unknown_entities",
+            _Touched,
+            names=[name for name, _ in known],
+            entity_types=[entity for _, entity in known],
+        ):
+            unknown.setdefault(row.name, set()).add(row.entity_type)
+        for check in found:
+            if others := unknown.get(check.name):
+                self.connection.run("withdraw_violations", name=check.name)
+                self.results[check.name] = replace(
+                    self.results[check.name],
+                    outcome="error",
+                    violations=0,
+                    error=unknown_entities(check, others),
+                )
 
     def _asked(self, checks: list[Check]) -> dict[str, dict[str, frozenset[str]]]:
         """Return what to ask about, by check: what changes concern, and what time may have ended."""

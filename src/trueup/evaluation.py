@@ -710,10 +710,14 @@ def _gathered(
 
 def _refuse_unknown_entities(check: Check, found: Copied) -> None:
     """Raise CatalogError for an entity of a type that the header does not name: no population counts it."""
-    known = {entity.strip().encode() for entity in check.entity.split(",")}
+    known = {entity.encode() for entity in check.entities}
     if others := {_fields(line)[2] for line in found.lines()} - known:
-        named = ", ".join(sorted(other.decode() for other in others))
-        raise CatalogError(f"lists entities of type {named}, and its header says {check.entity}")
+        raise CatalogError(unknown_entities(check, (other.decode() for other in others)))
+
+
+def unknown_entities(check: Check, others: Iterable[str]) -> str:
+    """Say which entities a check lists that its header does not name."""
+    return f"lists entities of type {', '.join(sorted(others))}, and its header says {check.entity}"
 
 
 def worth_filing(connection: Session, check: Check, found: Copied, max_alerts: int) -> Iterable[bytes]:

@@ -113,15 +113,19 @@ class Check:
     candidates: str | None = None
     candidates_checksum: str | None = None
 
+    @property
+    def entities(self) -> list[str]:
+        """The entity types that the check may list."""
+        return [part.strip() for part in self.entity.split(",")]
+
     @cached_property
     def populations(self) -> list[Population]:
         """Entity types paired with the tables that hold them; none for a check on the layer itself."""
         if self.population == "none":
             return []
-        entities = [part.strip() for part in self.entity.split(",")]
         parts = [part.strip() for part in self.population.split(";")]
         found = []
-        for entity, part in zip(entities, parts, strict=True):
+        for entity, part in zip(self.entities, parts, strict=True):
             table, _, predicate = part.partition(" where ")
             found.append(Population(entity, self._qualified(table.strip()), predicate.strip() or "true"))
         return found
