@@ -440,6 +440,7 @@ def uuid_incident(databases: Databases) -> Iterator[str]:
     databases.drop(name)
 
 
+@pytest.mark.one_server
 def test_uuid_keys_end_as_numbers_do(uuid_incident: str, incident_database: str, binaries: Path) -> None:
     as_it_was = schema(uuid_incident, binaries)
     said = run("adopt", "--apply", url=uuid_incident)

@@ -102,6 +102,7 @@ def test_a_commit_waits_for_no_run_that_files(db: Connection, database: str) -> 
     assert sorted(alert.entity_id for alert in found) == ["2", "3"]
 
 
+@pytest.mark.one_server
 def test_a_writer_that_stays_open_keeps_its_own_check_from_being_filed_only(
     db: Connection, database: str
 ) -> None:
