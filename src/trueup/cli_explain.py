@@ -73,7 +73,8 @@ def explained(found: Explanation) -> Iterator[str]:
     if check.candidates:
         yield from _labelled(
             "candidates",
-            f"the plan is that of trueup.{check.candidates}; of what it lists, the plan is below",
+            f"the plan is that of trueup.{check.candidates} for this check; "
+            "of what it lists, the plan is below",
         )
     yield from _labelled("planned", _planned(found))
     yield from _measured(found.plan)

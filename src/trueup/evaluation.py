@@ -515,8 +515,12 @@ def query_of(check: Check, *others: Check) -> str:
             for each in (check, *others)
             for entity in dict.fromkeys(population.entity for population in each.populations)
         )
-        candidates = quoted("trueup", check.candidates)
-        return f"with listed as materialized (select c.* from {candidates} as c) {branches}"
+        # a branch of the view for other checks alone is not run
+        names = ", ".join(literal(each.name) for each in (check, *others))
+        candidates = (
+            f"select c.* from {quoted('trueup', check.candidates)} as c where c.check_name in ({names})"
+        )
+        return f"with listed as materialized ({candidates}) {branches}"
     return (
         f"select {literal(check.name)}, v.company_id::text, v.entity_type, v.entity_id::text, "
         f"v.description, v.evidence, {related(check.partners)} from {quoted('trueup', check.name)} as v"

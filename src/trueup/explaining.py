@@ -258,7 +258,8 @@ def explain(
             connection.set_local("plan_cache_mode", "force_generic_plan")
             planner = _Planner(connection, timeout if analyze else None)
             plan = planner.plan(
-                f"select c.entity_type, c.entity_id from {quoted('trueup', check.candidates)} as c"
+                f"select c.entity_type, c.entity_id from {quoted('trueup', check.candidates)} as c "
+                f"where c.check_name = {literal(name)}"
                 if check.candidates
                 else f"select {_COLUMNS} from {quoted('trueup', name)} as v"
             )
