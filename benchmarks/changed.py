@@ -22,7 +22,6 @@ from trueup.store import session
 
 CHANGES = (1, 100, 1_000, 10_000)
 IN_ONE_TRANSACTION = 100
-SPARE = 5  # connections that others may need
 SHARES = {"calls": 6, "appointments": 3, "customers": 1}
 
 # newest first, from the `at`th row on; each hundredth call gets an outcome that contradicts its flag
@@ -105,10 +104,10 @@ def _warm(place: Place) -> None:
     """
     with ExitStack() as stack, place.connected() as connection:
         (most,) = connection.execute(
-            "select current_setting('max_connections')::integer "
-            "- current_setting('superuser_reserved_connections')::integer - count(*) from pg_stat_activity"
+            "select current_setting('max_connections')::integer - count(*) "
+            "from pg_stat_activity where backend_type = 'client backend'"
         ).fetchone() or (0,)
-        for _ in range(most - SPARE):
+        for _ in range(most):
             stack.enter_context(place.connected()).execute("create temporary table first ()")
 
 
