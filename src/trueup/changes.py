@@ -248,23 +248,14 @@ class _Pass:
             )
 
     def _note(self, check: Check, took: float, judged: int) -> None:
-        before = self.results.get(check.name)
-        if before is None:
-            self.results[check.name] = Result(
-                check.name,
-                check.severity,
-                "changed",
-                round(took, 1),
-                invariant=check.invariant,
-                rows_tested=judged,
-            )
-        else:
-            # one that has failed stays so
-            self.results[check.name] = replace(
-                before,
-                duration_ms=round(before.duration_ms + took, 1),
-                rows_tested=(before.rows_tested or 0) + judged,
-            )
+        before = self.results.get(check.name) or Result(
+            check.name, check.severity, "changed", 0.0, invariant=check.invariant, rows_tested=0
+        )
+        self.results[check.name] = replace(
+            before,
+            duration_ms=round(before.duration_ms + took, 1),
+            rows_tested=(before.rows_tested or 0) + judged,
+        )
 
     def _fail(self, check: Check, error: ServerSaid) -> None:
         self.connection.run("withdraw_violations", name=check.name)

@@ -148,6 +148,7 @@ class _Answer:
     duration_ms: float
     found: Any = None
     error: ServerSaid | TrueupError | OSError | None = None
+    on_standby: bool = False
 
 
 def check(
@@ -311,13 +312,7 @@ def evaluate(
             for check in answer.about:
                 limit = limits[check.name].spelled or timeout
                 found[check.name] = _gathered(
-                    connection,
-                    check,
-                    answer,
-                    limit,
-                    max_alerts,
-                    is_rated=populations,
-                    on_standby=replica is not None,
+                    connection, check, answer, limit, max_alerts, is_rated=populations
                 )
 
     with readers(connection, jobs, replica) as (snapshot, opened):
@@ -329,10 +324,7 @@ def evaluate(
             for answer in answers:
                 gather(answer)
         results = [
-            _with_rows_tested(
-                connection, check, found[check.name], counted, timeout, on_standby=replica is not None
-            )
-            for check in checks
+            _with_rows_tested(connection, check, found[check.name], counted, timeout) for check in checks
         ]
         if all(result.outcome == "complete" for result in results):
             _keep_populations(connection, entities, counted)
@@ -667,7 +659,7 @@ def _attempt(reader: Reader, task: _Task) -> _Answer:
         if _is_lost(error) and not reader.is_replaceable:
             raise
         failure = error
-    return _Answer(task.about, (time.monotonic() - started) * 1000, found, failure)
+    return _Answer(task.about, (time.monotonic() - started) * 1000, found, failure, reader.on_standby)
 
 
 def _is_own(about: tuple[Check, ...] | _Count) -> bool:
@@ -683,7 +675,6 @@ def _gathered(
     max_alerts: int | None,
     *,
     is_rated: bool,
-    on_standby: bool,
 ) -> Result:
     """Put the rows of a check with the others; return its result, with its share of the time."""
     assert not isinstance(answer.about, _Count)
@@ -707,7 +698,7 @@ def _gathered(
                 raise
             error = refused
     if error:
-        result = _failed(result, error, limit, on_standby=on_standby)
+        result = _failed(result, error, limit, on_standby=answer.on_standby)
     took = answer.duration_ms / len(answer.about)
     return replace(result, duration_ms=round(took + (time.monotonic() - started) * 1000, 1))
 
@@ -765,13 +756,7 @@ def _with_an_alert(check: Check) -> str:
 
 
 def _with_rows_tested(
-    connection: Session,
-    check: Check,
-    result: Result,
-    counted: list[_Answer],
-    timeout: str,
-    *,
-    on_standby: bool,
+    connection: Session, check: Check, result: Result, counted: list[_Answer], timeout: str
 ) -> Result:
     """Return a result with the size of its population; one that could not be counted fails its check."""
     if result.outcome != "complete" or not check.populations:
@@ -788,7 +773,8 @@ def _with_rows_tested(
         )
         if answer.error:
             connection.run("withdraw_violations", name=check.name)
-            return _failed(replace(result, violations=0), answer.error, timeout, on_standby=on_standby)
+            result = replace(result, violations=0)
+            return _failed(result, answer.error, timeout, on_standby=answer.on_standby)
         assert isinstance(answer.about, _Count)
         column = 2 + answer.about.predicates.index(population.predicate)
         rows += sum(row[column] for row in answer.found)

@@ -58,9 +58,10 @@ class _Replay:
 class _Holder:
     """The session in whose transaction the snapshot lives, for as long as others read it."""
 
-    def __init__(self, holder: Session, name: str) -> None:
+    def __init__(self, holder: Session, name: str, *, on_standby: bool = False) -> None:
         self.session = holder
         self.name = name
+        self.on_standby = on_standby
         self._lock = threading.Lock()
         self._lost: ServerSaid | None = None
 
@@ -86,6 +87,11 @@ class Reader:
     def is_replaceable(self) -> bool:
         """Whether the connection does nothing else, so that a new one may take its place."""
         return self._holder is not None
+
+    @property
+    def on_standby(self) -> bool:
+        """Whether recovery may end what the connection reads."""
+        return self._holder is not None and self._holder.on_standby
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -222,7 +228,7 @@ def readers(
         return
     try:
         snapshot, name = replica.follow(filing)
-        with _opened(_Holder(replica.session, name), jobs) as opened:
+        with _opened(_Holder(replica.session, name, on_standby=True), jobs) as opened:
             yield snapshot, opened
     finally:
         replica.release()
