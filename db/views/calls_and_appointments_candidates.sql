@@ -14,10 +14,11 @@
 -- What else calls and appointments refer to repeats: each combination is looked up once, and
 -- rows are read only where one is at fault. The other tables are read as tenant_mismatch reads them.
 --
--- Four things here are for the planner: what is grouped is looked up before the table is read
+-- Five things here are for the planner: what is grouped is looked up before the table is read
 -- again, of an equality with 1 it expects few rows, a combination that is one array is hashed,
 -- and compared with what is NULL in it, and the predicate of calls_unflagged_idx is repeated word
--- for word.
+-- for word. And a limit that it cannot know, which is none, makes it look for the plan that begins
+-- at once: two indexes merged in their order, where a hash table takes twice as long, and all cores.
 
 create or replace view trueup.calls_and_appointments_candidates as
 select
@@ -60,6 +61,7 @@ from (
                 or f.company_id <> ka.company_id
                 then 1
         end = 1
+    limit (select 9223372036854775807)
 ) as d
 cross join lateral (values
     ('call_made_without_appointment', 'call', d.call_id, d.appointment_id is null),
@@ -170,6 +172,7 @@ from (
     left join public.customers as k on g.customer_id = k.id
     where case when k.id is null or k.company_id <> g.company_id then 1 end = 1
     group by g.customer_id, g.company_id
+    limit (select 9223372036854775807)
 ) as d
 inner join public.calls as c on d.customer_id = c.customer_id and d.company_id = c.company_id
 union all
@@ -224,6 +227,7 @@ from (
     left join public.customers as k on g.customer_id = k.id
     where case when k.id is null or k.company_id <> g.company_id then 1 end = 1
     group by g.customer_id, g.company_id
+    limit (select 9223372036854775807)
 ) as d
 inner join public.appointments as a on d.customer_id = a.customer_id and d.company_id = a.company_id
 union all

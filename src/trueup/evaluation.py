@@ -123,7 +123,11 @@ class _Count:
         if not self.is_by_company and len(self.predicates) == 1:
             # an index may know
             return f"select null, null, count(*) from {self.table} where {self.predicates[0]}"
-        counts = "".join(f", count(*) filter (where {predicate})" for predicate in self.predicates)
+        # the server counts the same only once
+        counts = "".join(
+            ", count(*)" if predicate == "true" else f", count(*) filter (where {predicate})"
+            for predicate in self.predicates
+        )
         if self.company_column is None:
             return f"select null, count(*){counts} from {self.table}"
         company = quoted(self.company_column)
