@@ -93,8 +93,15 @@ def run(
     directory: Path | None = None,
     accept: tuple[int, ...] = (0,),
 ) -> Ran:
-    """Run a process to its end, measured from outside; RuntimeError for an exit code not in `accept`."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(("PG", "TRUEUP_"))}
+    """Run a process to its end, measured from outside; RuntimeError for an exit code not in `accept`.
+
+    Of what steers Python only the path is left: what is installed has its bytecode beside it, and keeps it.
+    """
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if name == "PYTHONPATH" or not name.startswith(("PG", "TRUEUP_", "PYTHON"))
+    }
     with tempfile.TemporaryFile("w+") as said:
         began = time.monotonic()
         with subprocess.Popen(
