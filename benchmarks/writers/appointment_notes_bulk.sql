@@ -4,7 +4,6 @@
 update public.appointments
 set
     notes = 'seen',
-    metadata = metadata || '{"seen": true}',
     sync_attempt_count = sync_attempt_count + 1,
     last_sync_attempted_at = now(),
     updated_at = now()

@@ -2,5 +2,5 @@
 \set id random(1, 2 * :calls - :rows)
 \set last :id + :rows - 1
 update public.calls
-set disconnection_reason = 'user_hangup', requires_manual_processing = false, updated_at = now()
+set disconnection_reason = 'user_hangup', updated_at = now()
 where id between :id and :last;
