@@ -1895,7 +1895,21 @@ begin
         into v_company_ids, v_starts, v_ends
         from old_appointments as o
         where o.deleted_at is null;
-    elsif tg_op = 'UPDATE' then
+    elsif
+        tg_op = 'UPDATE'
+        -- nearly every update ends here, as in appointments_sync_calls; where each row has its like, none is on one side only
+        and exists (
+            select
+                n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id,
+                n.deleted_at is null
+            from new_appointments as n
+            except all
+            select
+                o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id,
+                o.deleted_at is null
+            from old_appointments as o
+        )
+    then
         -- the rows that stand on one side only, each with the day it was or is on
         select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
         into v_company_ids, v_starts, v_ends
@@ -12472,7 +12486,8 @@ CREATE VIEW trueup.calls_and_appointments_candidates AS
                 CASE
                     WHEN ((f.id IS NULL) OR (ka.id IS NULL) OR (f.appointment_id <> ka.id) OR (f.customer_id <> ka.customer_id) OR (f.company_id <> ka.company_id)) THEN 1
                     ELSE NULL::integer
-                END = 1)) d
+                END = 1)
+         LIMIT ( SELECT '9223372036854775807'::bigint)) d
      CROSS JOIN LATERAL ( VALUES ('call_made_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_outcome_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_booked_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_backlink_broken'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other)), ('call_appointment_not_flagged'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_backlink_missing'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_failed_but_booked'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('appointment_call_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_of_other)), ('tenant_mismatch'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other OR d.is_foreign)), ('tenant_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_foreign))) x(check_name, entity_type, entity_id, is_doubtful))
   WHERE x.is_doubtful
 UNION ALL
@@ -12541,7 +12556,8 @@ UNION ALL
                     WHEN ((k.id IS NULL) OR (k.company_id <> g.company_id)) THEN 1
                     ELSE NULL::integer
                 END = 1)
-          GROUP BY g.customer_id, g.company_id) d
+          GROUP BY g.customer_id, g.company_id
+         LIMIT ( SELECT '9223372036854775807'::bigint)) d
      JOIN public.calls c ON (((d.customer_id = c.customer_id) AND (d.company_id = c.company_id))))
 UNION ALL
  SELECT 'tenant_mismatch'::text AS check_name,
@@ -12582,7 +12598,8 @@ UNION ALL
                     WHEN ((k.id IS NULL) OR (k.company_id <> g.company_id)) THEN 1
                     ELSE NULL::integer
                 END = 1)
-          GROUP BY g.customer_id, g.company_id) d
+          GROUP BY g.customer_id, g.company_id
+         LIMIT ( SELECT '9223372036854775807'::bigint)) d
      JOIN public.appointments a ON (((d.customer_id = a.customer_id) AND (d.company_id = a.company_id))))
 UNION ALL
  SELECT 'tenant_mismatch'::text AS check_name,
@@ -15065,7 +15082,7 @@ CREATE INDEX appointments_long_idx ON public.appointments USING btree (staff_id,
 
 CREATE INDEX appointments_open_idx ON public.appointments USING btree (ends_at) WHERE ((deleted_at IS NULL) AND (source IS DISTINCT FROM 'backfill'::text) AND (status <> ALL (ARRAY['completed'::text, 'no_show'::text, 'cancelled'::text])));
 
-CREATE INDEX appointments_staff_id_idx ON public.appointments USING btree (staff_id, starts_at) WHERE (staff_id IS NOT NULL);
+CREATE INDEX appointments_staff_id_idx ON public.appointments USING btree (staff_id, starts_at) INCLUDE (ends_at, id, status, deleted_at) WHERE (staff_id IS NOT NULL);
 
 CREATE INDEX appointments_suspect_idx ON public.appointments USING btree (id) WHERE ((deleted_at IS NULL) AND (
 CASE
