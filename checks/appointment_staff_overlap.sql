@@ -69,18 +69,26 @@ from (
 ) as doubtful
 inner join trueup.live_appointments as la on doubtful.appointment_id = la.id
 cross join lateral (
-    select array_agg(other.id order by other.id) as ids
-    from trueup.live_appointments as other
-    where
-        other.staff_id = la.staff_id
-        and other.id <> la.id
-        and other.starts_at < la.ends_at
-        and other.ends_at > la.starts_at
-        and other.ends_at > other.starts_at
-        and (
-            other.starts_at >= la.starts_at - interval '4 hours'
-            or other.ends_at - other.starts_at > interval '4 hours'
-        )
+    select array_agg(near_or_long.id order by near_or_long.id) as ids
+    from (
+        select other.id
+        from trueup.live_appointments as other
+        where
+            other.staff_id = la.staff_id
+            and other.id <> la.id
+            and other.starts_at < la.ends_at
+            and other.ends_at > la.starts_at
+            and other.ends_at > other.starts_at
+            and other.starts_at >= la.starts_at - interval '4 hours'
+        union all
+        select other.id
+        from trueup.live_appointments as other
+        where
+            other.staff_id = la.staff_id
+            and other.starts_at < la.starts_at - interval '4 hours'
+            and other.ends_at > la.starts_at
+            and other.ends_at - other.starts_at > interval '4 hours'
+    ) as near_or_long
 ) as o
 where
     la.staff_id is not null

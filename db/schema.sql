@@ -1895,45 +1895,51 @@ begin
         into v_company_ids, v_starts, v_ends
         from old_appointments as o
         where o.deleted_at is null;
-    elsif
-        tg_op = 'UPDATE'
-        -- nearly every update ends here, as in appointments_sync_calls; where each row has its like, none is on one side only
-        and exists (
-            select
-                n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id,
-                n.deleted_at is null
-            from new_appointments as n
-            except all
-            select
-                o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id,
-                o.deleted_at is null
-            from old_appointments as o
-        )
-    then
-        -- the rows that stand on one side only, each with the day it was or is on
-        select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
-        into v_company_ids, v_starts, v_ends
-        from (
-            (
-                select o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
-                from old_appointments as o
-                where o.deleted_at is null
-                except all
-                select n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+    elsif tg_op = 'UPDATE' then
+        -- nearly every update ends here, as in appointments_sync_calls: where each row has its like, none is on
+        -- one side only
+        if
+            exists (
+                select
+                    n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id,
+                    n.deleted_at is null
                 from new_appointments as n
-                where n.deleted_at is null
-            )
-            union all
-            (
-                select n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
-                from new_appointments as n
-                where n.deleted_at is null
                 except all
-                select o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                select
+                    o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id,
+                    o.deleted_at is null
                 from old_appointments as o
-                where o.deleted_at is null
             )
-        ) as d;
+        then
+            -- the rows that stand on one side only, each with the day it was or is on
+            select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
+            into v_company_ids, v_starts, v_ends
+            from (
+                (
+                    select
+                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                    from old_appointments as o
+                    where o.deleted_at is null
+                    except all
+                    select
+                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+                    from new_appointments as n
+                    where n.deleted_at is null
+                )
+                union all
+                (
+                    select
+                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+                    from new_appointments as n
+                    where n.deleted_at is null
+                    except all
+                    select
+                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                    from old_appointments as o
+                    where o.deleted_at is null
+                )
+            ) as d;
+        end if;
     end if;
     if tg_op <> 'TRUNCATE' and v_company_ids is null then
         return null;
@@ -11564,9 +11570,14 @@ CREATE VIEW trueup.appointment_staff_overlap AS
                 END = 1))
           GROUP BY x.id) doubtful
      JOIN trueup.live_appointments la ON ((doubtful.appointment_id = la.id)))
-     CROSS JOIN LATERAL ( SELECT array_agg(other.id ORDER BY other.id) AS ids
-           FROM trueup.live_appointments other
-          WHERE ((other.staff_id = la.staff_id) AND (other.id <> la.id) AND (other.starts_at < la.ends_at) AND (other.ends_at > la.starts_at) AND (other.ends_at > other.starts_at) AND ((other.starts_at >= (la.starts_at - '04:00:00'::interval)) OR ((other.ends_at - other.starts_at) > '04:00:00'::interval)))) o)
+     CROSS JOIN LATERAL ( SELECT array_agg(near_or_long.id ORDER BY near_or_long.id) AS ids
+           FROM ( SELECT other.id
+                   FROM trueup.live_appointments other
+                  WHERE ((other.staff_id = la.staff_id) AND (other.id <> la.id) AND (other.starts_at < la.ends_at) AND (other.ends_at > la.starts_at) AND (other.ends_at > other.starts_at) AND (other.starts_at >= (la.starts_at - '04:00:00'::interval)))
+                UNION ALL
+                 SELECT other.id
+                   FROM trueup.live_appointments other
+                  WHERE ((other.staff_id = la.staff_id) AND (other.starts_at < (la.starts_at - '04:00:00'::interval)) AND (other.ends_at > la.starts_at) AND ((other.ends_at - other.starts_at) > '04:00:00'::interval))) near_or_long) o)
   WHERE ((la.staff_id IS NOT NULL) AND (la.ends_at > la.starts_at) AND (o.ids IS NOT NULL));
 
 CREATE VIEW trueup.appointment_staff_overlap_candidates AS
@@ -12487,7 +12498,7 @@ CREATE VIEW trueup.calls_and_appointments_candidates AS
                     WHEN ((f.id IS NULL) OR (ka.id IS NULL) OR (f.appointment_id <> ka.id) OR (f.customer_id <> ka.customer_id) OR (f.company_id <> ka.company_id)) THEN 1
                     ELSE NULL::integer
                 END = 1)
-         LIMIT ( SELECT '9223372036854775807'::bigint)) d
+         LIMIT ( SELECT '9223372036854775807'::bigint AS all_rows)) d
      CROSS JOIN LATERAL ( VALUES ('call_made_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_outcome_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_booked_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_backlink_broken'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other)), ('call_appointment_not_flagged'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_backlink_missing'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_failed_but_booked'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('appointment_call_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_of_other)), ('tenant_mismatch'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other OR d.is_foreign)), ('tenant_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_foreign))) x(check_name, entity_type, entity_id, is_doubtful))
   WHERE x.is_doubtful
 UNION ALL
@@ -12557,7 +12568,7 @@ UNION ALL
                     ELSE NULL::integer
                 END = 1)
           GROUP BY g.customer_id, g.company_id
-         LIMIT ( SELECT '9223372036854775807'::bigint)) d
+         LIMIT ( SELECT '9223372036854775807'::bigint AS all_rows)) d
      JOIN public.calls c ON (((d.customer_id = c.customer_id) AND (d.company_id = c.company_id))))
 UNION ALL
  SELECT 'tenant_mismatch'::text AS check_name,
@@ -12599,7 +12610,7 @@ UNION ALL
                     ELSE NULL::integer
                 END = 1)
           GROUP BY g.customer_id, g.company_id
-         LIMIT ( SELECT '9223372036854775807'::bigint)) d
+         LIMIT ( SELECT '9223372036854775807'::bigint AS all_rows)) d
      JOIN public.appointments a ON (((d.customer_id = a.customer_id) AND (d.company_id = a.company_id))))
 UNION ALL
  SELECT 'tenant_mismatch'::text AS check_name,
@@ -15078,7 +15089,7 @@ CREATE INDEX appointments_former_key_idx ON public.appointments USING btree (com
 
 CREATE UNIQUE INDEX appointments_idempotency_key_key ON public.appointments USING btree (company_id, idempotency_key) WHERE ((deleted_at IS NULL) AND (status <> 'cancelled'::text) AND (idempotency_key IS NOT NULL));
 
-CREATE INDEX appointments_long_idx ON public.appointments USING btree (staff_id, starts_at) WHERE ((ends_at - starts_at) > '04:00:00'::interval);
+CREATE INDEX appointments_long_idx ON public.appointments USING btree (staff_id, starts_at) INCLUDE (ends_at, id, status, deleted_at) WHERE ((ends_at - starts_at) > '04:00:00'::interval);
 
 CREATE INDEX appointments_open_idx ON public.appointments USING btree (ends_at) WHERE ((deleted_at IS NULL) AND (source IS DISTINCT FROM 'backfill'::text) AND (status <> ALL (ARRAY['completed'::text, 'no_show'::text, 'cancelled'::text])));
 

@@ -52,45 +52,51 @@ begin
         into v_company_ids, v_starts, v_ends
         from old_appointments as o
         where o.deleted_at is null;
-    elsif
-        tg_op = 'UPDATE'
-        -- nearly every update ends here, as in appointments_sync_calls; where each row has its like, none is on one side only
-        and exists (
-            select
-                n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id,
-                n.deleted_at is null
-            from new_appointments as n
-            except all
-            select
-                o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id,
-                o.deleted_at is null
-            from old_appointments as o
-        )
-    then
-        -- the rows that stand on one side only, each with the day it was or is on
-        select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
-        into v_company_ids, v_starts, v_ends
-        from (
-            (
-                select o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
-                from old_appointments as o
-                where o.deleted_at is null
-                except all
-                select n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+    elsif tg_op = 'UPDATE' then
+        -- nearly every update ends here, as in appointments_sync_calls: where each row has its like, none is on
+        -- one side only
+        if
+            exists (
+                select
+                    n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id,
+                    n.deleted_at is null
                 from new_appointments as n
-                where n.deleted_at is null
-            )
-            union all
-            (
-                select n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
-                from new_appointments as n
-                where n.deleted_at is null
                 except all
-                select o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                select
+                    o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id,
+                    o.deleted_at is null
                 from old_appointments as o
-                where o.deleted_at is null
             )
-        ) as d;
+        then
+            -- the rows that stand on one side only, each with the day it was or is on
+            select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
+            into v_company_ids, v_starts, v_ends
+            from (
+                (
+                    select
+                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                    from old_appointments as o
+                    where o.deleted_at is null
+                    except all
+                    select
+                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+                    from new_appointments as n
+                    where n.deleted_at is null
+                )
+                union all
+                (
+                    select
+                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
+                    from new_appointments as n
+                    where n.deleted_at is null
+                    except all
+                    select
+                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
+                    from old_appointments as o
+                    where o.deleted_at is null
+                )
+            ) as d;
+        end if;
     end if;
     if tg_op <> 'TRUNCATE' and v_company_ids is null then
         return null;
