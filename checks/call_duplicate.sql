@@ -11,7 +11,7 @@
 --              calls_numbers_started_at_idx each; for one call, a probe of either index
 --
 -- The same: from and to the same numbers, started within the setting
--- duplicate_call_window, at least one of the two stored under an id temp_… . Both are
+-- duplicate_call_window, at least one of the two stored under an id like temp_1. Both are
 -- listed. Two withheld callers are not the same caller, but one call stored twice is
 -- withheld twice, which may be NULL twice: the temporary id decides.
 

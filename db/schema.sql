@@ -4759,10 +4759,16 @@ begin
                 using errcode = 'lock_not_available';
     end;
 
+    -- later by the clock, which may have been set back since, and by what it saw
     superseded := exists (
         select 1
         from trueup.check_results as r
-        where r.check_name = p_check and r.outcome = 'complete' and r.snapshot_at > v_run.snapshot_at
+        inner join trueup.check_runs as newer on r.run_id = newer.id
+        where
+            r.check_name = p_check
+            and r.outcome = 'complete'
+            and r.snapshot_at > v_run.snapshot_at
+            and pg_snapshot_xmax(newer.snapshot) >= pg_snapshot_xmax(v_run.snapshot)
     );
     flooded := false;
     select count(*) into violations
@@ -10189,7 +10195,8 @@ begin
         end if;
 
         -- nobody has written since a later repair was undone: the row stands for what it was
-        -- before that repair, whatever a trigger of the application put into it meanwhile
+        -- before that repair, whatever a trigger of the application put into it meanwhile. Where one
+        -- transaction wrote the journal of this repair, too, it was a restore, and says nothing
         if v_current is distinct from v_row.after then
             select v_current || rc.before into v_undone
             from trueup.repair_changes as rc
@@ -10199,7 +10206,12 @@ begin
                 and rc.key_value = v_row.key_value
                 and rc.id > v_row.id
                 and rc.xmin::text = v_written_by
-                and r.undone_at is not null;
+                and r.undone_at is not null
+                and not exists (
+                    select 1
+                    from trueup.repair_changes as own
+                    where own.id = v_row.id and own.xmin::text = v_written_by
+                );
             v_current := coalesce(v_undone, v_current);
         end if;
 
@@ -12498,7 +12510,7 @@ CREATE VIEW trueup.calls_and_appointments_candidates AS
                     WHEN ((f.id IS NULL) OR (ka.id IS NULL) OR (f.appointment_id <> ka.id) OR (f.customer_id <> ka.customer_id) OR (f.company_id <> ka.company_id)) THEN 1
                     ELSE NULL::integer
                 END = 1)
-         LIMIT ( SELECT '9223372036854775807'::bigint AS all_rows)) d
+         LIMIT ( SELECT '9223372036854775807'::bigint AS no_limit)) d
      CROSS JOIN LATERAL ( VALUES ('call_made_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_outcome_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_booked_without_appointment'::text,'call'::text,d.call_id,(d.appointment_id IS NULL)), ('call_backlink_broken'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other)), ('call_appointment_not_flagged'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_backlink_missing'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('call_failed_but_booked'::text,'call'::text,d.of_call_id,(d.call_id IS NULL)), ('appointment_call_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_of_other)), ('tenant_mismatch'::text,'call'::text,d.call_id,((d.appointment_id IS NULL) OR d.is_other OR d.is_foreign)), ('tenant_mismatch'::text,'appointment'::text,d.appointment_id,((d.call_id IS NULL) OR d.is_foreign))) x(check_name, entity_type, entity_id, is_doubtful))
   WHERE x.is_doubtful
 UNION ALL
@@ -12568,7 +12580,7 @@ UNION ALL
                     ELSE NULL::integer
                 END = 1)
           GROUP BY g.customer_id, g.company_id
-         LIMIT ( SELECT '9223372036854775807'::bigint AS all_rows)) d
+         LIMIT ( SELECT '9223372036854775807'::bigint AS no_limit)) d
      JOIN public.calls c ON (((d.customer_id = c.customer_id) AND (d.company_id = c.company_id))))
 UNION ALL
  SELECT 'tenant_mismatch'::text AS check_name,
@@ -12610,7 +12622,7 @@ UNION ALL
                     ELSE NULL::integer
                 END = 1)
           GROUP BY g.customer_id, g.company_id
-         LIMIT ( SELECT '9223372036854775807'::bigint AS all_rows)) d
+         LIMIT ( SELECT '9223372036854775807'::bigint AS no_limit)) d
      JOIN public.appointments a ON (((d.customer_id = a.customer_id) AND (d.company_id = a.company_id))))
 UNION ALL
  SELECT 'tenant_mismatch'::text AS check_name,

@@ -140,6 +140,61 @@ def test_read_only_database(databases: Databases) -> None:
         databases.drop(name)
 
 
+ODD_SETTINGS = {
+    "datestyle": "'German'",
+    "intervalstyle": "'iso_8601'",
+    "client_encoding": "'LATIN1'",
+    "standard_conforming_strings": "off",
+    "quote_all_identifiers": "on",
+    "array_nulls": "off",
+    "extra_float_digits": "-5",
+}
+
+
+def test_settings_of_a_role_or_database_change_nothing(databases: Databases) -> None:
+    """What the driver reads, and what definitions are compared with, is written in one way."""
+    name = databases.create(databases.migrated())
+    url = databases.server.url(name)
+    for setting, text in ODD_SETTINGS.items():
+        databases.admin(f"alter database {name} set {setting} = {text}")
+    try:
+        shown = "select current_setting('datestyle'), current_setting('quote_all_identifiers')"
+        assert sql(url, shown) == [("German, DMY", "on")]
+        sql(
+            url,
+            "select factory.company(1); select factory.call(1); "
+            "select trueup.queue_review('other', 'call', '1', '5 ' || chr(8364))",
+        )
+        assert "5 \N{EURO SIGN}" in run("review", "list", url=url, PYTHONUTF8="1").stdout
+        checked = trueup.check(database=url)
+        assert (checked.violations, checked.exit_code("info")) == (0, 0)
+        done = run("verify", url=url)
+        assert done.returncode == 0, done.stdout
+        assert "NULL" not in {row[0] for row in sql(url, "select owes_full from trueup.checks")}
+        for arguments in (["migrate"], ["status"], ["check", "--changed"], ["history"], ["run", "--list"]):
+            done = run(*arguments, url=url)
+            assert done.returncode == 0, done.stderr
+    finally:
+        databases.drop(name)
+
+
+def test_a_database_that_is_not_in_utf8(databases: Databases) -> None:
+    name = f"{databases.prefix}_latin"
+    for encoding in ("LATIN1", "SQL_ASCII"):
+        databases.admin(
+            f"create database {name} encoding '{encoding}' locale_provider libc lc_collate 'C' lc_ctype 'C' "
+            "template template0"
+        )
+        url = databases.server.url(name)
+        try:
+            trueup.migrate(database=url)
+            checked = trueup.check(database=url)
+            assert (checked.violations, checked.exit_code("info")) == (0, 0)
+            assert trueup.verify(database=url).ok
+        finally:
+            databases.drop(name)
+
+
 @pytest.mark.one_server
 def test_unknown_names(database: str) -> None:
     refused(run("check", "call_direction_mising", url=database), 2, "did you mean call_direction_missing")

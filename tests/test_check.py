@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from helpers import eventually, plant, run, sql, value
+from psycopg.conninfo import make_conninfo
 
 import trueup
 from trueup.errors import NotFoundError
@@ -341,6 +342,73 @@ def test_an_older_snapshot_never_overrules_a_newer_one(database: str) -> None:
     assert quick.results[0].outcome == "complete"
     assert outcomes[0].results[0].outcome == "superseded"
     assert value(database, "select count(*) from trueup.data_consistency_alerts where status = 'open'") == 0
+
+
+def test_a_clock_that_was_ahead_makes_no_run_an_older_one(database: str) -> None:
+    """The run of then looks like a newer one until that time has come, and saw less all the same."""
+    plant(database, FAULTS)
+    trueup.check([CHECK], database=database)
+    for table in ("check_runs", "check_results"):
+        sql(database, f"update trueup.{table} set snapshot_at = snapshot_at + interval '1 hour'")
+    mend(database, 3)
+    checked = trueup.check([CHECK], database=database)
+    assert (checked.results[0].outcome, checked.results[0].resolved) == ("complete", 1)
+    plant(database, "select factory.call(id => 6, appointment_made => true)")
+    sql(database, "select trueup.note_row('public.calls', 'id=6')")
+    assert result(trueup.check_changed(database=database)).opened == 1
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_run_that_waited_sees_what_was_filed_meanwhile(database: str, level: str) -> None:
+    """Whatever level a role begins its transactions at."""
+    plant(database, FAULTS)
+    options = f"-cdefault_transaction_isolation={level}".replace(" ", "\\ ")
+    odd = make_conninfo(database, options=options)
+    assert value(odd, "show transaction_isolation") == level
+    trueup.check([CHECK], database=database)
+    checked: list[Any] = []
+    with psycopg.connect(database) as holder:
+        holder.execute(
+            "select pg_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer) "
+            "from trueup.checks as ch where ch.name = %s",
+            (CHECK,),
+        )
+        thread = threading.Thread(target=lambda: checked.append(trueup.check([CHECK], database=odd)))
+        thread.start()
+        eventually(
+            lambda: bool(
+                value(database, "select count(*) from pg_stat_activity where wait_event = 'advisory'")
+            )
+        )
+        # a person says something meanwhile
+        holder.execute(
+            "select trueup.acknowledge_alert(al.id, 'erika') from trueup.data_consistency_alerts as al"
+        )
+    thread.join()
+    assert [run.results[0].outcome for run in checked] == ["complete"]
+    assert {row[1:3] for row in sql(database, ALERTS, CHECK)} == {("acknowledged", 1)}
+
+
+def test_a_run_waits_for_another_longer_than_the_role_may_wait(database: str) -> None:
+    """Otherwise it would say that a check could not run, and leave it to the next pass."""
+    hasty = make_conninfo(database, options="-clock_timeout=50ms")
+    checked: list[Any] = []
+    with psycopg.connect(database) as holder:
+        holder.execute(
+            "select pg_advisory_xact_lock(hashtext('trueup.file_violations'), ch.id::integer) "
+            "from trueup.checks as ch where ch.name = %s",
+            (CHECK,),
+        )
+        thread = threading.Thread(target=lambda: checked.append(trueup.check([CHECK], database=hasty)))
+        thread.start()
+        eventually(
+            lambda: bool(
+                value(database, "select count(*) from pg_stat_activity where wait_event = 'advisory'")
+            )
+        )
+        holder.execute("select pg_sleep(0.3)")
+    thread.join()
+    assert [run.results[0].outcome for run in checked] == ["complete"]
 
 
 def test_a_check_that_fails_stops_no_other_and_resolves_nothing(database: str) -> None:

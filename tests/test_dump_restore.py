@@ -17,7 +17,14 @@ from postgres import SETTINGS
 import trueup
 from trueup import server
 
-ROLES = ("trueup_app", "trueup_dashboard", "trueup_owner", "trueup_reviewer", "trueup_runner")
+ROLES = (
+    "trueup_app",
+    "trueup_console",
+    "trueup_dashboard",
+    "trueup_owner",
+    "trueup_reviewer",
+    "trueup_runner",
+)
 # the tables of the application and ours, and the extension that an exclusion constraint rests on
 SCHEMAS = ("--schema=public", "--schema=trueup", "--extension=btree_gist")
 ALERTS = """

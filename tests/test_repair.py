@@ -294,6 +294,24 @@ def test_what_somebody_wrote_after_another_undo_counts(database: str) -> None:
         trueup.undo(oldest, database=database)
 
 
+def test_what_somebody_wrote_after_another_undo_counts_after_a_restore_too(database: str) -> None:
+    """Restored in one transaction, all rows have the same writer."""
+    sql(database, TOUCH)
+    plant(database, BOOKED + TYPED)
+    trueup.repair([MADE, "call_type_missing"], database=database, apply=True)
+    newest, oldest = (
+        found for (found,) in sql(database, "select r.id from trueup.repairs as r order by r.id desc")
+    )
+    trueup.undo(newest, database=database)
+    sql(database, "update public.calls set call_type = 'other'")
+    columns = {"public.calls": "status", "trueup.repairs": "actor", "trueup.repair_changes": "before"}
+    plant(database, "; ".join(f"update {table} set {name} = {name}" for table, name in columns.items()))
+    before = sql(database, PICTURE)
+    with pytest.raises(RefusedError, match=r"public.calls 1 has changed since: .*call_type"):
+        trueup.undo(oldest, database=database)
+    assert sql(database, PICTURE) == before
+
+
 def test_what_was_written_between_two_repairs_is_not_lost_when_both_are_undone(database: str) -> None:
     plant(database, BOOKED + TYPED)
     trueup.repair(["call_type_missing"], database=database, apply=True)
@@ -602,6 +620,23 @@ def test_a_locked_entity_is_busy_and_stays_open(database: str) -> None:
         other.execute("select 1 from public.calls where id = 1 for update")
         done = trueup.repair([CHECK], database=database, apply=True)
         assert done.checks[0].busy == 1
+    assert trueup.repair([CHECK], database=database, apply=True).corrected == 1
+
+
+def test_an_item_that_somebody_is_writing_keeps_nothing_else_from_repair(database: str) -> None:
+    """The reviewer who just claims it may take longer than a repair waits."""
+    plant(
+        database,
+        ONE + "select factory.call(id => 2, booking_id => 'uid-2', appointment_made => true, "
+        "session_outcome => 'appointment_booked'); "
+        "select factory.appointment(id => 12, call_id => null, calcom_booking_uid => 'uid-2', status => 'completed')",
+    )
+    sql(database, f"select trueup.queue_review('{CHECK}', 'call', '1', 'asked')")
+    with psycopg.connect(database) as other:
+        other.execute("select trueup.claim_review('erika')")
+        done = trueup.repair([CHECK], database=database, apply=True)
+        assert (done.checks[0].corrected, done.checks[0].busy) == (1, 1)
+        other.rollback()
     assert trueup.repair([CHECK], database=database, apply=True).corrected == 1
 
 

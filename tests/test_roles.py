@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from conftest import Databases
-from helpers import plant, run, sql, value
+from helpers import eventually, plant, run, sql, value
 
 import trueup
 
@@ -93,6 +93,28 @@ def test_the_runner_changes_nothing_that_runs_with_rights_of_others(database: st
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             sql(runner, statement)
+
+
+def test_a_run_of_another_role_is_under_way(database: str, login: Logins) -> None:
+    """Who may not see when its session began does not give it up, nor forget what changes since it began."""
+    plant(database, ONE)
+    one, other = login("trueup_runner"), login("trueup_runner")
+    with psycopg.connect(one) as running:
+        running.execute(
+            "insert into trueup.check_runs (kind, version, backend_started_at, checks) "
+            "select 'full', '0', a.backend_start, 1 from pg_stat_activity as a where a.pid = pg_backend_pid()"
+        )
+        running.commit()
+        sql(database, "select trueup.note_row('public.calls', 'id=1')")
+        trueup.check_changed(database=other)
+        assert value(database, "select status from trueup.check_runs where kind = 'full'") == "running"
+        assert value(database, "select count(*) from trueup.changes") > 0
+        pid = running.info.backend_pid
+    is_there = "select exists (select from pg_stat_activity where pid = %s)"
+    eventually(lambda: not value(database, is_there, pid))
+    trueup.check_changed(database=other)
+    assert value(database, "select status from trueup.check_runs where kind = 'full'") == "abandoned"
+    assert value(database, "select count(*) from trueup.changes") == 0
 
 
 def test_the_runner_cannot_migrate_and_is_told_who_can(database: str, login: Logins) -> None:

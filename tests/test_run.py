@@ -24,7 +24,7 @@ import trueup
 from trueup import server
 from trueup.errors import DatabaseError
 from trueup.operating.config import load
-from trueup.operating.runner import Runner
+from trueup.operating.runner import Runner, Watch
 
 pytestmark = pytest.mark.one_server
 
@@ -424,6 +424,20 @@ def test_the_watch_judges_a_change_within_seconds_and_two_make_no_alert_twice(ma
     before = schedule.count("trueup.check_runs")
     time.sleep(2.5)
     assert schedule.count("trueup.check_runs") == before, "without changes there is no pass"
+
+
+def test_the_watch_overlooks_nothing_on_a_server_that_counts_transactions_from_before(
+    database: str,
+) -> None:
+    """A standby took over that had not replayed all: ids of transactions that were seen come again."""
+    watch = Watch(load(environ={}).configuration, lambda: database, None)
+    watch._seen = "999999999:999999999:"
+    sql(database, "select trueup.note_row('public.calls', 'id=1')")
+    watch.start()
+    try:
+        eventually(lambda: value(database, "select count(*) from trueup.changes") == 0)
+    finally:
+        watch.stop()
 
 
 # -- the server ------------------------------------------------------------------------------------

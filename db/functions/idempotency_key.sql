@@ -11,7 +11,7 @@
 -- generation there is no key: NULL. The generation is 0; bookings that must have
 -- several live keys for the same parts count up.
 --
--- Namespace and form never change: keys are stored. A new form would be 'v2|…'.
+-- Namespace and form never change: keys are stored. A new form would be 'v2|...'.
 
 create or replace function trueup.idempotency_key(
     p_company_id bigint,

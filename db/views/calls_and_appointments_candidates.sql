@@ -61,7 +61,7 @@ from (
                 or f.company_id <> ka.company_id
                 then 1
         end = 1
-    limit (select 9223372036854775807 as all_rows)
+    limit (select 9223372036854775807 as no_limit)
 ) as d
 cross join lateral (values
     ('call_made_without_appointment', 'call', d.call_id, d.appointment_id is null),
@@ -172,7 +172,7 @@ from (
     left join public.customers as k on g.customer_id = k.id
     where case when k.id is null or k.company_id <> g.company_id then 1 end = 1
     group by g.customer_id, g.company_id
-    limit (select 9223372036854775807 as all_rows)
+    limit (select 9223372036854775807 as no_limit)
 ) as d
 inner join public.calls as c on d.customer_id = c.customer_id and d.company_id = c.company_id
 union all
@@ -227,7 +227,7 @@ from (
     left join public.customers as k on g.customer_id = k.id
     where case when k.id is null or k.company_id <> g.company_id then 1 end = 1
     group by g.customer_id, g.company_id
-    limit (select 9223372036854775807 as all_rows)
+    limit (select 9223372036854775807 as no_limit)
 ) as d
 inner join public.appointments as a on d.customer_id = a.customer_id and d.company_id = a.company_id
 union all

@@ -1,6 +1,6 @@
 -- temporary_calls
 --
--- Calls stored under an id temp_… , each with the other undeleted calls of the company
+-- Calls stored under an id temp_..., each with the other undeleted calls of the company
 -- that are perhaps the same: from and to the same numbers, started within the setting
 -- duplicate_call_window. Two calls from no number at all have the same; so do two from a
 -- withheld one.

@@ -22,6 +22,7 @@ from trueup.durations import elapsed_ms
 from trueup.errors import RefusedError
 from trueup.evaluation import (
     EXAMPLES,
+    LOCKED,
     MAX_ALERTS,
     TIMEOUT,
     evaluate,
@@ -44,7 +45,7 @@ from trueup.model import (
     silent,
 )
 from trueup.packs import Check
-from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session
+from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session, sqlstate
 
 logger = logging.getLogger(__name__)
 
@@ -277,16 +278,29 @@ def _repair_one(
     apply: bool,
     correct: bool,
 ) -> Outcome:
-    with connection.transaction(rollback=not apply):
-        outcome = connection.row(
-            "apply_repair",
-            Outcome,
-            check=check,
-            entity_type=candidate.entity_type,
-            entity_id=candidate.entity_id,
-            actor=actor,
-            run_id=run_id,
-            correct=correct,
+    try:
+        with connection.transaction(rollback=not apply):
+            outcome = connection.row(
+                "apply_repair",
+                Outcome,
+                check=check,
+                entity_type=candidate.entity_type,
+                entity_id=candidate.entity_id,
+                actor=actor,
+                run_id=run_id,
+                correct=correct,
+            )
+    except ServerSaid as error:
+        # its item in the review queue, which is written last
+        if sqlstate(error) not in LOCKED:
+            raise
+        return Outcome(
+            check,
+            candidate.entity_type,
+            candidate.entity_id,
+            "busy",
+            "somebody else holds its review item",
+            None,
         )
     assert outcome is not None
     return outcome

@@ -32,6 +32,30 @@ SCHEMA = "trueup"
 STATEMENTS = Path(__file__).parent / "statements"
 OLDEST_SERVER = 15
 LOCK_TIMEOUT = "3s"
+# what our sessions have, whatever a role, a database or the environment says
+SETTINGS = {
+    # what is read and sent is UTF-8, and the driver reads the times of this style alone
+    "client_encoding": "UTF8",
+    "datestyle": "ISO",
+    # values inside evidence are text: the same fault must read the same in every session
+    "timezone": "UTC",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    # as the definitions in the catalogue are, which are compared with what was deployed
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    # the driver writes NULL in arrays, too
+    "array_nulls": "on",
+    # who has waited for a lock must see what was written meanwhile
+    "default_transaction_isolation": "read committed",
+    # what a role's timeouts end must not be a validation, nor a run that waits for another, nor one
+    # whose checks others evaluate; checks and what locks tables have timeouts of their own
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
 # seconds that one command spends on waiting for locks
 LOCK_BUDGET = 300.0
 # SQLSTATEs of our own functions begin with TU (db/README.md lists them)
@@ -459,11 +483,7 @@ def _settings(server_version: int) -> sql.Composed:
     if server_version < OLDEST_SERVER * 10000:
         version = server_version // 10000
         raise DatabaseError(f"the server is PostgreSQL {version}; trueup needs {OLDEST_SERVER} or newer")
-    # instants inside jsonb evidence are text: the same fault must read the same in every session;
-    # what a role's timeouts end must not be a validation, nor a run whose checks others evaluate,
-    # and checks have a timeout of their own
-    settings = {"timezone": "UTC", "statement_timeout": "0", "idle_session_timeout": "0"}
-    settings["idle_in_transaction_session_timeout"] = "0"
+    settings = dict(SETTINGS)
     if server_version >= 170000:
         settings["transaction_timeout"] = "0"
     return sql.SQL("select {}").format(

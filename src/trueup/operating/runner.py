@@ -588,6 +588,8 @@ class Watch:
 
     def _look(self, connection: Session, pack: Pack) -> None:
         """Look for changes until the session is old enough."""
+        # the server may be another by now, that counts transactions from before
+        self._seen = None
         opened = time.monotonic()
         rest = 0.0
         while not self._stopped.wait(max(self.every, rest)) and time.monotonic() - opened < SESSION_AGE:

@@ -1,4 +1,5 @@
--- runs whose session is gone did not finish, and never will
+-- runs whose session is gone did not finish, and never will. When a session of another role began is
+-- hidden without pg_read_all_stats: one of this database with the number of the run's may be that
 update trueup.check_runs as cr
 set
     status = 'abandoned',
@@ -9,5 +10,10 @@ where
     and not exists (
         select 1
         from pg_catalog.pg_stat_activity as a
-        where a.pid = cr.backend_pid and a.backend_start = cr.backend_started_at
+        where
+            a.pid = cr.backend_pid
+            and case
+                when a.backend_start is null then a.datname = current_database()
+                else a.backend_start = cr.backend_started_at
+            end
     );

@@ -2,7 +2,7 @@
 --
 -- No row when the statement fits the schema. The server prepares it, which resolves
 -- every name and type and executes, plans and checks the permission for nothing. PREPARE
--- takes one SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES with parameters $1, $2 …;
+-- takes one SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES with parameters $1, $2 ...;
 -- anything else, a client library's placeholder as well, is a syntax error and is
 -- reported as one. A semicolon is refused here too, though no contract can hold one: it
 -- is what a second statement would need.

@@ -100,10 +100,16 @@ begin
                 using errcode = 'lock_not_available';
     end;
 
+    -- later by the clock, which may have been set back since, and by what it saw
     superseded := exists (
         select 1
         from trueup.check_results as r
-        where r.check_name = p_check and r.outcome = 'complete' and r.snapshot_at > v_run.snapshot_at
+        inner join trueup.check_runs as newer on r.run_id = newer.id
+        where
+            r.check_name = p_check
+            and r.outcome = 'complete'
+            and r.snapshot_at > v_run.snapshot_at
+            and pg_snapshot_xmax(newer.snapshot) >= pg_snapshot_xmax(v_run.snapshot)
     );
     flooded := false;
     select count(*) into violations

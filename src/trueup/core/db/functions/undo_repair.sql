@@ -125,7 +125,8 @@ begin
         end if;
 
         -- nobody has written since a later repair was undone: the row stands for what it was
-        -- before that repair, whatever a trigger of the application put into it meanwhile
+        -- before that repair, whatever a trigger of the application put into it meanwhile. Where one
+        -- transaction wrote the journal of this repair, too, it was a restore, and says nothing
         if v_current is distinct from v_row.after then
             select v_current || rc.before into v_undone
             from trueup.repair_changes as rc
@@ -135,7 +136,12 @@ begin
                 and rc.key_value = v_row.key_value
                 and rc.id > v_row.id
                 and rc.xmin::text = v_written_by
-                and r.undone_at is not null;
+                and r.undone_at is not null
+                and not exists (
+                    select 1
+                    from trueup.repair_changes as own
+                    where own.id = v_row.id and own.xmin::text = v_written_by
+                );
             v_current := coalesce(v_undone, v_current);
         end if;
 
