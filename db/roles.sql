@@ -8,23 +8,34 @@
 do $$
 declare
     r record;
+    v_schema text := (select a.schema_name from trueup.application as a);
 begin
     if to_regrole('trueup_runner') is null then
         return;
     end if;
 
-    grant select on
-        public.companies, public.branches, public.staff, public.services, public.phone_numbers,
-        public.customers, public.calls, public.appointments, public.appointment_modifications
-        to trueup_runner, trueup_reviewer, trueup_owner;
-    grant insert, update, delete on
-        public.customers, public.calls, public.appointments, public.appointment_modifications
-        to trueup_runner, trueup_owner;
-    grant select (
-        id, company_id, direction, call_type, status, started_at, ended_at, session_outcome,
-        customer_link_status, appointment_made, appointment_id, appointment_link_status,
-        booking_confirmed, booking_failed, created_at, deleted_at
-    ) on public.calls to trueup_dashboard;
+    -- where the application's tables are is asked, not written: psql may run this file as it is
+    execute format(
+        'grant select on '
+        '%1$I.companies, %1$I.branches, %1$I.staff, %1$I.services, %1$I.phone_numbers, '
+        '%1$I.customers, %1$I.calls, %1$I.appointments, %1$I.appointment_modifications '
+        'to trueup_runner, trueup_reviewer, trueup_owner',
+        v_schema
+    );
+    execute format(
+        'grant insert, update, delete on '
+        '%1$I.customers, %1$I.calls, %1$I.appointments, %1$I.appointment_modifications '
+        'to trueup_runner, trueup_owner',
+        v_schema
+    );
+    execute format(
+        'grant select ('
+        'id, company_id, direction, call_type, status, started_at, ended_at, session_outcome, '
+        'customer_link_status, appointment_made, appointment_id, appointment_link_status, '
+        'booking_confirmed, booking_failed, created_at, deleted_at'
+        ') on %1$I.calls to trueup_dashboard',
+        v_schema
+    );
     grant select on
         trueup.sync_failures, trueup.circuit_breaker_states, trueup.circuit_breaker_events,
         trueup.circuit_breaker_metrics, trueup.circuit_breaker_settings

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Databases
+from conftest import ROOT, Databases
 from helpers import run, sql, value
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from test_acceptance import PICTURE
@@ -112,6 +112,14 @@ def test_another_schema_ends_as_public_does(
     with pytest.raises(UsageError, match="schema app"):
         trueup.adopt(database=moved_incident, host_schema="public")
     assert value(moved_incident, "select to_regclass('public.calls') is null")
+
+    # so do the files that a superuser runs where the owner may make no roles
+    reads = "select has_table_privilege('trueup_runner', 'app.calls', 'select, insert, update, delete')"
+    sql(moved_incident, "revoke all on all tables in schema app from trueup_runner")
+    assert not value(moved_incident, reads)
+    for root in (packs.CORE, ROOT):
+        sql(moved_incident, (root / "db" / "roles.sql").read_text())
+    assert value(moved_incident, reads)
 
     # changes are tracked, guards refuse, and a booking is made
     sql(moved_incident, "update app.calls set customer_name = 'Test' where id = 1")

@@ -385,7 +385,14 @@ def test_keys_that_are_uuid(empty_database: str, tmp_path: Path) -> None:
 
 
 def test_wrong_usage_is_explained() -> None:
-    for arguments in (["zzz"], ["check", "--fail-on", "zzz"], ["repair", "--undo", "x"], ["review", "claim"]):
+    for arguments in (
+        ["zzz"],
+        ["check", "--fail-on", "zzz"],
+        ["check", "--max-alerts", "-1"],
+        ["check", "--examples", "-1"],
+        ["repair", "--undo", "x"],
+        ["review", "claim"],
+    ):
         done = run(*arguments)
         assert done.returncode == 2
         assert "Usage:" in done.stderr

@@ -399,6 +399,47 @@ def test_what_somebody_undid_is_repaired_again_only_by_a_person(database: str) -
     assert "undone" not in done.checks[0].reasons[0][1]
 
 
+def test_what_somebody_undid_is_not_repaired_for_another_check(database: str) -> None:
+    plant(
+        database,
+        """
+        select factory.company(1);
+        select factory.call(id => 1, booking_id => 'uid-1', booking_confirmed => true);
+        select factory.appointment(
+            id => 11, call_id => null, calcom_booking_uid => 'uid-1', source => 'retell', status => 'completed',
+            idempotency_key => gen_random_uuid()
+        );
+        """,
+    )
+    linked = "select a.call_id from public.appointments as a"
+    trueup.repair(["appointment_without_call"], database=database, apply=True)
+    assert sql(database, linked) == [(1,)]
+    trueup.undo(1, database=database, actor="ada")
+    reason = "the repair would do again what ada has undone: appointment_without_call appointment 11"
+    for apply in (False, True):
+        done = trueup.repair(database=database, apply=apply)
+        reasons = {check.name: check.reasons for check in done.checks}
+        assert reasons["appointment_without_call"] == (("review", "its last repair was undone by ada", 1),)
+        assert reasons[MADE] == (("review", reason, 1),)
+        assert sql(database, linked) == [(None,)]
+
+    # what has to do with something else is repaired all the same
+    plant(
+        database,
+        """
+        set session_replication_role = replica;
+        update public.calls set call_type = null, metadata = '{"retell": {"call_type": "phone_call"}}'
+        """,
+    )
+    done = trueup.repair(["call_type_missing"], database=database, apply=True)
+    assert (done.corrected, sql(database, linked)) == (1, [(None,)])
+
+    # who orders it for the other check means it
+    order = "select r.outcome from trueup.apply_repair(%s, 'call', '1') as r"
+    assert sql(database, order, MADE) == [("corrected",)]
+    assert sql(database, linked) == [(1,)]
+
+
 def test_undo_of_a_created_row_takes_no_row_of_the_application_with_it(database: str) -> None:
     plant(database, BOOKED)
     sql(

@@ -38,6 +38,8 @@ alter table public.appointments add column mood public.mood;
 alter table public.calls alter column status set default 'registered';
 -- of our name, and the application's
 create index calls_customer_id_idx on public.calls (customer_id);
+-- of the name of one that a later revision widens
+create index appointments_call_id_idx on public.appointments (call_id);
 alter table public.appointments add constraint appointments_times_ordered check (ends_at > starts_at);
 create index calls_provider_idx on public.calls (provider, created_at desc);
 create function public.touch() returns trigger language plpgsql as $$ begin new.updated_at := now(); return new; end $$;
@@ -135,6 +137,7 @@ def test_what_the_application_added_is_left_alone(grown_database: str, binaries:
     done = removed(grown_database)
     assert schema(grown_database, binaries) == before
     assert [text.partition(":")[0] for text in done.stays if "before us" in text] == [
+        "index appointments_call_id_idx on public.appointments",
         "check appointments_times_ordered on public.appointments",
         "index calls_customer_id_idx on public.calls",
     ]

@@ -19,6 +19,7 @@
 -- and compared with what is NULL in it, and the predicate of calls_unflagged_idx is repeated word
 -- for word. And a limit that it cannot know, which is none, makes it look for the plan that begins
 -- at once: two indexes merged in their order, where a hash table takes twice as long, and all cores.
+-- The limit has a name, because a dump gives it one: the view would not be the same when restored.
 
 create or replace view trueup.calls_and_appointments_candidates as
 select

@@ -341,7 +341,11 @@ def adopt(
     help="Exit with 1 for violations of this severity or a higher one.",
 )
 @click.option(
-    "--max-alerts", default=10_000, show_default=True, help="More new violations of one check make one alert."
+    "--max-alerts",
+    type=click.IntRange(min=0),
+    default=10_000,
+    show_default=True,
+    help="More new violations of one check make one alert.",
 )
 @click.option(
     "--timeout",
@@ -349,7 +353,13 @@ def adopt(
     show_default=True,
     help="Time for each check, as PostgreSQL writes it. trueup.checks.statement_timeout is for one.",
 )
-@click.option("--examples", default=3, show_default=True, help="Violations of each check to show.")
+@click.option(
+    "--examples",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="Violations of each check to show.",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(min=1, max=64),

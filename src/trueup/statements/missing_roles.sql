@@ -2,7 +2,9 @@
 select
     n.name,
     to_regrole(n.name) is not null as is_there
-from unnest(array['trueup_owner', 'trueup_runner', 'trueup_reviewer', 'trueup_app', 'trueup_dashboard']) as n (name)
+from unnest(array[
+    'trueup_owner', 'trueup_runner', 'trueup_reviewer', 'trueup_app', 'trueup_dashboard', 'trueup_console'
+]) as n (name)
 where
     to_regrole(n.name) is null
     or not exists (

@@ -1,6 +1,7 @@
 -- remember what the catalogue holds of constraints that are there and were never recorded, or
 -- were recorded by another release of the server; return the names of those we did not add. One
--- that a deployment of ours began to add, and did not live to record, is ours
+-- that a deployment of ours began to add, and did not live to record, is ours. Never recorded is what
+-- has no server version: a revision that widens an index empties the checksum, the first time too
 with last as (
     select distinct on (d.name)
         d.name,
@@ -14,7 +15,7 @@ found as (
     select
         cs.name,
         cs.live_checksum,
-        cs.definition_checksum is null and coalesce(l.outcome not in ('running', 'interrupted'), true) as was_there
+        cs.server_version is null and coalesce(l.outcome not in ('running', 'interrupted'), true) as was_there
     from trueup.constraint_states as cs
     left join last as l on cs.name = l.name
     where
@@ -22,7 +23,7 @@ found as (
         -- what a build of ours left that was cut off
         and cs.state <> 'invalid'
         and (
-            cs.definition_checksum is null
+            cs.server_version is null
             or cs.server_version <> current_setting('server_version_num')::integer / 10000
         )
 ),

@@ -10,7 +10,7 @@ select
     live.referenced_table,
     not ct.was_there
     and (
-        ct.definition_checksum is not null
+        ct.server_version is not null
         or not live.is_valid
         or ct.name = any(%(begun)s::text[])
     ) as is_ours

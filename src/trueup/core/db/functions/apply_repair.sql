@@ -17,8 +17,9 @@
 -- p_correct false: do not try, queue it (a check whose repair is a person's decision).
 --
 -- p_run_id is the run that found the violation. What a person took back (trueup.undo_repair) no
--- run does again: review. Without a run the call is a person's own order, as from the queue
--- (trueup.resolve_review), and is carried out.
+-- run does again, neither for the check that it was repaired for nor by a repair of another check
+-- that would mend it too: review. Without a run the call is a person's own order, as from the
+-- queue (trueup.resolve_review), and is carried out.
 
 create or replace function trueup.apply_repair(
     p_check text,
@@ -47,6 +48,7 @@ declare
     v_is_proven boolean := false;
     v_distant text;
     v_last trueup.repairs;
+    v_undone record;
 begin
     select ch.* into strict v_check from trueup.checks as ch where ch.name = p_check;
     select cp.* into v_key
@@ -154,6 +156,34 @@ begin
                 then
                     raise exception 'the repair changed nothing that the journal saw'
                         using errcode = 'TU100', hint = 'run trueup verify: a trigger journal_repairs may be disabled';
+                end if;
+
+                -- one fact may violate several checks: what was taken back for one of them is
+                -- not mended for another
+                if p_run_id is not null then
+                    for v_undone in
+                        select l.violation, l.undone_by
+                        from (
+                            select distinct on (r.check_name, r.entity_type, r.entity_id)
+                                concat_ws(' ', r.check_name, r.entity_type, r.entity_id) as violation,
+                                r.undone_at,
+                                r.undone_by
+                            from jsonb_each(v_touched) as t
+                            cross join lateral jsonb_array_elements_text(t.value) as i (entity_id)
+                            inner join trueup.repairs as r on t.key = r.entity_type and i.entity_id = r.entity_id
+                            order by r.check_name, r.entity_type, r.entity_id, r.id desc
+                        ) as l
+                        where l.undone_at is not null and l.violation <> all(v_after)
+                        order by l.violation
+                    loop
+                        if not v_is_proven then
+                            raise exception 'what was there before?' using errcode = 'TU101';
+                        elsif v_undone.violation = any(v_before) then
+                            raise exception 'the repair would do again what % has undone: %',
+                                v_undone.undone_by, v_undone.violation
+                                using errcode = 'TU100';
+                        end if;
+                    end loop;
                 end if;
 
                 -- what is resolved below: here all of it can still be given up, and in the order of runs
