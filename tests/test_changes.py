@@ -955,24 +955,58 @@ def test_what_a_header_names_is_there(
 
 @pytest.mark.one_server
 @pytest.mark.parametrize(
-    ("was", "said"),
+    ("was", "now", "said"),
     [
-        ("'{}'::jsonb as evidence", "the view has no column evidence; its columns are company_id"),
+        (
+            "'{}'::jsonb as evidence",
+            "1 as proof",
+            "the view has no column evidence; its columns are company_id",
+        ),
+        ("'{}'::jsonb as evidence", "'{}'::json as evidence", "evidence is json, and must be jsonb"),
+        (
+            "'item' as entity_type",
+            "'item'::varchar as entity_type",
+            "entity_type is character varying, and must be text",
+        ),
         (
             "i.id as entity_id",
+            "i.id::text as entity_id",
             "entity_id is text, and the key of the population (public.items.id, uuid) is not",
         ),
     ],
 )
-def test_a_view_has_the_five_columns(empty_database: str, tmp_path: Path, was: str, said: str) -> None:
+def test_a_view_has_the_five_columns(
+    empty_database: str, tmp_path: Path, was: str, now: str, said: str
+) -> None:
     """Else no check, or no repair, of the whole pack would run."""
     sql(empty_database, "create table items (id uuid primary key)")
     pack = items_pack(tmp_path / "pack", item_odd=("items.id", "false"))
     file = pack / "checks/item_odd.sql"
-    now = {"'{}'::jsonb as evidence": "1 as proof", "i.id as entity_id": "i.id::text as entity_id"}[was]
+    assert was in file.read_text()
     file.write_text(file.read_text().replace(was, now))
     with pytest.raises(CatalogError, match=re.escape(f"checks/item_odd.sql: {said}")):
         trueup.migrate(database=empty_database, pack=pack)
+
+
+@pytest.mark.one_server
+def test_a_key_in_a_domain_is_of_the_kind_of_what_it_holds(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        "create domain code as text check (value ~ '^[a-z]'); create table items (id code primary key)",
+    )
+    pack = items_pack(tmp_path / "pack", item_odd=("items.id", "true"))
+    file = pack / "checks/item_odd.sql"
+    text = file.read_text()
+    file.write_text(text.replace("i.id as entity_id", "length(i.id) as entity_id"))
+    with pytest.raises(CatalogError, match=r"entity_id is integer, and the key .* public.code\) is not"):
+        trueup.migrate(database=empty_database, pack=pack)
+    file.write_text(text.replace("i.id as entity_id", "i.id::varchar as entity_id"))
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values ('a')")
+    trueup.check_changed(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values ('b')")
+    trueup.check_changed(database=empty_database, pack=pack)
+    assert item_alerts(empty_database) == [("item_odd", "a"), ("item_odd", "b")]
 
 
 def test_keys_are_compared_as_the_server_writes_them(empty_database: str, tmp_path: Path) -> None:

@@ -504,6 +504,25 @@ def test_a_violation_without_a_key_is_an_error_of_the_check(database: str) -> No
     assert result(checked).error == "the view lists a row whose entity_id is NULL"
 
 
+def test_a_violation_without_evidence_is_an_error_of_its_check_alone(database: str) -> None:
+    """No alert can be without: it would end the run of all checks when it files."""
+    sql(database, "select factory.company(1)")
+    trueup.check_changed(database=database)
+    sql(
+        database,
+        """
+        create or replace view trueup.call_made_without_appointment as
+        select c.company_id, 'call' as entity_type, c.id as entity_id, 'x' as description, null::jsonb as evidence
+        from public.calls as c;
+        select factory.call(1)
+        """,
+    )
+    for checked in (trueup.check_changed(database=database), trueup.check(database=database)):
+        assert result(checked).outcome == "error"
+        assert result(checked).error == "the view lists a row whose evidence is NULL"
+        assert [item.name for item in checked.results if item.outcome == "error"] == [CHECK]
+
+
 def test_a_violation_of_a_type_that_the_header_does_not_name_is_an_error_of_the_check(database: str) -> None:
     """No population would count it: everything would be consistent, whatever the view lists."""
     sql(

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import helpers
 import pytest
 from conftest import ROOT
 from helpers import run, sql, value
@@ -612,6 +613,22 @@ def test_a_pack_that_init_makes_is_clean(scratch: str, tmp_path: Path) -> None:
     done = trueup.lint(tmp_path / "made", database=scratch)
     assert done.findings == ()
     assert done.files == 2
+
+
+@pytest.mark.one_server
+def test_a_pack_whose_revisions_make_no_tables_is_not_tried_without_them(shop: Path, scratch: str) -> None:
+    """As the one that `trueup init` shows: every check was said to read tables that do not exist."""
+    module = helpers.REVISION.format(name="own_0001", after="").replace('= ""', "= None")
+    write(shop, "migrations/versions/0001_own.py", module)
+    write(shop, "migrations/versions/0001_own.up.sql", "create table trueup.prices (id bigint);")
+    write(shop, "migrations/versions/0001_own.down.sql", "drop table trueup.prices;")
+    done = trueup.lint(shop)
+    assert done.findings == ()
+    assert any("name a database to be thrown away" in note for note in done.notes)
+    assert trueup.lint(shop, database=scratch).findings == ()
+    write(shop, "migrations/versions/0001_own.up.sql", f"create table trueup.prices (id bigint);\n{ORDERS}")
+    done = trueup.lint(shop)
+    assert not any("name a database" in note for note in done.notes)
 
 
 @pytest.mark.one_server

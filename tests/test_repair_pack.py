@@ -360,3 +360,43 @@ def test_what_was_wrong_before_stops_no_repair_and_what_it_mends_is_over(
         ("order_total_differs", "2", "open", None),
         ("shipment_unsent", "7", "resolved", "repaired"),
     ]
+
+
+def test_a_check_that_cannot_be_read_of_one_row_stops_the_repair_of_no_other(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(empty_database, TABLES + ", (8, 0, false), (9, 1, false)")
+    pack = shop(tmp_path, "perform 1", SHIPMENTS)
+    text = CHECK.format(
+        name="shipment_odd",
+        entity="shipment",
+        changes="sales.shipments.id",
+        repair="review",
+        wrong="1 / e.order_id > 1",
+    )
+    (tmp_path / "checks" / "shipment_odd.sql").write_text(text)
+    trueup.migrate(database=empty_database, pack=pack)
+    for apply in (False, True):
+        done = trueup.repair(database=empty_database, pack=pack, apply=apply)
+        assert [result.error for result in done.run.results if result.error] == ["division by zero"]
+        assert sorted(done.checks[0].reasons) == [
+            ("corrected", "sent", 2),
+            ("review", "a check of it could not be read: division by zero (SQLSTATE 22012)", 1),
+        ]
+    assert value(empty_database, "select array_agg(id) from sales.shipments where not is_sent") == [8]
+    assert value(empty_database, "select array_agg(entity_id) from trueup.manual_review_queue") == ["8"]
+
+
+def test_an_entity_that_a_view_lists_twice_is_repaired_once(empty_database: str, tmp_path: Path) -> None:
+    sql(empty_database, TABLES)
+    pack = shop(tmp_path, "perform 1", SHIPMENTS)
+    file = pack / "checks" / "shipment_unsent.sql"
+    file.write_text(
+        file.read_text().replace(
+            "from sales.shipments as e", "from sales.shipments as e cross join generate_series(1, 2)"
+        )
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    for apply in (False, True):
+        (done,) = trueup.repair(database=empty_database, pack=pack, apply=apply).checks
+        assert done.reasons == (("corrected", "sent", 1),)

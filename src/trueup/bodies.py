@@ -17,7 +17,7 @@ from pathlib import Path
 from trueup import packs, server
 from trueup.errors import CatalogError, UsageError
 from trueup.fitting import fitted
-from trueup.migration import at_head, host_sql
+from trueup.migration import at_head
 from trueup.packs import CORE, Pack, SqlFile
 from trueup.store import ServerSaid, Session, quoted, session, sqlstate
 from trueup.tokens import Token, inside, statements, tokens
@@ -29,6 +29,7 @@ _FORBIDDEN = "42501"
 _ABSENT = ("3F000", "42P01", "42703", "42883", "42704")
 # a temporary table of the caller, a parameter that is set at run time
 _EXPECTED = re.compile(r"pg_temp\.|unrecognized configuration parameter")
+_MADE = re.compile(r"^\s*create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?(?!trueup\.)", re.M | re.I)
 _TEXT = ("tg_op", "tg_table_name", "tg_table_schema", "tg_when", "tg_level", "tg_name", "sqlstate", "sqlerrm")
 _KNOWN = {
     **dict.fromkeys(_TEXT, "text"),
@@ -105,7 +106,7 @@ def tried(root: Path | None, database: str | None) -> Tried:
     """
     pack = packs.load(root)
     if database is None:
-        if host_sql(pack) is None:
+        if not _makes_tables(pack):
             raise NoTablesError(
                 "name a database to be thrown away that has the application's tables (--database)"
             )
@@ -113,6 +114,12 @@ def tried(root: Path | None, database: str | None) -> Tried:
             return _tried(connection, pack)
     with session(database, "lint") as connection:
         return _tried(connection, pack)
+
+
+def _makes_tables(pack: Pack) -> bool:
+    """Say whether a revision of the pack creates a table of the application, and not of ours alone."""
+    revisions = (pack.root / "migrations" / "versions").glob("*.up.sql")
+    return any(_MADE.search(packs.readable(revision)) for revision in revisions)
 
 
 def _tried(connection: Session, pack: Pack) -> Tried:

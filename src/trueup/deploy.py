@@ -569,12 +569,14 @@ def _refuse_misnamed(session: Session, pack: Pack) -> None:
             said = f"there is no table {misnamed.table_name}"
         raise CatalogError(f"{files[misnamed.check_name]}: changes: {said}")
     for misshapen in session.rows("misshapen_checks", _Misshapen, names=list(files)):
-        said = (
-            f"entity_id is {misshapen.kind}, and the key of the population ({misshapen.key}) is not"
-            if misshapen.kind
-            else f"the view has no column {misshapen.column_name}; its columns are company_id, entity_type, "
-            "entity_id, description and evidence"
-        )
+        said = f"{misshapen.column_name} is {misshapen.kind}, and must be {misshapen.key}"
+        if misshapen.kind is None:
+            said = (
+                f"the view has no column {misshapen.column_name}; its columns are company_id, entity_type, "
+                "entity_id, description and evidence"
+            )
+        elif misshapen.column_name == "entity_id":
+            said = f"entity_id is {misshapen.kind}, and the key of the population ({misshapen.key}) is not"
         raise CatalogError(f"{files[misshapen.check_name]}: {said}")
 
 

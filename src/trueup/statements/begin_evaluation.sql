@@ -1,13 +1,13 @@
 set client_min_messages = warning;
 
--- one row per violation, kept on the server; the NOT NULL keys refuse a view that has lost its entity
+-- one row per violation, kept on the server; what an alert must have is NOT NULL, so that a view without it fails alone
 create temporary table if not exists trueup_violations (
     check_name text not null,
     company_id text,
     entity_type text not null,
     entity_id text not null,
     description text not null,
-    evidence jsonb,
+    evidence jsonb not null,
     related text[]
 ) on commit preserve rows;
 

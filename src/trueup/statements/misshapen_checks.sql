@@ -1,4 +1,5 @@
--- checks whose view lacks one of the five columns, or whose entity_id is of another kind than the key that it names
+-- checks whose view lacks one of the five columns, has one of another type than what passes and repairs
+-- make of it, or whose entity_id is of another kind than the key that it names
 with columns as (
     select
         ch.name as check_name,
@@ -25,6 +26,21 @@ select
     c.check_name,
     c.name,
     format_type(c.type, -1),
+    m.type::text
+from columns as c
+inner join (
+    values
+    ('entity_type', 'text'::regtype),
+    ('description', 'text'::regtype),
+    ('evidence', 'jsonb'::regtype)
+) as m (name, type)
+    on c.name = m.name
+where c.type <> m.type
+union all
+select
+    c.check_name,
+    c.name,
+    format_type(c.type, -1),
     format('%%s.%%I, %%s', p.table_name, p.key_column, p.key_type)
 from columns as c
 inner join trueup.check_populations as p on c.check_name = p.check_name
@@ -32,6 +48,5 @@ inner join pg_catalog.pg_type as k on to_regtype(p.key_type) = k.oid
 where
     c.name = 'entity_id'
     and c.type <> k.oid
-    -- numbers compare with each other, texts too; what a domain holds is not looked at
-    and not (c.category = k.typcategory and c.category in ('N', 'S'))
-    and 'd' not in (c.typtype, k.typtype);
+    -- numbers compare with each other, texts too; a domain is of the category of what it holds
+    and not (c.category = k.typcategory and (c.category in ('N', 'S') or 'd' in (c.typtype, k.typtype)));

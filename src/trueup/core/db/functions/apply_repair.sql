@@ -108,7 +108,20 @@ begin
         outcome := 'review';
         reason := format('its last repair was undone by %s', v_last.undone_by);
     else
-        v_before := trueup.violations_of(jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id)));
+        -- a check that cannot be read proves nothing: this row is for a person, and the repair of others goes on
+        begin
+            v_before := trueup.violations_of(jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id)));
+        exception
+            when lock_not_available or deadlock_detected then
+                outcome := 'busy';
+                reason := 'somebody else holds a table that a check reads';
+                return;
+            when query_canceled or admin_shutdown or crash_shutdown or insufficient_privilege then
+                raise;
+            when others then
+                outcome := 'review';
+                reason := format('a check of it could not be read: %s (SQLSTATE %s)', sqlerrm, sqlstate);
+        end;
     end if;
 
     -- at most three rounds: correct; ask what was there before; correct again
