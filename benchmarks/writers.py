@@ -120,7 +120,7 @@ def variants(tracking: str = TRACKING) -> list[Variant]:
 
 
 def workloads(limits: Limits) -> list[Workload]:
-    """Return what is written; those that the layer is for, and those that are none of its business, have a goal."""
+    """Return what is written; what the layer is for and what is none of its business have a goal."""
     bulk = limits.bulk
     return [
         Workload("book", "book", "book_by_hand", advance=1, goal=1.05),
