@@ -206,6 +206,14 @@ def test_unknown_names(database: str) -> None:
     refused(run("review", "show", "4711", url=database), 2, "4711")
 
 
+@pytest.mark.one_server
+def test_a_time_that_is_none(database: str) -> None:
+    for command in (["check"], ["repair"], ["explain", "call_direction_missing"]):
+        refused(run(*command, "--timeout", "soon", url=database), 2, "'soon' is no time", "5min")
+    assert value(database, "select count(*) from trueup.check_runs") == 0
+    assert run("check", "--timeout", "0", url=database).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "text"),
     [

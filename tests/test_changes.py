@@ -989,6 +989,62 @@ def test_a_view_has_the_five_columns(
 
 
 @pytest.mark.one_server
+@pytest.mark.parametrize(
+    ("predicate", "said"),
+    [
+        ("stat = 'open'", 'population: column "stat" does not exist'),
+        ("state = = 'open'", 'population: syntax error at or near "="'),
+        ("state = 'open'", None),
+    ],
+)
+def test_a_population_can_be_counted(
+    empty_database: str, tmp_path: Path, predicate: str, said: str | None
+) -> None:
+    """Else the check would fail in each run."""
+    sql(empty_database, "create table items (id bigint primary key, state text)")
+    pack = items_pack(tmp_path / "pack", item_odd=("items.id", "false"))
+    file = pack / "checks/item_odd.sql"
+    file.write_text(file.read_text().replace("population:  items", f"population:  items where {predicate}"))
+    if said is None:
+        trueup.migrate(database=empty_database, pack=pack)
+        assert trueup.check(database=empty_database, pack=pack).results[0].outcome == "complete"
+        return
+    with pytest.raises(CatalogError, match=re.escape(f"checks/item_odd.sql: {said}")):
+        trueup.migrate(database=empty_database, pack=pack)
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("p_id text) returns trueup.repair_outcome", "repair: function trueup.repair_item_odd(bigint) does not exist"),
+        ("p_id bigint) returns text", "repair: column notation .outcome applied to type text"),
+        # an integer of the table is a bigint of the function
+        ("p_id numeric) returns trueup.repair_outcome", None),
+    ],
+)
+def test_a_repair_can_be_called(
+    empty_database: str, tmp_path: Path, declared: str, said: str | None
+) -> None:
+    """Else it would end in the queue, row after row."""
+    sql(empty_database, "create table items (id bigint primary key)")
+    pack = items_pack(tmp_path / "pack", item_odd=("items.id", "false"))
+    file = pack / "checks/item_odd.sql"
+    file.write_text(file.read_text().replace("repair:      review", "repair:      evidence"))
+    (pack / "db/repairs").mkdir(parents=True)
+    (pack / "db/repairs/item_odd.sql").write_text(
+        "-- repair_item_odd: of a test\n\n"
+        f"create or replace function trueup.repair_item_odd({declared}\n"
+        "    language plpgsql\n    set search_path = pg_catalog, pg_temp\nas $$\nbegin\n    return null;\nend;\n$$;\n"
+    )
+    if said is None:
+        trueup.migrate(database=empty_database, pack=pack)
+        return
+    with pytest.raises(CatalogError, match=re.escape(f"checks/item_odd.sql: {said}")):
+        trueup.migrate(database=empty_database, pack=pack)
+
+
+@pytest.mark.one_server
 def test_a_key_in_a_domain_is_of_the_kind_of_what_it_holds(empty_database: str, tmp_path: Path) -> None:
     sql(
         empty_database,

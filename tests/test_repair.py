@@ -12,7 +12,7 @@ from helpers import eventually, plant, run, sql, value
 
 import trueup
 from trueup import evaluation, repairing, review
-from trueup.errors import RefusedError
+from trueup.errors import RefusedError, TrueupError
 from trueup.model import Result, Run
 
 CHECK = "call_made_without_appointment"
@@ -543,6 +543,23 @@ def test_a_repair_that_raises_is_a_question_for_people(database: str) -> None:
         "review",
         "the repair was refused: division by zero (SQLSTATE 22012)",
     )
+
+
+@pytest.mark.parametrize("state", ["40001", "53100", "57P01", "58030"])
+def test_what_ails_the_server_is_no_question_for_people(database: str, state: str) -> None:
+    """A failure to serialise, a full disk, an end of the session: the row is not to blame."""
+    plant(database, ONE)
+    sql(
+        database,
+        f"""
+        create or replace function trueup.repair_call_made_without_appointment(p_call_id bigint)
+            returns trueup.repair_outcome language plpgsql as
+        $$ begin raise exception 'not of this row' using errcode = '{state}'; end $$
+        """,
+    )
+    with pytest.raises(TrueupError, match="not of this row"):
+        trueup.repair([CHECK], database=database, apply=True)
+    assert value(database, "select count(*) from trueup.manual_review_queue") == 0
 
 
 def test_over_budget_nothing_is_applied_and_one_alert_says_so(database: str) -> None:

@@ -30,6 +30,8 @@ INDEX_LOCK_TIMEOUT = "10min"
 NOT_REPLACEABLE = {"42P16", "42P13"}
 # its answer to a drop of what something else rests on
 DEPENDED_ON = "2BP01"
+# the class of its answers to what it does not understand: a name that is not there, a word out of place
+NOT_UNDERSTOOD = "42"
 # a lock not granted, a deadlock, an end of the session: nothing that the SQL is to blame for
 AGAIN = ("55P", "40", "57")
 # of an object of ours that somebody changed; one that is missing is not kept, others may rest on it
@@ -521,13 +523,13 @@ def _register(
                     "key: it must be the primary key, or on a partitioned table all of it but the "
                     "partition key; for a foreign table or a view the pack's host revision (0001) must say so"
                 )
-    _refuse_misnamed(session, pack)
-    tracking.register_tables(session, pack.checks)
-    session.run("retire_checks", names=[check.name for check in pack.checks])
     session.run(
         "forget_populations",
         known=[f"{check.name} {p.entity}" for check in pack.checks for p in check.populations],
     )
+    _refuse_misnamed(session, pack)
+    tracking.register_tables(session, pack.checks)
+    session.run("retire_checks", names=[check.name for check in pack.checks])
     session.run("register_guards", names=placed_guards(pack, distant))
     session.run("register_tables")
 
@@ -547,11 +549,18 @@ class _Misshapen:
     key: str | None
 
 
-def _refuse_misnamed(session: Session, pack: Pack) -> None:
-    """Raise CatalogError when a header names what is not there, or a view is not of the form of the contract.
+@dataclass(frozen=True)
+class _Reading:
+    check_name: str
+    part: str
+    query: str
 
-    Else the triggers that note changes would fail in the application's own writes, and passes
-    and repairs for all checks.
+
+def _refuse_misnamed(session: Session, pack: Pack) -> None:
+    """Raise CatalogError when a header names what is not there, or a view or repair is not of the contract's form.
+
+    Else the triggers that note changes would fail in the application's own writes, passes and
+    repairs for all checks, and the check itself night after night.
     """
     files = {check.name: check.file for check in pack.checks}
     named = []
@@ -578,6 +587,16 @@ def _refuse_misnamed(session: Session, pack: Pack) -> None:
         elif misshapen.column_name == "entity_id":
             said = f"entity_id is {misshapen.kind}, and the key of the population ({misshapen.key}) is not"
         raise CatalogError(f"{files[misshapen.check_name]}: {said}")
+    for reading in session.rows("readings", _Reading, names=list(files)):
+        # understood, not planned: a foreign table need not answer
+        try:
+            session.dicts(f"prepare trueup_reading as {reading.query}; deallocate trueup_reading")
+        except ServerSaid as error:
+            if not (sqlstate(error) or "").startswith(NOT_UNDERSTOOD):
+                raise
+            raise CatalogError(
+                f"{files[reading.check_name]}: {reading.part}: {error.diag.message_primary or error}"
+            ) from None
 
 
 def _owe(session: Session, rests: Mapping[str, set[SqlObject]], objects: Iterable[SqlObject]) -> None:

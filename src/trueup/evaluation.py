@@ -190,6 +190,7 @@ def check(
         connection = stack.enter_context(session(database, "check"))
         loaded = fitted(connection, loaded)
         selected = loaded.select(names)
+        connection.require_timeout(timeout)
         kind = "selected" if len(selected) < len(loaded.checks) else "full"
         require(connection, loaded)
         elsewhere = stack.enter_context(standby(connection, replica, replica_wait)) if replica else None

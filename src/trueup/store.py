@@ -22,7 +22,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import RowFactory, class_row, dict_row, scalar_row, tuple_row
 
-from trueup.errors import ConnectionLostError, DatabaseError, RefusedError, TrueupError
+from trueup.errors import ConnectionLostError, DatabaseError, RefusedError, TrueupError, UsageError
 from trueup.scripts import lock_of
 from trueup.tokens import texts
 
@@ -60,6 +60,8 @@ SETTINGS = {
 LOCK_BUDGET = 300.0
 # SQLSTATEs of our own functions begin with TU (db/README.md lists them)
 OWN_CLASS = "TU"
+# what is no value of a configuration parameter
+NO_VALUE = "22023"
 # rows that pass through this program wait in memory up to this many bytes, then in a file
 IN_MEMORY = 1 << 20
 BLOCK = 1 << 16
@@ -335,6 +337,18 @@ class Session:
         yield
         # what follows in a transaction around this one reads alerts, which have policies
         self.set_local("row_security", "on")
+
+    def require_timeout(self, timeout: str) -> None:
+        """Raise UsageError unless the server reads `timeout` as a time."""
+        try:
+            with self.transaction(rollback=True):
+                self.set_local("statement_timeout", timeout)
+        except ServerSaid as error:
+            if sqlstate(error) != NO_VALUE:
+                raise
+            raise UsageError(
+                f"'{timeout}' is no time as PostgreSQL writes it; write 90s, 5min or 1500ms, and 0 for no limit"
+            ) from None
 
     def spelled(self, name: str, /, **parameters: Any) -> str:
         """Return a statement file with its parameters written out, ready for psql."""

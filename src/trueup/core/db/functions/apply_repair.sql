@@ -116,7 +116,11 @@ begin
                 outcome := 'busy';
                 reason := 'somebody else holds a table that a check reads';
                 return;
-            when query_canceled or admin_shutdown or crash_shutdown or insufficient_privilege then
+            -- of the session or the server, not of this row
+            when
+                operator_intervention or insufficient_resources or system_error
+                or transaction_rollback or insufficient_privilege
+            then
                 raise;
             when others then
                 outcome := 'review';
@@ -226,7 +230,11 @@ begin
             when sqlstate 'TU100' then
                 outcome := 'review';
                 reason := sqlerrm;
-            when query_canceled or admin_shutdown or crash_shutdown or insufficient_privilege then
+            -- of the session or the server, not of this row
+            when
+                operator_intervention or insufficient_resources or system_error
+                or transaction_rollback or insufficient_privilege
+            then
                 raise;
             when others then
                 outcome := 'review';
