@@ -1017,15 +1017,16 @@ def test_a_population_can_be_counted(
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ("p_id text) returns trueup.repair_outcome", "repair: function trueup.repair_item_odd(bigint) does not exist"),
+        (
+            "p_id text) returns trueup.repair_outcome",
+            "repair: function trueup.repair_item_odd(bigint) does not exist",
+        ),
         ("p_id bigint) returns text", "repair: column notation .outcome applied to type text"),
         # an integer of the table is a bigint of the function
         ("p_id numeric) returns trueup.repair_outcome", None),
     ],
 )
-def test_a_repair_can_be_called(
-    empty_database: str, tmp_path: Path, declared: str, said: str | None
-) -> None:
+def test_a_repair_can_be_called(empty_database: str, tmp_path: Path, declared: str, said: str | None) -> None:
     """Else it would end in the queue, row after row."""
     sql(empty_database, "create table items (id bigint primary key)")
     pack = items_pack(tmp_path / "pack", item_odd=("items.id", "false"))

@@ -557,7 +557,7 @@ class _Reading:
 
 
 def _refuse_misnamed(session: Session, pack: Pack) -> None:
-    """Raise CatalogError when a header names what is not there, or a view or repair is not of the contract's form.
+    """Raise CatalogError when a header names what is not there, or a view or repair is not as agreed.
 
     Else the triggers that note changes would fail in the application's own writes, passes and
     repairs for all checks, and the check itself night after night.

@@ -347,7 +347,7 @@ class Session:
             if sqlstate(error) != NO_VALUE:
                 raise
             raise UsageError(
-                f"'{timeout}' is no time as PostgreSQL writes it; write 90s, 5min or 1500ms, and 0 for no limit"
+                f"'{timeout}' is no time as PostgreSQL has it; write 90s, 5min or 1500ms, or 0 for no limit"
             ) from None
 
     def spelled(self, name: str, /, **parameters: Any) -> str:
