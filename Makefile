@@ -32,6 +32,7 @@ demo: $(VENV)/.demo     ## bring the incident's database back to order, and tell
 	@$(BIN)/trueup demo $(ARGS)
 
 test: $(VENV)/.dev      ## run the whole suite on PostgreSQL 18, and on 15 where it is installed; a process for each core
+	@$(BIN)/python -m compileall -q src migrations  # as installed; the tests start it a thousand times
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 upgrades: $(VENV)/.dev  ## upgrade from each revision there is, not only from the few of the suite; minutes

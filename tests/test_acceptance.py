@@ -116,6 +116,7 @@ order by t.name, t.id
 """
 
 
+@pytest.mark.one_server
 def test_a_second_repair_changes_nothing_and_everything_can_be_undone(incident_database: str) -> None:
     before = sql(incident_database, PICTURE)
     trueup.adopt(database=incident_database, apply=True)
@@ -156,6 +157,7 @@ def test_clean_calls_that_look_odd_have_no_alert(incident_database: str) -> None
     assert not alarmed & odd
 
 
+@pytest.mark.one_server
 def test_no_customer_of_another_company_is_ever_used(incident_database: str) -> None:
     trueup.adopt(database=incident_database, apply=True)
     trueup.repair(database=incident_database, apply=True)
@@ -178,6 +180,7 @@ def test_no_customer_of_another_company_is_ever_used(incident_database: str) -> 
     )
 
 
+@pytest.mark.one_server
 def test_adoption_stops_no_call_of_any_customer(incident_database: str) -> None:
     """Lesson 9 of the incident: half of the customers have no company yet, and all of them call."""
     trueup.adopt(database=incident_database, apply=True)

@@ -91,6 +91,7 @@ def test_tables_of_an_application_are_not_migrated_unasked(legacy_database: str)
     assert value(legacy_database, "select to_regnamespace('trueup') is null")
 
 
+@pytest.mark.one_server
 def test_adopt_names_the_statement_that_mends(legacy_database: str) -> None:
     sql(
         legacy_database,
@@ -151,6 +152,7 @@ ODD_SETTINGS = {
 }
 
 
+@pytest.mark.one_server
 def test_settings_of_a_role_or_database_change_nothing(databases: Databases) -> None:
     """What the driver reads, and what definitions are compared with, is written in one way."""
     name = databases.create(databases.migrated())

@@ -75,6 +75,7 @@ def test_the_tools_are_pinned_and_send_no_statistics() -> None:
     assert all((ROOT / "checks" / f"{check}.sql").exists() for check in peers.CHECKS)
 
 
+@pytest.mark.one_server
 def test_only_the_twelve_checks_find_the_faults(place: Place) -> None:
     answered = peers.Trueup().check(place)
     assert min(answered.answers.values()) >= 1
@@ -128,6 +129,7 @@ def test_a_circuit_costs_little_more_than_a_round_trip(place: Place, monkeypatch
     assert "asking a circuit at 8 clients" in text
 
 
+@pytest.mark.one_server
 def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -479,6 +479,7 @@ union all select v.entity_id from trueup.call_outcome_without_appointment as v
 """
 
 
+@pytest.mark.one_server
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=OPERATIONS)
 def test_whatever_is_done_twice_is_done_once_and_all_agrees(
@@ -536,6 +537,7 @@ def test_whatever_is_done_twice_is_done_once_and_all_agrees(
         connection.rollback()
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -557,6 +559,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_written(
     assert count(world, "public.calls", "appointment_made") == 0
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("arguments", "state"),
     [

@@ -45,6 +45,7 @@ def test_a_clean_database_is_clean(database: str) -> None:
     assert value(database, "select count(*) from trueup.data_consistency_alerts") == 0
 
 
+@pytest.mark.one_server
 def test_ten_runs_file_each_fault_once(database: str) -> None:
     plant(database, FAULTS)
     for _ in range(10):

@@ -857,6 +857,7 @@ class Machine(RuleBasedStateMachine):
         return tuple(found)
 
 
+@pytest.mark.one_server
 def test_the_machine_does_what_the_model_does(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         Machine.connection = connection
@@ -878,6 +879,7 @@ def fail() -> None:
     raise TimeoutError("no answer")
 
 
+@pytest.mark.one_server
 def test_a_hundred_threads_probe_one_at_a_time(database: str) -> None:
     """The service fails all the while: after the opening it is called once in each half-open window."""
     rules(database, open_time="200 ms", open_time_most="200 ms")

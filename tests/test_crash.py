@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import psycopg
+import pytest
 from conftest import FACTORY
 from helpers import eventually, launch, plant, sql, value
 
@@ -43,6 +44,7 @@ def consistent(url: str) -> tuple[int, int]:
     return linked, CALLS - linked
 
 
+@pytest.mark.one_server
 def test_runner_killed_during_repair(database: str) -> None:
     plant(database, FAULTS)
     runner = launch("repair", CHECK, "--apply", url=database)

@@ -93,6 +93,7 @@ def test_the_role_reads_every_view_and_nobody_else(faulty: str, login: str) -> N
         sql(faulty, f"drop role {name}")
 
 
+@pytest.mark.one_server
 def test_alerts(faulty: str) -> None:
     sql(
         faulty,
@@ -164,6 +165,7 @@ def test_checks(faulty: str) -> None:
     )
 
 
+@pytest.mark.one_server
 def test_reviews_and_repairs(faulty: str) -> None:
     queue = "select company_id, reason, status, items, overdue from trueup.review_queue_overview order by 1"
     assert sql(faulty, queue) == [
@@ -253,6 +255,7 @@ select 1, 'ops', n.company_id, 'alarm', 'info', 'x', 'x', '{}' from (values ('1'
 """
 
 
+@pytest.mark.one_server
 def test_schedule_runners_and_channels(database: str, login: str) -> None:
     # a database that was never scheduled has nothing to say
     assert trueup.status(database=database).schedule is None

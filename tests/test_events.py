@@ -832,6 +832,7 @@ def test_a_locked_row_delays_the_events_that_need_it_and_is_named(ground: str) -
     assert sql(ground, "select status from public.calls") == [("analyzed",)]
 
 
+@pytest.mark.one_server
 def test_processing_ends_while_all_it_finds_is_locked(ground: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that only waited is not the end while others are due, and is when it comes round again."""
     receive(ground, *(call_event("call_started", number) for number in range(2)))
@@ -1319,6 +1320,7 @@ def enforced(databases: Databases) -> Any:
     databases.drop(name)
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("story", STORIES)
 def test_any_order_and_repetition_ends_in_one_state(enforced: str, story: str) -> None:
     events = STORIES[story]
@@ -1340,6 +1342,7 @@ def test_any_order_and_repetition_ends_in_one_state(enforced: str, story: str) -
     prove()
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("event", "left"),
     [

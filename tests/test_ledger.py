@@ -29,6 +29,7 @@ def pack(tmp_path: Path) -> Path:
     return copy_pack(tmp_path / "pack")
 
 
+@pytest.mark.one_server
 def test_every_revision_and_deployment_is_written_down(empty_database: str) -> None:
     done = trueup.migrate(database=empty_database)
     rows = sql(empty_database, FACTS)
@@ -55,6 +56,7 @@ def test_history_shows_it(database: str) -> None:
     assert newest.seconds is not None
 
 
+@pytest.mark.one_server
 def test_a_rollback_is_written_down(database: str) -> None:
     migration.rollback("bookings@bookings_0004", database=database)
     newest = trueup.history(database=database)[0]
@@ -253,6 +255,7 @@ def test_as_many_mended_as_broken_is_a_difference_and_no_growth(database: str, p
     assert done.revisions == ("moves",)
 
 
+@pytest.mark.one_server
 def test_the_last_revision_is_taken_back_when_violations_grow(database: str, pack: Path) -> None:
     plant(database, CALLS)
     views = "select o.kind, o.identity, os.state from trueup.objects as o join trueup.object_states as os using (id) order by 1, 2"

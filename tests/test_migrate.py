@@ -30,6 +30,7 @@ def test_constraints_of_a_fresh_database_are_valid(database: str) -> None:
     assert trueup.status(database=database).constraints.keys() == {"valid"}
 
 
+@pytest.mark.one_server
 def test_two_at_once_one_migrates_and_the_other_finds_nothing(empty_database: str) -> None:
     done: list[Migration] = []
     barrier = threading.Barrier(2)

@@ -99,6 +99,7 @@ def _index_parts(url: str, index: str) -> tuple[int, int]:
     return found
 
 
+@pytest.mark.one_server
 def test_adopt_tells_what_cannot_be_there(partitioned_incident: str) -> None:
     compared = run("adopt", url=partitioned_incident)
     assert compared.returncode == 0, compared.stderr

@@ -237,6 +237,7 @@ VERDICTS = (
 )
 
 
+@pytest.mark.one_server
 def test_no_verdict_on_the_layer_changes(database: str) -> None:
     """Whatever the history, check_not_run and guard_disarmed say after a prune what they said before."""
     chance = random.Random(7)

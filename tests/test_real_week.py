@@ -87,6 +87,7 @@ def counts(url: str) -> dict[str, int]:
     }
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("name", WEEKS)
 def test_a_week_is_adopted_and_mended(name: str, legacy_database: str) -> None:
     week = WEEKS[name]

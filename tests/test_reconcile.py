@@ -519,6 +519,7 @@ def test_a_provider_that_fails_is_left_alone_until_its_circuit_lets_one_through(
         assert value(database, "select current_state from trueup.circuit_breaker_states") == state
 
 
+@pytest.mark.one_server
 def test_reconcile_over_http_check_and_repair(database: str, company: Connection, provider: Provider) -> None:
     company.execute(
         "select factory.appointment(1, calcom_booking_uid => 'unknown there', created_at => '2025-09-01 00:00:00+00')"

@@ -106,6 +106,7 @@ def test_a_misspelled_word_keeps_its_meaning(legacy_database: str) -> None:
     ]
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("check", "call", "appointment"),
     [
@@ -545,6 +546,7 @@ def test_a_repair_that_raises_is_a_question_for_people(database: str) -> None:
     )
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("state", ["40001", "53100", "57P01", "58030"])
 def test_what_ails_the_server_is_no_question_for_people(database: str, state: str) -> None:
     """A failure to serialise, a full disk, an end of the session: the row is not to blame."""

@@ -131,6 +131,7 @@ def test_the_incidents_schema_is_as_it_was_and_its_rows_stay(
     assert trueup.verify(database=incident_database).ok, "it can come back"
 
 
+@pytest.mark.one_server
 def test_what_the_application_added_is_left_alone(grown_database: str, binaries: Path) -> None:
     before = schema(grown_database, binaries)
     adopted(grown_database)
@@ -226,6 +227,7 @@ def test_interrupted_after_any_step_it_goes_on(
     assert tries > 3
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     "table", ["public.appointments", "public.staff", "trueup.settings"], ids=["calls", "staff", "schema"]
 )
@@ -500,6 +502,7 @@ RESTS = {
 }
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("what", "statement"), RESTS.items(), ids=[name.split()[0] + str(i) for i, name in enumerate(RESTS)]
 )

@@ -286,6 +286,7 @@ def gone(url: str) -> None:
     )
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("how", ["the runner is killed", "the connection is lost"])
 def test_interrupted_anywhere_and_run_again(databases: Databases, how: str) -> None:
     name = databases.create("template1")
@@ -327,6 +328,7 @@ ADDED = {
 }
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("then", ["migrated", "enforced", "uninstalled"])
 @pytest.mark.parametrize("name", ADDED)
 def test_what_was_added_and_not_recorded_is_ours(
@@ -416,6 +418,7 @@ def small_disk(postgres: Postgres, databases: Databases) -> Iterator[Path]:
         disk.rmdir()
 
 
+@pytest.mark.one_server
 def test_a_full_disk_is_told_and_the_migration_run_again(
     databases: Databases, small_disk: Path, pack: Path
 ) -> None:

@@ -26,7 +26,7 @@ from trueup.evaluation import (
     partners,
     raise_lost,
     read_view,
-    record_result,
+    record_results,
     recorded,
     require,
     settle,
@@ -408,14 +408,15 @@ class _Pass:
         touched: set[tuple[str, str]],
         file_one: Callable[..., Filed | ServerSaid],
     ) -> list[Result]:
-        filed = []
+        filed, kept = [], []
         # each check is locked until the end: in the order of full runs, or one of both waits for the other
         for name, result in sorted(self.results.items()):
             scope = self.scopes[name]
             if scope.full and result.outcome == "complete":
                 result = file_result(
-                    self.connection, run_id, snapshot, result, self.max_alerts, examples, expected=None
+                    self.connection, run_id, result, self.max_alerts, examples, expected=None
                 )
+                kept.append(result)
             elif result.outcome == "changed":
                 for entity, ids in scope.entities.items():
                     if (name, entity) in touched and result.outcome == "changed":
@@ -424,10 +425,11 @@ class _Pass:
                     found = self.connection.rows("examples", Violation, name=name, most=examples)
                     result = replace(result, examples=tuple(found))
                 if result.violations or result.opened or result.reopened or result.resolved or result.error:
-                    record_result(self.connection, run_id, snapshot, result)
+                    kept.append(result)
             else:
-                record_result(self.connection, run_id, snapshot, result)
+                kept.append(result)
             filed.append(result)
+        record_results(self.connection, run_id, snapshot, kept)
         return filed
 
     def _touched(self) -> set[tuple[str, str]]:

@@ -7,6 +7,7 @@ there in one transaction more.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
@@ -56,6 +57,22 @@ TIMED_OUT = "57014"
 HIDDEN = "42501"
 # lock_not_available, deadlock_detected
 LOCKED = ("55P03", "40P01")
+# what is kept of a result in trueup.check_results
+_RECORDED = (
+    "name",
+    "outcome",
+    "duration_ms",
+    "rows_tested",
+    "violations",
+    "opened",
+    "resolved",
+    "reopened",
+    "flooded",
+    "missed",
+    "sqlstate",
+    "error",
+    "planned_cost",
+)
 
 
 @dataclass(frozen=True)
@@ -361,7 +378,6 @@ def file(
             file_result(
                 connection,
                 run_id,
-                snapshot,
                 result,
                 max_alerts,
                 examples,
@@ -369,6 +385,7 @@ def file(
             )
             for result in results
         ]
+        record_results(connection, run_id, snapshot, filed)
         settle(connection, checks, pending, snapshot, filed)
         if kind != "selected":
             connection.run("forget_changes", run_id=run_id, names=list(by_name))
@@ -689,14 +706,10 @@ def _gathered(
     if error is None:
         try:
             found: Copied = answer.found[check.name]
-            with closing(found.file), connection.transaction():
+            with closing(found.file):
                 _refuse_unknown_entities(check, found)
-                rows: Iterable[bytes] = found.blocks()
-                if max_alerts is not None and found.rows > max_alerts:
-                    rows = worth_filing(connection, check, found, max_alerts)
-                    if is_rated:
-                        connection.copy_in("pg_temp.trueup_flooded", map(_identity, found.lines()))
-                connection.copy_in("pg_temp.trueup_violations", rows)
+                if found.rows:
+                    _keep(connection, check, found, max_alerts, is_rated=is_rated)
             result = replace(result, violations=found.rows)
         except (ServerSaid, CatalogError) as refused:
             if _is_lost(refused):
@@ -706,6 +719,18 @@ def _gathered(
         result = _failed(result, error, limit, on_standby=answer.on_standby)
     took = answer.duration_ms / len(answer.about)
     return replace(result, duration_ms=round(took + (time.monotonic() - started) * 1000, 1))
+
+
+def _keep(
+    connection: Session, check: Check, found: Copied, max_alerts: int | None, *, is_rated: bool
+) -> None:
+    rows: Iterable[bytes] = found.blocks()
+    with connection.transaction():
+        if max_alerts is not None and found.rows > max_alerts:
+            rows = worth_filing(connection, check, found, max_alerts)
+            if is_rated:
+                connection.copy_in("pg_temp.trueup_flooded", map(_identity, found.lines()))
+        connection.copy_in("pg_temp.trueup_violations", rows)
 
 
 def _refuse_unknown_entities(check: Check, found: Copied) -> None:
@@ -857,13 +882,12 @@ def _reason(name: str, error: ServerSaid) -> str:
 def file_result(
     connection: Session,
     run_id: int,
-    snapshot: Snapshot,
     result: Result,
     max_alerts: int,
     examples: int,
     expected: list[str] | None,
 ) -> Result:
-    """File what a whole view listed, record the result, and return it with what was filed."""
+    """File what a whole view listed, and return the result with what was filed."""
     filed = None
     if result.outcome == "complete":
         filed = file_alone(
@@ -892,7 +916,6 @@ def file_result(
             if result.violations
             else (),
         )
-    record_result(connection, run_id, snapshot, result)
     return result
 
 
@@ -920,28 +943,14 @@ def unfiled(result: Result, error: ServerSaid) -> Result:
     return replace(result, outcome="error", violations=0, sqlstate=sqlstate(error), error=message)
 
 
-def record_result(connection: Session, run_id: int, snapshot: Snapshot, result: Result) -> None:
-    """Keep a result with its run."""
-    connection.run(
-        "record_result",
-        run_id=run_id,
-        snapshot_at=snapshot.taken_at,
-        **{
-            field: getattr(result, field)
-            for field in (
-                "name",
-                "outcome",
-                "duration_ms",
-                "rows_tested",
-                "violations",
-                "opened",
-                "resolved",
-                "reopened",
-                "flooded",
-                "missed",
-                "sqlstate",
-                "error",
-                "planned_cost",
-            )
-        },
-    )
+def record_results(connection: Session, run_id: int, snapshot: Snapshot, results: Iterable[Result]) -> None:
+    """Keep results with their run."""
+    kept = [{field: getattr(result, field) for field in _RECORDED} for result in results]
+    if kept:
+        connection.run(
+            "record_results",
+            run_id=run_id,
+            snapshot_at=snapshot.taken_at,
+            # numbers as text: the planner's costs are numeric
+            results=json.dumps(kept, default=str),
+        )
