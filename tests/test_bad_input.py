@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -13,8 +14,11 @@ from conftest import ROOT, Databases
 from helpers import run, sql, value
 
 import trueup
-from trueup import packs, server
+from trueup import evaluation, packs, server
 from trueup.errors import CatalogError
+from trueup.model import Result
+from trueup.snapshots import Snapshot
+from trueup.store import session
 
 HEADER = (ROOT / "checks" / "call_made_without_appointment.sql").read_text()
 PREVENTED = "guard; sync appointments_sync_calls"
@@ -193,6 +197,18 @@ def test_a_database_that_is_not_in_utf8(databases: Databases) -> None:
             checked = trueup.check(database=url)
             assert (checked.violations, checked.exit_code("info")) == (0, 0)
             assert trueup.verify(database=url).ok
+            # what a server says in its own language
+            said = Result("call_duplicate", "warning", "error", 0.0, error="ungültig")
+            with (
+                session(url, "check") as connection,
+                evaluation.recorded(connection, "selected", 1) as run_id,
+            ):
+                snapshot = Snapshot("1:1:", datetime.now(UTC), None)
+                evaluation.record_results(connection, run_id, snapshot, [said])
+                kept = connection.texts(
+                    "select error from trueup.check_results where run_id = %(id)s", id=run_id
+                )
+            assert kept == ["ungültig"]
         finally:
             databases.drop(name)
 

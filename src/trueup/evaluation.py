@@ -951,6 +951,6 @@ def record_results(connection: Session, run_id: int, snapshot: Snapshot, results
             "record_results",
             run_id=run_id,
             snapshot_at=snapshot.taken_at,
-            # numbers as text: the planner's costs are numeric
-            results=json.dumps(kept, default=str),
+            # numbers as text, for costs are numeric; letters as they are, for SQL_ASCII reads no escapes
+            results=json.dumps(kept, default=str, ensure_ascii=False),
         )

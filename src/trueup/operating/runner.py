@@ -436,7 +436,9 @@ class Runner:
                 run_id=run.id,
                 outcome=outcome.outcome,
                 error=run.failure and _recorded(run.failure),
-                detail=None if outcome.detail is None else json.dumps(outcome.detail, default=str),
+                detail=None
+                if outcome.detail is None
+                else json.dumps(outcome.detail, default=str, ensure_ascii=False),
                 is_released=run.is_released,
                 due_at=run.job.due(run.slot),
             )
