@@ -1104,6 +1104,8 @@ declare
     v_distant text;
     v_last trueup.repairs;
     v_undone record;
+    v_held text := 'a table that a check reads';
+    v_refused text := 'a check of it could not be read';
 begin
     select ch.* into strict v_check from trueup.checks as ch where ch.name = p_check;
     select cp.* into v_key
@@ -1162,30 +1164,18 @@ begin
     elsif v_last.undone_at is not null then
         outcome := 'review';
         reason := format('its last repair was undone by %s', v_last.undone_by);
-    else
-        -- a check that cannot be read proves nothing: this row is for a person, and the repair of others goes on
-        begin
-            v_before := trueup.violations_of(jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id)));
-        exception
-            when lock_not_available or deadlock_detected then
-                outcome := 'busy';
-                reason := 'somebody else holds a table that a check reads';
-                return;
-            -- of the session or the server, not of this row
-            when
-                operator_intervention or insufficient_resources or system_error
-                or transaction_rollback or insufficient_privilege
-            then
-                raise;
-            when others then
-                outcome := 'review';
-                reason := format('a check of it could not be read: %s (SQLSTATE %s)', sqlerrm, sqlstate);
-        end;
     end if;
 
     -- at most three rounds: correct; ask what was there before; correct again
     while outcome is null loop
         begin
+            -- a check that cannot be read proves nothing: this row is for a person, and the repair of others goes on
+            if v_before is null then
+                v_before := trueup.violations_of(jsonb_build_object(p_entity_type, jsonb_build_array(p_entity_id)));
+                v_held := 'a row';
+                v_refused := 'the repair was refused';
+            end if;
+
             insert into trueup.repairs (run_id, check_name, company_id, entity_type, entity_id, reason, actor)
             values (p_run_id, p_check, v_violation.company_id, p_entity_type, p_entity_id, '', p_actor)
             returning id into repair_id;
@@ -1279,7 +1269,7 @@ begin
                 v_is_proven := true;
             when lock_not_available or deadlock_detected then
                 outcome := 'busy';
-                reason := 'somebody else holds a row';
+                reason := 'somebody else holds ' || v_held;
                 repair_id := null;
                 return;
             when sqlstate 'TU100' then
@@ -1293,7 +1283,7 @@ begin
                 raise;
             when others then
                 outcome := 'review';
-                reason := format('the repair was refused: %s (SQLSTATE %s)', sqlerrm, sqlstate);
+                reason := format('%s: %s (SQLSTATE %s)', v_refused, sqlerrm, sqlstate);
         end;
     end loop;
 

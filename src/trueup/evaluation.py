@@ -57,22 +57,6 @@ TIMED_OUT = "57014"
 HIDDEN = "42501"
 # lock_not_available, deadlock_detected
 LOCKED = ("55P03", "40P01")
-# what is kept of a result in trueup.check_results
-_RECORDED = (
-    "name",
-    "outcome",
-    "duration_ms",
-    "rows_tested",
-    "violations",
-    "opened",
-    "resolved",
-    "reopened",
-    "flooded",
-    "missed",
-    "sqlstate",
-    "error",
-    "planned_cost",
-)
 
 
 @dataclass(frozen=True)
@@ -207,9 +191,9 @@ def check(
         connection = stack.enter_context(session(database, "check"))
         loaded = fitted(connection, loaded)
         selected = loaded.select(names)
-        connection.require_timeout(timeout)
         kind = "selected" if len(selected) < len(loaded.checks) else "full"
         require(connection, loaded)
+        connection.require_timeout(timeout)
         elsewhere = stack.enter_context(standby(connection, replica, replica_wait)) if replica else None
         with recorded(connection, kind, len(selected)) as run_id:
             costs = planned(connection, selected)
@@ -945,7 +929,7 @@ def unfiled(result: Result, error: ServerSaid) -> Result:
 
 def record_results(connection: Session, run_id: int, snapshot: Snapshot, results: Iterable[Result]) -> None:
     """Keep results with their run."""
-    kept = [{field: getattr(result, field) for field in _RECORDED} for result in results]
+    kept = [{**vars(result), "examples": None} for result in results]
     if kept:
         connection.run(
             "record_results",
