@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,6 +47,8 @@ from trueup.tracking import Pending, driven
 WAIT = 60.0
 # 'changes' in ASCII: the key of the advisory lock that one pass at a time holds
 PASS_LOCK = 0x6368616E676573
+
+_FileOne = Callable[..., Filed | ServerSaid]
 
 
 @dataclass(frozen=True)
@@ -133,26 +135,43 @@ def judge(
     progress: Progress = silent,
 ) -> Run:
     """Make one pass in a session that may stay open for the next one; the rest is as for `check_changed`."""
-    with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
+
+    def evaluated(in_savepoints: bool) -> _Pass:
         begin_evaluation(connection)
         with connection.transaction(snapshot=True):
             snapshot = connection.row("snapshot", Snapshot)
             assert snapshot is not None
             connection.set_local("statement_timeout", timeout)
-            pending = Pending(connection)
-            work = _Pass(connection, pack, pending, timeout, max_alerts)
+            pending = Pending(connection, pack.checks)
+            work = _Pass(connection, pack, snapshot, pending, timeout, max_alerts, in_savepoints)
             work.evaluate(progress)
+        return work
+
+    def filed(work: _Pass, run_id: int, file_one: _FileOne) -> Run:
+        snapshot = work.snapshot
         with connection.transaction():
             connection.run(
                 "set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at
             )
-            filed = work.file(run_id, snapshot, examples)
-            settle(connection, pack.checks, pending, snapshot, filed)
-            # a run that began earlier may still file what it saw then: the changes are judged again after it
-            if not connection.value("others_running", run_id=run_id):
-                names = [check.name for check in pack.checks]
-                connection.run("forget_changes", run_id=run_id, names=names)
-            run = work.finish(run_id, filed)
+            results = work.file(run_id, examples, file_one)
+            settle(connection, pack.checks, work.pending, snapshot, results)
+            connection.run("forget_changes", run_id=run_id, names=[check.name for check in pack.checks])
+            return work.finish(run_id, results)
+
+    with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
+        # savepoints for all checks would cost what a small pass takes: only when one of them has failed
+        try:
+            work = evaluated(in_savepoints=False)
+        except ServerSaid as error:
+            raise_lost(error)
+            work = evaluated(in_savepoints=True)
+        try:
+            run = filed(work, run_id, file_check)
+        except ServerSaid as error:
+            if sqlstate(error) not in LOCKED:
+                raise
+            # somebody is in the way of one of them
+            run = filed(work, run_id, file_alone)
         tell(run)
         return run
 
@@ -171,19 +190,20 @@ def _alone(connection: Session, wait: float) -> Iterator[None]:
             connection.value("unlock", key=PASS_LOCK)
 
 
+@dataclass
 class _Pass:
     """One pass: what each check has to look at, what it found, and what is filed of it."""
 
-    def __init__(
-        self, connection: Session, pack: Pack, pending: Pending, timeout: str, max_alerts: int
-    ) -> None:
-        self.connection = connection
-        self.pack = pack
-        self.pending = pending
-        self.timeout = timeout
-        self.max_alerts = max_alerts
-        self.scopes: dict[str, _Scope] = {}
-        self.results: dict[str, Result] = {}
+    connection: Session
+    pack: Pack
+    snapshot: Snapshot
+    pending: Pending
+    timeout: str
+    max_alerts: int
+    in_savepoints: bool
+    listed: int = 0
+    scopes: dict[str, _Scope] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
 
     def evaluate(self, progress: Progress) -> None:
         """Find the violations among what has changed, into pg_temp.trueup_violations."""
@@ -223,8 +243,10 @@ class _Pass:
         for (entity, some), asking in together.items():
             started = time.monotonic()
             try:
-                self._ask(entity, some, asking)
+                with self._attempt():
+                    self._ask(entity, some, asking)
             except ServerSaid as error:
+                self._go_on_after(error)
                 failed_alone = len(asking) == 1
                 for check in asking:
                     if failed_alone:
@@ -238,23 +260,32 @@ class _Pass:
 
     def _ask(self, entity: str, ids: Collection[str], checks: list[Check]) -> None:
         key = self.pending.entities[entity]
-        with self.connection.transaction():
-            self.connection.count(
-                "insert into pg_temp.trueup_violations "
-                f"select v.* from {quoted('trueup', 'violations_of_' + entity)}"
-                f"(%(ids)s::text[]::{key.key_type}[], %(checks)s::text[]) as v",
-                ids=list(ids),
-                checks=[check.name for check in checks],
-            )
+        self.listed += self.connection.count(
+            "insert into pg_temp.trueup_violations "
+            f"select v.* from {quoted('trueup', 'violations_of_' + entity)}"
+            f"(%(ids)s::text[]::{key.key_type}[], %(checks)s::text[]) as v",
+            ids=list(ids),
+            checks=[check.name for check in checks],
+        )
+
+    def _attempt(self) -> AbstractContextManager[None]:
+        return self.connection.transaction() if self.in_savepoints else nullcontext()
+
+    def _go_on_after(self, error: ServerSaid) -> None:
+        """Raise the error unless all that it has undone is the attempt."""
+        if not self.in_savepoints:
+            raise error
+        raise_lost(error)
 
     def _note(self, check: Check, took: float, judged: int) -> None:
-        before = self.results.get(check.name) or Result(
-            check.name, check.severity, "changed", 0.0, invariant=check.invariant, rows_tested=0
-        )
-        self.results[check.name] = replace(
-            before,
-            duration_ms=round(before.duration_ms + took, 1),
-            rows_tested=(before.rows_tested or 0) + judged,
+        before = self.results.get(check.name)
+        self.results[check.name] = Result(
+            check.name,
+            check.severity,
+            "changed",
+            round(took + (before.duration_ms if before else 0), 1),
+            invariant=check.invariant,
+            rows_tested=judged + (before.rows_tested or 0 if before else 0),
         )
 
     def _fail(self, check: Check, error: ServerSaid) -> None:
@@ -277,7 +308,9 @@ class _Pass:
 
     def _whole(self, checks: list[Check]) -> list[Check]:
         """Return the checks to read whole: they owe it, time may have begun something, or they flood."""
-        for name in self.connection.values("flooding", most=self.max_alerts):
+        # what was withdrawn since counts here, and floods nothing
+        may_flood = self.listed > self.max_alerts
+        for name in self.connection.values("flooding", most=self.max_alerts) if may_flood else ():
             self.scopes[name].full = "it had more new violations than are listed one by one"
         return [
             check
@@ -292,10 +325,10 @@ class _Pass:
             return frozenset()
         started = time.monotonic()
         try:
-            with self.connection.transaction():
+            with self._attempt():
                 rows = self.connection.rows("read_begun", _Read, names=[check.name for check in checks])
         except ServerSaid as error:
-            raise_lost(error)
+            self._go_on_after(error)
             return frozenset()  # whichever it was fails alone
         read = {row.name: row.violations for row in rows}
         took = round((time.monotonic() - started) * 1000 / len(checks), 1)
@@ -388,26 +421,9 @@ class _Pass:
                 self.connection.run("keep_violations", name=check.name, keep=keep)
             self.results[check.name] = replace(result, outcome="changed", violations=0, rows_tested=len(keep))
 
-    def file(self, run_id: int, snapshot: Snapshot, examples: int) -> list[Result]:
+    def file(self, run_id: int, examples: int, file_one: _FileOne) -> list[Result]:
         """File what was judged and return its results; a check with nothing to file costs nothing."""
         touched = self._touched()
-        try:
-            with self.connection.transaction():
-                return self._filed(run_id, snapshot, examples, touched, file_check)
-        except ServerSaid as error:
-            if sqlstate(error) not in LOCKED:
-                raise
-        # somebody is in the way of one of them; savepoints for all would cost what a small pass takes
-        return self._filed(run_id, snapshot, examples, touched, file_alone)
-
-    def _filed(
-        self,
-        run_id: int,
-        snapshot: Snapshot,
-        examples: int,
-        touched: set[tuple[str, str]],
-        file_one: Callable[..., Filed | ServerSaid],
-    ) -> list[Result]:
         filed, kept = [], []
         # each check is locked until the end: in the order of full runs, or one of both waits for the other
         for name, result in sorted(self.results.items()):
@@ -429,7 +445,7 @@ class _Pass:
             else:
                 kept.append(result)
             filed.append(result)
-        record_results(self.connection, run_id, snapshot, kept)
+        record_results(self.connection, run_id, self.snapshot, kept)
         return filed
 
     def _touched(self) -> set[tuple[str, str]]:
@@ -454,7 +470,7 @@ class _Pass:
         result: Result,
         entity: str,
         ids: frozenset[str],
-        file_one: Callable[..., Filed | ServerSaid],
+        file_one: _FileOne,
     ) -> Result:
         filed = file_one(
             self.connection,

@@ -233,7 +233,6 @@ def require(connection: Session, pack: Pack) -> None:
 @contextmanager
 def recorded(connection: Session, kind: str, checks: int) -> Iterator[int]:
     """Begin a run and yield its id; an error inside is recorded with the run before it goes on."""
-    connection.run("abandon_runs")
     run_id = connection.value("begin_run", kind=kind, version=__version__, checks=checks)
     began = time.monotonic()
     logger.debug("run begun", extra={"run_id": run_id, "kind": kind, "checks": checks})
@@ -356,7 +355,7 @@ def file(
     """
     with connection.transaction():
         connection.run("set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at)
-        pending = Pending(connection)
+        pending = Pending(connection, checks)
         by_name = {check.name: check for check in checks}
         filed = [
             file_result(

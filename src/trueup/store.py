@@ -65,6 +65,8 @@ NO_VALUE = "22023"
 # rows that pass through this program wait in memory up to this many bytes, then in a file
 IN_MEMORY = 1 << 20
 BLOCK = 1 << 16
+# as many elements of an array as any plan suits
+FEW = 100
 
 
 @cache
@@ -136,9 +138,9 @@ class Session:
         self, text: bytes, parameters: Mapping[str, Any] | None, row_factory: RowFactory[Any] = tuple_row
     ) -> psycopg.Cursor[Any]:
         # a plan that is kept knows nothing of what an array holds: it is neither counted nor hashed
-        has_array = any(isinstance(value, list) for value in (parameters or {}).values())
+        has_many = any(isinstance(value, list) and len(value) > FEW for value in (parameters or {}).values())
         cursor = self.connection.cursor(row_factory=row_factory)
-        return cursor.execute(text, parameters, prepare=False if has_array else None)
+        return cursor.execute(text, parameters, prepare=False if has_many else None)
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement file; return the number of rows it touched."""

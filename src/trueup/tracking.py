@@ -265,10 +265,11 @@ class _Column:
 
 
 class Pending:
-    """The changes that nobody has judged yet, and what they mean for each check."""
+    """The changes that nobody has judged yet, and what they mean for each of the checks."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, checks: Iterable[Check]) -> None:
         self._session = session
+        self._vias = {source.via for check in checks for source in check.sources if source.via}
         self._noted: dict[str, bool] = {}
         self._keys: dict[tuple[str, str], list[str]] = {}
         for noted in session.rows("pending_changes", _Noted):
@@ -291,6 +292,7 @@ class Pending:
         self._own = {
             name: Source(plain(key.table_name), key.key_column, name) for name, key in self.entities.items()
         }
+        self._sources: dict[str, tuple[Source, ...]] = {}
         # None: what changed cannot be followed to entities
         self._found: dict[Source, frozenset[str] | None] = {}
         self._concerned: dict[tuple[Source, ...], dict[str, frozenset[str]]] = {}
@@ -298,10 +300,8 @@ class Pending:
     @cached_property
     def _types(self) -> dict[tuple[str, str], str]:
         tables = list({key.table_name for key in self.entities.values()})
-        return {
-            (column.table_name, column.column_name): column.type
-            for column in self._session.rows("column_types", _Column, tables=tables)
-        }
+        found = self._session.rows("column_types", _Column, tables=tables, columns=list(self._vias))
+        return {(column.table_name, column.column_name): column.type for column in found}
 
     def unnoted(self, check: Check) -> str | None:
         """Say which table's changes nobody notes, although the check rests on it."""
@@ -340,11 +340,13 @@ class Pending:
         return dict(self._concerned[sources])
 
     def _changed(self, check: Check) -> tuple[Source, ...]:
-        # what a run or a guard leaves to the next pass it notes under the entity's own key
-        own = (self._own[p.entity] for p in check.populations if p.entity in self._own)
-        # checks of one entity name the same columns: each question is asked once
-        sources = dict.fromkeys((*check.sources, *own))
-        return tuple(source for source in sources if (source.table, source.column) in self._keys)
+        if check.name not in self._sources:
+            # what a run or a guard leaves to the next pass it notes under the entity's own key
+            own = (self._own[p.entity] for p in check.populations if p.entity in self._own)
+            # checks of one entity name the same columns: each question is asked once
+            named = dict.fromkeys((*check.sources, *own))
+            self._sources[check.name] = tuple(s for s in named if (s.table, s.column) in self._keys)
+        return self._sources[check.name]
 
     def _entities_of(self, source: Source) -> frozenset[str] | None:
         if source not in self._found:

@@ -3,8 +3,22 @@
 -- the one for updates leaves out, and no row is written under the name of another table: that of a parent
 -- or child by inheritance, or of the table of a partition whose triggers look at statements
 with tables as materialized (
-    select distinct ct.table_name
-    from trueup.check_tables as ct
+    select
+        x.table_name,
+        to_regclass(x.table_name)::oid as relid
+    from (select distinct ct.table_name from trueup.check_tables as ct) as x
+),
+
+-- mostly none
+silenced as materialized (
+    select tg.tgrelid as relid
+    from pg_catalog.pg_trigger as tg
+    where
+        tg.tgname in (
+            'trueup_changes_insert', 'trueup_changes_update',
+            'trueup_changes_delete', 'trueup_changes_truncate'
+        )
+        and tg.tgenabled in ('D', 'R')
 ),
 
 -- each table is looked at once, not once for each check
@@ -42,14 +56,8 @@ armed as materialized (
         )
         and not exists (
             select 1
-            from pg_catalog.pg_partition_tree(t.relid) as part
-            inner join pg_catalog.pg_trigger as tg on part.relid = tg.tgrelid
-            where
-                tg.tgname in (
-                    'trueup_changes_insert', 'trueup_changes_update',
-                    'trueup_changes_delete', 'trueup_changes_truncate'
-                )
-                and tg.tgenabled in ('D', 'R')
+            from silenced as s
+            where s.relid in (select part.relid from pg_catalog.pg_partition_tree(t.relid) as part)
         )
         and not exists (
             select 1
@@ -77,7 +85,7 @@ armed as materialized (
                     )
                 )
         ) as is_armed
-    from (select x.table_name, to_regclass(x.table_name) as relid from tables as x) as t
+    from tables as t
 )
 
 select
