@@ -799,6 +799,10 @@ def pack_with(tmp_path: Path, name: str, changes: str) -> Path:
 
 
 NEGATIVE = ("items.id", "i.price < 0")
+WAITING = (
+    "select count(*) from pg_locks as l inner join pg_database as d on l.database = d.oid "
+    "where d.datname = current_database() and l.locktype = 'advisory' and not l.granted"
+)
 
 
 def item_alerts(url: str) -> list[tuple[str, str]]:
@@ -1354,6 +1358,34 @@ def test_a_run_that_began_earlier_does_not_have_the_last_word(caught_up: str) ->
     assert value(caught_up, "select count(*) from trueup.changes") == 0
 
 
+def test_a_run_that_ends_while_a_pass_files_does_not_have_the_last_word(
+    caught_up: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(1, direction => null)")
+    first = value(caught_up, "select id from trueup.checks where is_active order by name limit 1")
+    with psycopg.connect(caught_up, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(hashtext('trueup.file_violations'), %s)", [first])
+        full = launch("check", url=caught_up)
+        eventually(lambda: value(caught_up, WAITING) == 1)
+        # it has seen the call without a direction, and will say so
+        sql(caught_up, "update calls set direction = 'inbound'")
+
+        def once_the_run_is_done(*arguments: Any) -> None:
+            other.execute("select pg_advisory_unlock_all()")
+            said = full.communicate(timeout=60)
+            assert full.returncode == 1, said
+            record_results(*arguments)
+
+        record_results = changes.record_results
+        with monkeypatch.context() as patch:
+            patch.setattr(changes, "record_results", once_the_run_is_done)
+            trueup.check_changed(database=caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == []
+
+
 def test_one_pass_at_a_time(caught_up: str) -> None:
     with psycopg.connect(caught_up, autocommit=True) as other:
         other.execute("select pg_advisory_lock(%s)", [changes.PASS_LOCK])
@@ -1364,15 +1396,11 @@ def test_one_pass_at_a_time(caught_up: str) -> None:
 
 def test_a_pass_and_a_full_run_file_in_the_same_order(caught_up: str) -> None:
     """Both keep each check locked until they have filed all, so another order is a deadlock."""
-    waiting = (
-        "select count(*) from pg_locks as l inner join pg_database as d on l.database = d.oid "
-        "where d.datname = current_database() and l.locktype = 'advisory' and not l.granted"
-    )
     middle = value(caught_up, "select id from trueup.checks where name = 'call_customer_not_linked'")
     with psycopg.connect(caught_up, autocommit=True) as other:
         other.execute("select pg_advisory_lock(hashtext('trueup.file_violations'), %s)", [middle])
         full = launch("check", url=caught_up)
-        eventually(lambda: value(caught_up, waiting) == 1)
+        eventually(lambda: value(caught_up, WAITING) == 1)
         # violations of checks that come before and after the one at which the full run waits
         sql(
             caught_up,
@@ -1380,7 +1408,7 @@ def test_a_pass_and_a_full_run_file_in_the_same_order(caught_up: str) -> None:
             "select factory.appointment(1, status => 'confirmed')",
         )
         passing = launch("check", "--changed", url=caught_up)
-        eventually(lambda: value(caught_up, waiting) == 2)
+        eventually(lambda: value(caught_up, WAITING) == 2)
     for process in (full, passing):
         said = process.communicate(timeout=60)
         assert process.returncode in (0, 1), said

@@ -150,12 +150,16 @@ def judge(
     def filed(work: _Pass, run_id: int, file_one: _FileOne) -> Run:
         snapshot = work.snapshot
         with connection.transaction():
-            connection.run(
+            # asked before what is filed is looked for: a run that is done by now has filed, and is seen
+            others = connection.value(
                 "set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at
             )
             results = work.file(run_id, examples, file_one)
             settle(connection, pack.checks, work.pending, snapshot, results)
-            connection.run("forget_changes", run_id=run_id, names=[check.name for check in pack.checks])
+            # a run that began earlier may still file what it saw then: the changes are judged again after it
+            if not others:
+                names = [check.name for check in pack.checks]
+                connection.run("forget_changes", run_id=run_id, names=names)
             return work.finish(run_id, results)
 
     with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
@@ -434,8 +438,9 @@ class _Pass:
                 )
                 kept.append(result)
             elif result.outcome == "changed":
-                for entity, ids in scope.entities.items():
-                    if (name, entity) in touched and result.outcome == "changed":
+                for entity in scope.entities:
+                    ids = touched.get((name, entity))
+                    if ids and result.outcome == "changed":
                         result = self._file_some(run_id, result, entity, ids, file_one)
                 if result.violations:
                     found = self.connection.rows("examples", Violation, name=name, most=examples)
@@ -448,8 +453,8 @@ class _Pass:
         record_results(self.connection, run_id, self.snapshot, kept)
         return filed
 
-    def _touched(self) -> set[tuple[str, str]]:
-        """Return which checks have something to file, by entity type: violations, or open alerts."""
+    def _touched(self) -> dict[tuple[str, str], list[str]]:
+        """Return the entities of which each check has something to file: violations, or open alerts."""
         judged = {
             (entity, key)
             for name in self.results
@@ -457,19 +462,25 @@ class _Pass:
             for key in ids
         }
         rows = self.connection.rows(
-            "touched_checks",
-            _Touched,
+            "touched_alerts",
+            _Open,
             entity_types=[entity for entity, _ in judged],
             entity_ids=[key for _, key in judged],
         )
-        return {(row.name, row.entity_type) for row in rows}
+        found: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            # of another check it is another's affair, or none
+            scope = self.scopes.get(row.name)
+            if scope and row.entity_id in scope.entities.get(row.entity_type, ()):
+                found.setdefault((row.name, row.entity_type), []).append(row.entity_id)
+        return found
 
     def _file_some(
         self,
         run_id: int,
         result: Result,
         entity: str,
-        ids: frozenset[str],
+        ids: list[str],
         file_one: _FileOne,
     ) -> Result:
         filed = file_one(
@@ -478,7 +489,7 @@ class _Pass:
             name=result.name,
             most=self.max_alerts,
             entity_type=entity,
-            entity_ids=list(ids),
+            entity_ids=ids,
             expected=None,
             total=None,
         )

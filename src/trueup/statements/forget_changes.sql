@@ -1,7 +1,6 @@
 -- exactly what the run could see, and what another cluster wrote before a restore; what this transaction
 -- noted itself is for the next pass. A check that rests on it and is not in the pack of the run, which may
--- be older than that of the database, has not judged it, and owes that. While a full run that began earlier
--- may still file what it saw then, a pass forgets nothing: the changes are judged again after it
+-- be older than that of the database, has not judged it, and owes that
 with judged as (
     delete from trueup.changes as c
     using trueup.check_runs as cr
@@ -11,14 +10,6 @@ with judged as (
         and (
             pg_visible_in_snapshot(c.xact_id, cr.snapshot)
             or c.xact_id >= pg_snapshot_xmax(pg_current_snapshot())
-        )
-        and not (
-            cr.kind = 'changed'
-            and exists (
-                select 1
-                from trueup.check_runs as other
-                where other.status = 'running' and other.id <> cr.id and other.kind <> 'changed'
-            )
         )
     returning c.table_name
 )

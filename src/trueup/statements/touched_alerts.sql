@@ -1,12 +1,14 @@
--- the checks that have something to file of some entities: violations, or alerts that are not resolved
+-- what there is to file of some entities: violations, or alerts that are not resolved
 select
     f.check_name as name,
-    f.entity_type
+    f.entity_type,
+    f.entity_id
 from pg_temp.trueup_violations as f
 union
 select
     al.alert_type,
-    al.entity_type
+    al.entity_type,
+    al.entity_id
 from unnest(%(entity_types)s::text[], %(entity_ids)s::text[]) as e (entity_type, entity_id)
 inner join trueup.data_consistency_alerts as al
     on e.entity_type = al.entity_type and e.entity_id = al.entity_id
