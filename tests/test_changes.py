@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from postgres import Postgres
 
 import trueup
-from trueup import changes, packs
+from trueup import changes, evaluation, packs
 from trueup.errors import CatalogError
 from trueup.model import Run
 from trueup.store import Session, session
@@ -1377,7 +1377,7 @@ def test_a_run_that_ends_while_a_pass_files_does_not_have_the_last_word(
             assert full.returncode == 1, said
             record_results(*arguments)
 
-        record_results = changes.record_results
+        record_results = evaluation.record_results
         with monkeypatch.context() as patch:
             patch.setattr(changes, "record_results", once_the_run_is_done)
             trueup.check_changed(database=caught_up)

@@ -455,12 +455,9 @@ class _Pass:
 
     def _touched(self) -> dict[tuple[str, str], list[str]]:
         """Return the entities of which each check has something to file: violations, or open alerts."""
-        judged = {
-            (entity, key)
-            for name in self.results
-            for entity, ids in self.scopes[name].entities.items()
-            for key in ids
-        }
+        # most checks look at the same
+        scopes = {scope for name in self.results for scope in self.scopes[name].entities.items()}
+        judged = {(entity, key) for entity, ids in scopes for key in ids}
         rows = self.connection.rows(
             "touched_alerts",
             _Open,

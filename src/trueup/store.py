@@ -137,10 +137,16 @@ class Session:
     def _execute(
         self, text: bytes, parameters: Mapping[str, Any] | None, row_factory: RowFactory[Any] = tuple_row
     ) -> psycopg.Cursor[Any]:
-        # a plan that is kept knows nothing of what an array holds: it is neither counted nor hashed
-        has_many = any(isinstance(value, list) and len(value) > FEW for value in (parameters or {}).values())
+        many = {
+            name: _array(value)
+            for name, value in (parameters or {}).items()
+            if isinstance(value, list) and len(value) > FEW
+        }
+        if parameters and many:
+            parameters = {**parameters, **many}
         cursor = self.connection.cursor(row_factory=row_factory)
-        return cursor.execute(text, parameters, prepare=False if has_many else None)
+        # a plan that is kept knows nothing of what an array holds: it is neither counted nor hashed
+        return cursor.execute(text, parameters, prepare=False if many else None)
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement file; return the number of rows it touched."""
@@ -585,6 +591,16 @@ def literal(value: str) -> str:
 
 def _uncommented(text: str) -> str:
     return re.sub(r"\A(?:--[^\n]*\n)+", "", text)
+
+
+def _array(values: list[Any]) -> str | list[Any]:
+    """Return texts as one literal of an array, where the driver would write each of them by itself."""
+    try:
+        inside = '","'.join(values)
+    except TypeError:
+        return values
+    plain = inside.count('"') == 2 * (len(values) - 1) and "\\" not in inside
+    return f'{{"{inside}"}}' if plain else values
 
 
 def brief(error: psycopg.Error) -> str:

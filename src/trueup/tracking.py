@@ -389,6 +389,9 @@ class Pending:
 def _key(value: str, key_type: str) -> str | None:
     """Return text as the server writes a key; None when it is no key: a column may hold keys of others."""
     if bits := _INTEGER_BITS.get(key_type):
+        # nearly all of them: fewer digits than the largest has, and the first is not 0
+        if value.isdecimal() and value.isascii() and value[0] != "0" and len(value) < bits * 3 // 10:
+            return value
         most = 2 ** (bits - 1)
         is_key = _INTEGER.fullmatch(value) is not None and -most <= int(value) < most
         return str(int(value)) if is_key else None
