@@ -15283,6 +15283,8 @@ CREATE INDEX console_sessions_user_id_idx ON trueup.console_sessions USING btree
 
 CREATE UNIQUE INDEX console_users_name_key ON trueup.console_users USING btree (lower(name));
 
+CREATE INDEX data_consistency_alerts_accepted_idx ON trueup.data_consistency_alerts USING btree (alert_type) WHERE ((status = 'acknowledged'::text) AND (accepted_by IS NOT NULL));
+
 CREATE INDEX data_consistency_alerts_accepted_until_idx ON trueup.data_consistency_alerts USING btree (accepted_until) WHERE ((status <> 'resolved'::text) AND (accepted_until IS NOT NULL));
 
 CREATE INDEX data_consistency_alerts_detected_at_idx ON trueup.data_consistency_alerts USING btree (detected_at DESC);

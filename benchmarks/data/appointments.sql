@@ -35,12 +35,12 @@ from (
         s.fault,
         1 + (s.j % 2000) * :companies + s.n - 1 as customer_id,
         5 * (s.n - 1) + s.j % 5 + 1 as staff_id,
-        s.n + :companies * case when s.j % 10 = 0 then s.j + 1 else s.j - s.j % 10 end as other_id,
+        s.n + :companies * (s.j - case when s.k = 0 then 4 else s.k end) as other_id,
         t.started_at,
         t.started_at + interval '3 days' + case
             -- into the next appointment of the same person, a quarter of an hour before it starts
             when s.fault = 10
-                then :companies * case when (s.j + 5) % 10 < 7 then 5 else 10 end
+                then :companies * case when (s.k + 5) % 10 < 7 then 5 else 10 end
                     * (interval '31536000 seconds' / :calls) - interval '15 minutes'
             else interval '0'
         end as starts_at
@@ -49,6 +49,7 @@ from (
             i,
             1 + (i - 1) % :companies as n,
             (i - 1) / :companies as j,
+            ((i - 1) / :companies + (i - 1) % :companies) % 10 as k,
             case when i % 1001 = 0 then (i / 1001) % 12 else -1 end as fault
         from generate_series(1, :calls) as i
     ) as s
@@ -56,7 +57,7 @@ from (
         select
             timestamptz '2024-01-01 00:00+00' + (s.i - 1) * (interval '31536000 seconds' / :calls) as started_at
     ) as t
-    where (s.j % 10 < 7 and s.fault = -1) or s.fault > 2
+    where (s.k < 7 and s.fault = -1) or s.fault > 2
 ) as m;
 
 select setval('public.appointments_id_seq', :calls);

@@ -1,7 +1,9 @@
 -- The calls of a year, in order. psql -v calls=N -v companies=N
 --
 -- Call i is number j of its company. Of ten calls seven are booked and nine linked to a
--- customer. Every 1,001st call is at fault, in one of twelve ways; one check finds each:
+-- customer, by k: of those of a company one after the other, and of those made at one time, so
+-- that in a database of any size the newest are of all kinds. Every 1,001st call is at fault, in
+-- one of twelve ways; one check finds each:
 --     0  flagged as made      no appointment      6  no direction
 --     1  confirmed            no appointment      7  linked, how surely is not known
 --     2  outcome booked       no appointment      8  linked, without a customer
@@ -65,16 +67,17 @@ from (
         s.n as company_id,
         s.fault,
         1 + (s.j % 2000) * :companies + s.n - 1 as customer_id,
-        s.j % 10 < 7 or s.fault >= 0 as is_booked,
-        s.j % 10 <> 9 or s.fault >= 0 as is_linked,
+        s.k < 7 or s.fault >= 0 as is_booked,
+        s.k <> 9 or s.fault >= 0 as is_linked,
         -- another booked call of the company
-        s.n + :companies * case when s.j % 10 = 0 then s.j + 1 else s.j - s.j % 10 end as other_id,
+        s.n + :companies * (s.j - case when s.k = 0 then 4 else s.k end) as other_id,
         timestamptz '2024-01-01 00:00+00' + (s.i - 1) * (interval '31536000 seconds' / :calls) as started_at
     from (
         select
             i,
             1 + (i - 1) % :companies as n,
             (i - 1) / :companies as j,
+            ((i - 1) / :companies + (i - 1) % :companies) % 10 as k,
             case when i % 1001 = 0 then (i / 1001) % 12 else -1 end as fault
         from generate_series(1, :calls) as i
     ) as s

@@ -18,14 +18,20 @@ select
 from sizes as s
 union all
 select
-    s.table_name,
+    k.table_name,
     false,
     split_part(k.key, '=', 1),
-    array_agg(distinct substr(k.key, strpos(k.key, '=') + 1))
-from sizes as s
-inner join trueup.changes as c on s.table_name = c.table_name
-cross join lateral unnest(c.keys) as k (key)
-where
-    not s.is_whole
-    and k.key is not null
-group by s.table_name, split_part(k.key, '=', 1);
+    array_agg(substr(k.key, strpos(k.key, '=') + 1))
+from (
+    -- what the database compares by the rules of a language takes long to sort
+    select distinct
+        s.table_name,
+        k.key collate "C" as key
+    from sizes as s
+    inner join trueup.changes as c on s.table_name = c.table_name
+    cross join lateral unnest(c.keys) as k (key)
+    where
+        not s.is_whole
+        and k.key is not null
+) as k
+group by k.table_name, split_part(k.key, '=', 1);
