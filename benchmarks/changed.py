@@ -126,7 +126,7 @@ def _filed(results: list[dict[str, Any]]) -> int:
 def _change(connection: Connection, count: int, number: int) -> None:
     """Change `count` recent rows."""
     # what autovacuum does within a minute, but here passes of all sizes follow each other within seconds
-    connection.execute("vacuum trueup.changes")
+    connection.execute("vacuum trueup.changes, trueup.data_consistency_alerts")
     for table, rows in _shares(count):
         for at in range(0, rows, IN_ONE_TRANSACTION):
             parameters = {"rows": min(IN_ONE_TRANSACTION, rows - at), "at": at, "round": number}

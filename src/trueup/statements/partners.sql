@@ -7,15 +7,16 @@ where
     and f.entity_type = %(entity_type)s
     and f.entity_id = any(%(ids)s::text[])
 union
-select al.entity_id
-from trueup.data_consistency_alerts as al
-where
-    al.alert_type = %(name)s
-    and al.entity_type = %(entity_type)s
-    and al.status <> 'resolved'
-    -- one array against the other would compare each with each; = any(...) is hashed
-    and exists (
-        select 1
-        from unnest(al.related) as r (id)
-        where r.id = any(%(ids)s::text[])
-    );
+select r.entity_id
+from (
+    select
+        al.entity_id,
+        unnest(al.related) as id
+    from trueup.data_consistency_alerts as al
+    where
+        al.alert_type = %(name)s
+        and al.entity_type = %(entity_type)s
+        and al.status <> 'resolved'
+) as r
+-- one array against the other would compare each with each; = any(...) is hashed
+where r.id = any(%(ids)s::text[]);
