@@ -23,7 +23,7 @@ import trueup
 from trueup import changes, evaluation, packs
 from trueup.errors import CatalogError
 from trueup.model import Run
-from trueup.store import Session, session
+from trueup.store import FEW, Session, session
 
 HISTORIES = int(os.environ.get("TRUEUP_HISTORIES", "60"))
 
@@ -1740,6 +1740,23 @@ def test_a_fill_that_any_update_may_fire_notes_the_row_itself(caught_up: str) ->
     sql(caught_up, "update calls set disconnection_reason = 'hangup'")
     changed(caught_up)
     assert alerts(caught_up, "call_direction_missing") == []
+
+
+@pytest.mark.one_server
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    some=st.lists(
+        st.none() | st.sampled_from(["", "null", '"', '","', "\\", '\\"', "{", "}", ",", " ", "'", "%", "%(x)s"])
+        | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_a_long_list_arrives_as_it_is(database: str, some: list[str | None]) -> None:
+    values = some * (FEW // len(some) + 1)
+    assert len(values) > FEW
+    with session(database, "test") as connection:
+        assert connection.texts("select unnest(%(values)s::text[])", values=values) == values
 
 
 def test_names_and_changes_do_not_go_together(database: str) -> None:

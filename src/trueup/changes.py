@@ -455,20 +455,20 @@ class _Pass:
 
     def _touched(self) -> dict[tuple[str, str], list[str]]:
         """Return the entities of which each check has something to file: violations, or open alerts."""
+        names = [name for name, result in self.results.items() if result.outcome == "changed"]
         # most checks look at the same
-        scopes = {scope for name in self.results for scope in self.scopes[name].entities.items()}
+        scopes = {scope for name in names for scope in self.scopes[name].entities.items()}
         judged = {(entity, key) for entity, ids in scopes for key in ids}
         rows = self.connection.rows(
             "touched_alerts",
             _Open,
+            names=names,
             entity_types=[entity for entity, _ in judged],
             entity_ids=[key for _, key in judged],
         )
         found: dict[tuple[str, str], list[str]] = {}
         for row in rows:
-            # of another check it is another's affair, or none
-            scope = self.scopes.get(row.name)
-            if scope and row.entity_id in scope.entities.get(row.entity_type, ()):
+            if row.entity_id in self.scopes[row.name].entities.get(row.entity_type, ()):
                 found.setdefault((row.name, row.entity_type), []).append(row.entity_id)
         return found
 

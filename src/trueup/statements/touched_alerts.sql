@@ -1,9 +1,10 @@
--- what there is to file of some entities: violations, or alerts that are not resolved
+-- what there is to file of some entities for these checks: violations, or alerts that are not resolved
 select
     f.check_name as name,
     f.entity_type,
     f.entity_id
 from pg_temp.trueup_violations as f
+where f.check_name = any(%(names)s::text[])
 union
 select
     al.alert_type,
@@ -28,4 +29,5 @@ cross join lateral (
         and o.entity_id = any(j.entity_ids)
         and o.status <> 'resolved'
     offset 0
-) as al;
+) as al
+where al.alert_type = any(%(names)s::text[]);
