@@ -1746,7 +1746,8 @@ def test_a_fill_that_any_update_may_fire_notes_the_row_itself(caught_up: str) ->
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     some=st.lists(
-        st.none() | st.sampled_from(["", "null", '"', '","', "\\", '\\"', "{", "}", ",", " ", "'", "%", "%(x)s"])
+        st.none()
+        | st.sampled_from(["", "null", '"', '","', "\\", '\\"', "{", "}", ",", " ", "'", "%", "%(x)s"])
         | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
         min_size=1,
         max_size=20,
