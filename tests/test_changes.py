@@ -1103,6 +1103,68 @@ def test_keys_are_compared_as_the_server_writes_them(empty_database: str, tmp_pa
     assert item_alerts(empty_database) == []
 
 
+@pytest.mark.parametrize(("kind", "ours", "noted"), [("numeric", "5", "5.00"), ("char(3)", "ab ", "ab")])
+def test_a_key_may_be_noted_in_another_spelling(
+    empty_database: str, tmp_path: Path, kind: str, ours: str, noted: str
+) -> None:
+    other = "numeric(12,2)" if kind == "numeric" else "text"
+    sql(
+        empty_database,
+        f"create table items (id {kind} primary key); create table lines (id {other}, bad boolean)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_bad=(
+            "items.id, lines.id",
+            f"exists (select 1 from public.lines as l where l.id::{kind} = i.id and l.bad)",
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, f"insert into items values ('{ours}'); insert into lines values ('{noted}', false)")
+    trueup.check(database=empty_database, pack=pack)
+    for is_bad in (True, False, True):
+        sql(empty_database, f"update lines set bad = {is_bad}")
+        assert outcomes(empty_database, pack) == {"item_bad": "changed"}
+        assert len(item_alerts(empty_database)) == is_bad
+    sql(empty_database, "delete from items")
+    trueup.check_changed(database=empty_database, pack=pack)
+    assert item_alerts(empty_database) == []
+    assert trueup.check(database=empty_database, pack=pack).missed == 0
+
+
+@pytest.mark.parametrize("failing", ["call", "appointment"])
+def test_a_check_of_two_entities_that_fails_for_one_of_them(caught_up: str, failing: str) -> None:
+    """What the other finds is no verdict: nothing is resolved, and the check is owed."""
+    sql(caught_up, BARE)
+    sql(
+        caught_up,
+        "select factory.call(1); select factory.appointment(1); "
+        "update calls set booking_details = to_jsonb('{}'::text); "
+        "update appointments set metadata = to_jsonb('{}'::text)",
+    )
+    changed(caught_up)
+    found = alerts(caught_up, "event_double_encoded")
+    assert found == ["1", "1"]
+    before = value(caught_up, "select pg_get_viewdef('trueup.event_double_encoded'::regclass)").rstrip(";")
+    sql(
+        caught_up,
+        "create or replace view trueup.event_double_encoded as select v.company_id, v.entity_type, v.entity_id, "
+        f"case when v.entity_type = '{failing}' then (1 / (v.entity_id - v.entity_id))::text else v.description end "
+        f"as description, v.evidence from ({before}) as v",
+    )
+    sql(
+        caught_up,
+        "update calls set updated_at = now(), direction = 'outbound', booking_details = to_jsonb('[]'::text)",
+    )
+    sql(caught_up, "update appointments set updated_at = now(), metadata = to_jsonb('[]'::text)")
+    assert changed(caught_up)["failed"] == ["event_double_encoded"]
+    assert alerts(caught_up, "event_double_encoded") == found
+    assert owed(caught_up, "event_double_encoded") == "its last evaluation failed"
+    sql(caught_up, f"create or replace view trueup.event_double_encoded as {before}")
+    changed(caught_up)
+    assert alerts(caught_up, "event_double_encoded") == found
+
+
 def test_a_column_renamed_since_costs_a_full_evaluation(empty_database: str, tmp_path: Path) -> None:
     sql(
         empty_database,

@@ -35,7 +35,7 @@ from (
         s.fault,
         1 + (s.j % 2000) * :companies + s.n - 1 as customer_id,
         5 * (s.n - 1) + s.j % 5 + 1 as staff_id,
-        s.n + :companies * (s.j - case when s.k = 0 then 4 else s.k end) as other_id,
+        s.n + :companies * (s.j + case when s.j < 10 then 10 - s.k when s.k = 0 then -4 else -s.k end) as other_id,
         t.started_at,
         t.started_at + interval '3 days' + case
             -- into the next appointment of the same person, a quarter of an hour before it starts

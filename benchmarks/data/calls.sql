@@ -70,7 +70,7 @@ from (
         s.k < 7 or s.fault >= 0 as is_booked,
         s.k <> 9 or s.fault >= 0 as is_linked,
         -- another booked call of the company
-        s.n + :companies * (s.j - case when s.k = 0 then 4 else s.k end) as other_id,
+        s.n + :companies * (s.j + case when s.j < 10 then 10 - s.k when s.k = 0 then -4 else -s.k end) as other_id,
         timestamptz '2024-01-01 00:00+00' + (s.i - 1) * (interval '31536000 seconds' / :calls) as started_at
     from (
         select

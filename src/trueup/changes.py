@@ -65,6 +65,11 @@ class _Touched:
 
 
 @dataclass(frozen=True)
+class _ToFile(_Open):
+    is_violation: bool
+
+
+@dataclass(frozen=True)
 class _Read:
     name: str
     violations: int
@@ -283,6 +288,8 @@ class _Pass:
 
     def _note(self, check: Check, took: float, judged: int) -> None:
         before = self.results.get(check.name)
+        if before and before.outcome != "changed":
+            return  # it has failed for others
         self.results[check.name] = Result(
             check.name,
             check.severity,
@@ -453,7 +460,7 @@ class _Pass:
         record_results(self.connection, run_id, self.snapshot, kept)
         return filed
 
-    def _touched(self) -> dict[tuple[str, str], list[str]]:
+    def _touched(self) -> dict[tuple[str, str], set[str]]:
         """Return the entities of which each check has something to file: violations, or open alerts."""
         names = [name for name, result in self.results.items() if result.outcome == "changed"]
         # most checks look at the same
@@ -461,15 +468,16 @@ class _Pass:
         judged = {(entity, key) for entity, ids in scopes for key in ids}
         rows = self.connection.rows(
             "touched_alerts",
-            _Open,
+            _ToFile,
             names=names,
             entity_types=[entity for entity, _ in judged],
             entity_ids=[key for _, key in judged],
         )
-        found: dict[tuple[str, str], list[str]] = {}
+        found: dict[tuple[str, str], set[str]] = {}
         for row in rows:
-            if row.entity_id in self.scopes[row.name].entities.get(row.entity_type, ()):
-                found.setdefault((row.name, row.entity_type), []).append(row.entity_id)
+            # a view may spell a key in another way than what was noted of it: 5, and not 5.00
+            if row.is_violation or row.entity_id in self.scopes[row.name].entities.get(row.entity_type, ()):
+                found.setdefault((row.name, row.entity_type), set()).add(row.entity_id)
         return found
 
     def _file_some(
@@ -477,7 +485,7 @@ class _Pass:
         run_id: int,
         result: Result,
         entity: str,
-        ids: list[str],
+        ids: set[str],
         file_one: _FileOne,
     ) -> Result:
         filed = file_one(
@@ -486,7 +494,7 @@ class _Pass:
             name=result.name,
             most=self.max_alerts,
             entity_type=entity,
-            entity_ids=ids,
+            entity_ids=list(ids),
             expected=None,
             total=None,
         )

@@ -357,7 +357,13 @@ class Pending:
                 self._found[source] = None
             elif source.via is None:
                 keys = (_key(value, key.key_type) for value in values)
-                self._found[source] = frozenset(found for found in keys if found is not None)
+                found = frozenset(found for found in keys if found is not None)
+                if found and key.key_type not in _CERTAIN:
+                    # the table may spell it in another way, 5 and not 5.00; one that is gone is not there
+                    spelled = self._looked_up(key, key.key_column, key.key_type, list(found))
+                    self._found[source] = None if spelled is None else found | spelled
+                else:
+                    self._found[source] = found
             elif kind := self._types.get((key.table_name, source.via)):
                 fitting = [value for value in values if _key(value, kind) is not None]
                 self._found[source] = self._looked_up(key, source.via, kind, fitting)
