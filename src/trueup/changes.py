@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -141,14 +141,14 @@ def judge(
 ) -> Run:
     """Make one pass in a session that may stay open for the next one; the rest is as for `check_changed`."""
 
-    def evaluated(in_savepoints: bool) -> _Pass:
+    def evaluated(apart: bool) -> _Pass:
         begin_evaluation(connection)
         with connection.transaction(snapshot=True):
             snapshot = connection.row("snapshot", Snapshot)
             assert snapshot is not None
             connection.set_local("statement_timeout", timeout)
             pending = Pending(connection, pack.checks)
-            work = _Pass(connection, pack, snapshot, pending, timeout, max_alerts, in_savepoints)
+            work = _Pass(connection, pack, snapshot, pending, timeout, max_alerts, apart)
             work.evaluate(progress)
         return work
 
@@ -168,12 +168,12 @@ def judge(
             return work.finish(run_id, results)
 
     with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
-        # savepoints for all checks would cost what a small pass takes: only when one of them has failed
+        # to ask each check apart would cost more than a small pass takes: only when one of them has failed
         try:
-            work = evaluated(in_savepoints=False)
+            work = evaluated(apart=False)
         except ServerSaid as error:
             raise_lost(error)
-            work = evaluated(in_savepoints=True)
+            work = evaluated(apart=True)
         try:
             run = filed(work, run_id, file_check)
         except ServerSaid as error:
@@ -201,7 +201,11 @@ def _alone(connection: Session, wait: float) -> Iterator[None]:
 
 @dataclass
 class _Pass:
-    """One pass: what each check has to look at, what it found, and what is filed of it."""
+    """One pass: what each check has to look at, what it found, and what is filed of it.
+
+    `apart`: each check is asked by itself, in a savepoint, so that one that fails fails alone.
+    Otherwise it ends the pass.
+    """
 
     connection: Session
     pack: Pack
@@ -209,7 +213,7 @@ class _Pass:
     pending: Pending
     timeout: str
     max_alerts: int
-    in_savepoints: bool
+    apart: bool
     listed: int = 0
     scopes: dict[str, _Scope] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
@@ -250,24 +254,20 @@ class _Pass:
             for entity, ids in scopes[check.name].items():
                 together.setdefault((entity, ids), []).append(check)
         for (entity, some), asking in together.items():
-            started = time.monotonic()
-            try:
-                with self._attempt():
-                    self._ask(entity, some, asking)
-            except ServerSaid as error:
-                self._go_on_after(error)
-                failed_alone = len(asking) == 1
-                for check in asking:
-                    if failed_alone:
-                        self._fail(check, error)
-                    else:
-                        self._judge([check], {check.name: {entity: some}})
+            if not self.apart:
+                self._ask(entity, some, asking)
                 continue
-            took = (time.monotonic() - started) * 1000 / len(asking)
             for check in asking:
-                self._note(check, took, len(some))
+                if check.name in self.results and self.results[check.name].outcome != "changed":
+                    continue  # it has failed for others
+                try:
+                    with self.connection.transaction():
+                        self._ask(entity, some, [check])
+                except ServerSaid as error:
+                    self._fail(check, error)
 
     def _ask(self, entity: str, ids: Collection[str], checks: list[Check]) -> None:
+        started = time.monotonic()
         key = self.pending.entities[entity]
         self.listed += self.connection.count(
             "insert into pg_temp.trueup_violations "
@@ -276,20 +276,12 @@ class _Pass:
             ids=list(ids),
             checks=[check.name for check in checks],
         )
-
-    def _attempt(self) -> AbstractContextManager[None]:
-        return self.connection.transaction() if self.in_savepoints else nullcontext()
-
-    def _go_on_after(self, error: ServerSaid) -> None:
-        """Raise the error unless all that it has undone is the attempt."""
-        if not self.in_savepoints:
-            raise error
-        raise_lost(error)
+        took = (time.monotonic() - started) * 1000 / len(checks)
+        for check in checks:
+            self._note(check, took, len(ids))
 
     def _note(self, check: Check, took: float, judged: int) -> None:
         before = self.results.get(check.name)
-        if before and before.outcome != "changed":
-            return  # it has failed for others
         self.results[check.name] = Result(
             check.name,
             check.severity,
@@ -331,16 +323,11 @@ class _Pass:
         ]
 
     def _evaluate_begun(self, checks: list[Check]) -> frozenset[str]:
-        """Read the views that every pass reads in one statement; return which were, none when it failed."""
-        if not checks:
+        """Read the views that every pass reads in one statement; return which: none where each is apart."""
+        if self.apart or not checks:
             return frozenset()
         started = time.monotonic()
-        try:
-            with self._attempt():
-                rows = self.connection.rows("read_begun", _Read, names=[check.name for check in checks])
-        except ServerSaid as error:
-            self._go_on_after(error)
-            return frozenset()  # whichever it was fails alone
+        rows = self.connection.rows("read_begun", _Read, names=[check.name for check in checks])
         read = {row.name: row.violations for row in rows}
         took = round((time.monotonic() - started) * 1000 / len(checks), 1)
         for check in checks:
