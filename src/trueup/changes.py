@@ -204,7 +204,7 @@ class _Pass:
     """One pass: what each check has to look at, what it found, and what is filed of it.
 
     `apart`: each check is asked by itself, in a savepoint, so that one that fails fails alone.
-    Otherwise it ends the pass.
+    Otherwise it ends the attempt.
     """
 
     connection: Session
@@ -281,14 +281,13 @@ class _Pass:
             self._note(check, took, len(ids))
 
     def _note(self, check: Check, took: float, judged: int) -> None:
-        before = self.results.get(check.name)
-        self.results[check.name] = Result(
-            check.name,
-            check.severity,
-            "changed",
-            round(took + (before.duration_ms if before else 0), 1),
-            invariant=check.invariant,
-            rows_tested=judged + (before.rows_tested or 0 if before else 0),
+        before = self.results.get(check.name) or Result(
+            check.name, check.severity, "changed", 0.0, invariant=check.invariant, rows_tested=0
+        )
+        self.results[check.name] = replace(
+            before,
+            duration_ms=round(before.duration_ms + took, 1),
+            rows_tested=(before.rows_tested or 0) + judged,
         )
 
     def _fail(self, check: Check, error: ServerSaid) -> None:
