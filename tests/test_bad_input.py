@@ -226,7 +226,7 @@ def test_unknown_names(database: str) -> None:
 
 @pytest.mark.one_server
 def test_a_time_that_is_none(database: str) -> None:
-    for command in (["check"], ["repair"], ["explain", "call_direction_missing"]):
+    for command in (["check"], ["check", "--changed"], ["repair"], ["explain", "call_direction_missing"]):
         refused(run(*command, "--timeout", "soon", url=database), 2, "'soon' is no time", "5min")
     assert value(database, "select count(*) from trueup.check_runs") == 0
     assert run("check", "--timeout", "0", url=database).returncode == 0

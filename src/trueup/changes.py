@@ -112,12 +112,14 @@ def check_changed(
     whose verdict follows from no table is left to full runs.
 
     One pass at a time: another one waits up to `wait` seconds. Raises BusyError when it waits
-    in vain, DatabaseError when the database cannot be reached, is read only, or has no trueup.
+    in vain, DatabaseError when the database cannot be reached, is read only, or has no trueup,
+    UsageError when the server reads `timeout` as no time.
     """
     loaded = packs.load(pack)
     with session(database, "check --changed") as connection:
         loaded = fitted(connection, loaded)
         require(connection, loaded)
+        connection.require_timeout(timeout)
         return judge(
             connection,
             loaded,
