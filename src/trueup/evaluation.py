@@ -293,10 +293,7 @@ def evaluate(
     limits = time_limits(connection, checks)
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
     tasks = [_views(together, limits, timeout) for together in _together(checks, limits)]
-    known = [task.expected_ms for task in tasks if task.expected_ms is not None]
-    # nobody keeps what the scans of the tables took: some checks take longer, some less
-    middling = sum(known) / len(known) if known else None
-    tasks += [_count(count, timeout, middling) for count in _counts(checks, entities)]
+    tasks += _counting(connection, _counts(checks, entities), tasks, timeout)
     found: dict[str, Result] = {}
     counted: list[_Answer] = []
     again: list[_Task] = []
@@ -580,6 +577,20 @@ def _views(checks: tuple[Check, ...], limits: dict[str, TimeLimit], timeout: str
         lambda reading: reading.copy_out(query_of(*checks)).divided(check.name for check in checks),
         None if None in known else sum(ms for ms in known if ms is not None),
     )
+
+
+def _counting(connection: Session, counts: list[_Count], views: list[_Task], timeout: str) -> list[_Task]:
+    """Return the scans as tasks.
+
+    Nobody keeps what they took: all together they are taken for a task as long as the others are on
+    average, and each for its share by the rows of its table.
+    """
+    known = [task.expected_ms for task in views if task.expected_ms is not None]
+    if not known:
+        return [_count(count, timeout) for count in counts]
+    rows = connection.values("estimated_rows", names=[count.table for count in counts])
+    ms_per_row = sum(known) / len(known) / max(sum(rows), 1)
+    return [_count(count, timeout, many * ms_per_row) for count, many in zip(counts, rows, strict=True)]
 
 
 def _count(count: _Count, timeout: str, expected_ms: float | None = None) -> _Task:
