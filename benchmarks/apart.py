@@ -28,7 +28,8 @@ def writers(place: Place) -> Figures:
     _small(place)
     module = import_module("writers")
     with server.temporary(binaries=place.server.binaries, settings=module.DURABLE) as running:
-        return {"seconds": {}, "facts": module.measure(running)}
+        noting = module.costs(running, module.TRACKING, module.NOTED)
+        return {"seconds": {}, "facts": {**module.measure(running), "noting": noting}}
 
 
 def _small(place: Place) -> None:

@@ -246,11 +246,15 @@ def _writers(results: Results) -> list[Goal]:
             ratios = work["durable"]["ratio"]
             measured = ratios.get("tracked/hand", ratios["layer/hand"])
             found.append(Goal(f"writers, `{name}` ÷ setting the flags by hand", work["goal"], measured))
-    # in processor time: a disk that is slow for a moment would hide microseconds
-    times = [
-        work["cpu"]["median"] for work in facts["workloads"].values() if "tracked" in work["cpu"]["median"]
-    ]
-    if times:
-        most = max(each["tracked"] - each["layer"] for each in times)
-        found.append(Goal("writers, noting a changed row, the dearest workload", 4, most, "µs"))
+    # what one trigger adds, in processor time
+    for what in ("a row of many", "one row"):
+        added = [
+            microseconds
+            for triggers in facts.get("noting", {}).values()
+            for trigger, writes in triggers.items()
+            if trigger != "(none)"
+            for name, microseconds in writes.items()
+            if name.endswith(what)
+        ]
+        found.append(Goal(f"writers, noting a changed row, {what}", 4, max(added, default=None), "µs"))
     return found

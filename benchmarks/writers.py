@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -351,15 +351,28 @@ WRITES = {
     ),
 }
 """Each writes a thousand rows, in as many statements or in one, with nothing for a trigger to do."""
+NOTED = {
+    "update, one row": (
+        "do $do$ begin for i in 1..1000 loop "
+        "update costed.{table} set company_id = company_id + 1 where id = 1001 + (i * 7919) % 1000; "
+        "end loop; end $do$"
+    ),
+    "update, a row of many": "update costed.{table} set company_id = company_id + 1",
+    **{name: write for name, write in WRITES.items() if name.startswith("insert")},
+}
+"""The same, of what checks are about: each row is noted by the triggers that track changes."""
 
 
-def costs(where: server.Server | str) -> dict[str, dict[str, dict[str, float]]]:
-    """Return what each trigger adds to a write that does not concern it: table, trigger, write, microseconds.
+def costs(
+    where: server.Server | str, pattern: str = "", writes: Mapping[str, str] = WRITES
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return what each trigger adds to the writes: table, trigger, write, microseconds for a row.
 
     Alone on a copy of the table without indexes, in processor time of the server process, best of five;
-    the entry `(none)` is the write without any trigger. The two triggers of the sync that have to do with
-    every linked row of an insert or a delete are left out: `measure` shows them. Needs a server on this
-    machine, a Linux. A database is created there and dropped.
+    the entry `(none)` is the write without any trigger. `pattern`, a regular expression, says which
+    triggers. The two of the sync that have to do with every linked row of an insert or a delete are left
+    out: `measure` shows them. Needs a server on this machine, a Linux. A database is created there and
+    dropped.
     """
     url = where if isinstance(where, str) else where.url()
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -379,30 +392,33 @@ def costs(where: server.Server | str) -> dict[str, dict[str, dict[str, float]]]:
                 f"(like public.{table} including defaults including generated, primary key (id)) "
                 "with (fillfactor = 40, autovacuum_enabled = off)".encode()
             )
-            found[table] = _costs(connection, table)
+            found[table] = _costs(connection, table, pattern, writes)
     return found
 
 
-def _costs(connection: psycopg.Connection[Any], table: str) -> dict[str, dict[str, float]]:
+def _costs(
+    connection: psycopg.Connection[Any], table: str, pattern: str, writes: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
     triggers = connection.execute(
         """
         select t.tgname, pg_get_triggerdef(t.oid)
         from pg_catalog.pg_trigger as t
         where t.tgrelid = %s::regclass and not t.tgisinternal
             and t.tgname not in ('appointments_sync_calls_insert', 'appointments_sync_calls_delete')
+            and t.tgname ~ %s
         order by t.tgname
         """,
-        [f"public.{table}"],
+        [f"public.{table}", pattern],
     ).fetchall()
-    bare = {name: _processor_time(connection, table, name) for name in WRITES}
+    bare = {name: _processor_time(connection, table, write) for name, write in writes.items()}
     rows = {"(none)": {name: round(value, 2) for name, value in bare.items()}}
-    for name, definition in triggers:
+    for trigger, definition in triggers:
         connection.execute(definition.replace(f" ON public.{table} ", f" ON costed.{table} ").encode())
-        rows[name] = {
-            write: round(max(_processor_time(connection, table, write) - bare[write], 0), 2)
-            for write in WRITES
+        rows[trigger] = {
+            name: round(max(_processor_time(connection, table, write) - bare[name], 0), 2)
+            for name, write in writes.items()
         }
-        connection.execute(f"drop trigger {name} on costed.{table}".encode())
+        connection.execute(f"drop trigger {trigger} on costed.{table}".encode())
     return rows
 
 
@@ -412,13 +428,13 @@ def _processor_time(connection: psycopg.Connection[Any], table: str, write: str)
     used = []
     for _ in range(5):
         connection.execute(f"truncate costed.{table}".encode())
-        if write.startswith("update"):
+        if "insert" not in write:
             connection.execute(
                 f"insert into costed.{table} overriding system value select * from kept.{table}".encode()
             )
         connection.execute(f"vacuum costed.{table}".encode())
         began = int(clock.read_text().split()[0])
-        connection.execute(WRITES[write].format(table=table).encode())
+        connection.execute(write.format(table=table).encode())
         used.append(int(clock.read_text().split()[0]) - began)
     return min(used) / 1000 / 1000
 
