@@ -182,6 +182,25 @@ def test_a_check_may_have_a_limit_of_its_own(database: str) -> None:
         sql(database, "update trueup.checks set statement_timeout = '0' where name = %s", SLOW)
 
 
+@pytest.mark.parametrize(("own", "outcome"), [("1 minute", "complete"), ("100 ms", "timeout")])
+def test_a_population_is_counted_as_patiently_as_its_check_is_read(
+    database: str, own: str, outcome: str
+) -> None:
+    plant(database, FAULTS)
+    loaded = packs.load().checks
+    [check] = [
+        replace(check, population="calls where pg_sleep(0.05) is not null")
+        for check in loaded
+        if check.name == SLOW
+    ]
+    sql(database, "update trueup.checks set statement_timeout = %s where name = %s", own, SLOW)
+    with session(database, "test") as connection:
+        _, [counted] = evaluate(connection, [check], timeout="200ms", progress=silent)
+        assert counted.outcome == outcome
+        _, [counted] = evaluate(connection, [check], timeout="0", progress=silent)
+        assert counted.outcome == "complete"
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_population_that_cannot_be_counted_fails_its_check_alone(database: str, jobs: int) -> None:
     plant(database, FAULTS)

@@ -119,7 +119,7 @@ def check_changed(
     with session(database, "check --changed") as connection:
         loaded = fitted(connection, loaded)
         require(connection, loaded)
-        connection.require_timeout(timeout)
+        connection.milliseconds(timeout)
         return judge(
             connection,
             loaded,

@@ -193,7 +193,7 @@ def check(
         selected = loaded.select(names)
         kind = "selected" if len(selected) < len(loaded.checks) else "full"
         require(connection, loaded)
-        connection.require_timeout(timeout)
+        connection.milliseconds(timeout)
         elsewhere = stack.enter_context(standby(connection, replica, replica_wait)) if replica else None
         with recorded(connection, kind, len(selected)) as run_id:
             costs = planned(connection, selected)
@@ -293,7 +293,8 @@ def evaluate(
     limits = time_limits(connection, checks)
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
     tasks = [_views(together, limits, timeout) for together in _together(checks, limits)]
-    tasks += _counting(connection, _counts(checks, entities), tasks, timeout)
+    patience = _Patience(connection, checks, limits, timeout)
+    tasks += _counting(connection, _counts(checks, entities), tasks, patience)
     found: dict[str, Result] = {}
     counted: list[_Answer] = []
     again: list[_Task] = []
@@ -321,7 +322,7 @@ def evaluate(
         with closing(_answers(opened, tasks, begun)) as answers:
             for answer in answers:
                 gather(answer)
-        again += [_count(count, timeout) for answer in counted if answer.error for count in _apart(answer)]
+        again += [_count(count, patience) for answer in counted if answer.error for count in _apart(answer)]
         with closing(_answers(opened, again, begun)) as answers:
             for answer in answers:
                 gather(answer)
@@ -579,7 +580,33 @@ def _views(checks: tuple[Check, ...], limits: dict[str, TimeLimit], timeout: str
     )
 
 
-def _counting(connection: Session, counts: list[_Count], views: list[_Task], timeout: str) -> list[_Task]:
+class _Patience:
+    """How long scans may take: as long as the most patient of the checks whose populations they count."""
+
+    def __init__(
+        self, connection: Session, checks: list[Check], limits: dict[str, TimeLimit], timeout: str
+    ) -> None:
+        self._timeout = timeout
+        self._own: dict[tuple[str, str], int] = {}
+        for check in checks:
+            if own := limits[check.name].own:
+                for population in check.populations:
+                    counted = (population.table, population.predicate)
+                    self._own[counted] = max(int(own), self._own.get(counted, 0))
+        self._common = connection.milliseconds(timeout) if self._own else 0
+
+    def with_scan(self, count: _Count) -> str:
+        """Return the statement_timeout of a scan."""
+        # the rates have always been worth a scan, however long
+        if not count.predicates:
+            return "0"
+        own = max(self._own.get((count.table, predicate), 0) for predicate in count.predicates)
+        return str(own) if own > self._common > 0 else self._timeout
+
+
+def _counting(
+    connection: Session, counts: list[_Count], views: list[_Task], patience: _Patience
+) -> list[_Task]:
     """Return the scans as tasks.
 
     Nobody keeps what they took: all together they are taken for a task as long as the others are on
@@ -587,16 +614,14 @@ def _counting(connection: Session, counts: list[_Count], views: list[_Task], tim
     """
     known = [task.expected_ms for task in views if task.expected_ms is not None]
     if not known:
-        return [_count(count, timeout) for count in counts]
+        return [_count(count, patience) for count in counts]
     rows = connection.values("estimated_rows", names=[count.table for count in counts])
     ms_per_row = sum(known) / len(known) / max(sum(rows), 1)
-    return [_count(count, timeout, many * ms_per_row) for count, many in zip(counts, rows, strict=True)]
+    return [_count(count, patience, many * ms_per_row) for count, many in zip(counts, rows, strict=True)]
 
 
-def _count(count: _Count, timeout: str, expected_ms: float | None = None) -> _Task:
-    # the rates have always been worth a scan, however long
-    limit = timeout if count.predicates else "0"
-    return _Task(count, limit, lambda reading: reading.tuples(count.query), expected_ms)
+def _count(count: _Count, patience: _Patience, expected_ms: float | None = None) -> _Task:
+    return _Task(count, patience.with_scan(count), lambda reading: reading.tuples(count.query), expected_ms)
 
 
 def _counts(checks: list[Check], entities: list[_EntityTable]) -> list[_Count]:

@@ -250,7 +250,7 @@ def explain(
         (check,) = loaded.select([name])
         refuse_foreign(connection)
         refuse_newer(connection, loaded)
-        connection.require_timeout(timeout)
+        connection.milliseconds(timeout)
         with connection.transaction(rollback=True, snapshot=True):
             known = connection.row("explained_check", _Explained, name=name)
             if known is None:

@@ -99,7 +99,7 @@ def repair(
         loaded = fitted(connection, loaded)
         selected = loaded.select(names)
         require(connection, loaded)
-        connection.require_timeout(timeout)
+        connection.milliseconds(timeout)
         if distant := connection.rows("distant_entities", DistantTable):
             raise RefusedError(
                 "nothing is repaired here:\n"

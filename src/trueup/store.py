@@ -346,11 +346,12 @@ class Session:
         # what follows in a transaction around this one reads alerts, which have policies
         self.set_local("row_security", "on")
 
-    def require_timeout(self, timeout: str) -> None:
-        """Raise UsageError unless the server reads `timeout` as a time."""
+    def milliseconds(self, timeout: str) -> int:
+        """Return a time as the server reads it, 0 for no limit; raise UsageError where it reads none."""
         try:
             with self.transaction(rollback=True):
                 self.set_local("statement_timeout", timeout)
+                return int(self.value("statement_timeout"))
         except ServerSaid as error:
             if sqlstate(error) != NO_VALUE:
                 raise
