@@ -134,6 +134,7 @@ def measure_size(
                 place.say(f"{name}: FAILED, {type(error).__name__}: {error}")
                 continue
             figures[name]["took_s"] = round(time.monotonic() - start, 1)
+            figures[name]["measured_at"] = datetime.now(UTC).isoformat(timespec="seconds")
             interrupted.write_text(json.dumps({"code": _fingerprint(CODE), "variants": figures}))
     _merge(calls, {**facts, "variants": {**figures, **failed}})
     if not failed:
@@ -221,7 +222,6 @@ def _merge(calls: int, found: dict[str, Any]) -> None:
     before = json.loads(path.read_text())["variants"] if path.exists() else {}
     whole = {
         "calls": calls,
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         **found,
         "variants": {**before, **found["variants"]},
     }

@@ -22,8 +22,8 @@ LABELS = {
     "dbt_2": "dbt test, 2 threads",
     "dbt_1": "dbt test, 1 thread",
     "great_expectations": "Great Expectations",
-    "anti_join": "one anti-join, in psql",
-    "count": "count(*) of three tables",
+    "anti_join": "one anti-join, in a session",
+    "count": "count(*) of three tables, in a session",
 }
 NOTHING = "-"
 PROGRAM = (
@@ -73,6 +73,7 @@ def written(results: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:
             {"label": label, "cells": _cells(results, variant, what)} for variant, what, label in PROGRAM
         ],
         sections=_sections(results),
+        measured=_measured(results),
         left_out=_left_out(results),
     )
     files = {"benchmarks.md": page.rstrip("\n") + "\n"}
@@ -299,7 +300,7 @@ def _adopting(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _topology(facts: Mapping[str, Any]) -> dict[str, Any]:
     labels = {
         "plain": "plain tables",
-        "partitioned": "partitioned by month",
+        "partitioned": "partitioned by quarter",
         "shards": "two shards by tenant",
     }
     return {
@@ -377,6 +378,20 @@ def _breaker(results: goals.Results) -> dict[str, Any]:
             "rows": rows,
         },
     }
+
+
+def _measured(results: goals.Results) -> list[dict[str, Any]]:
+    """Return the day on which each variant was measured at each size."""
+    variants = dict.fromkeys(name for calls in results for name in results[calls]["variants"])
+    return [
+        {
+            "label": f"`{name}`",
+            "cells": [
+                results[calls]["variants"].get(name, {}).get("measured_at", NOTHING)[:10] for calls in results
+            ],
+        }
+        for name in variants
+    ]
 
 
 def _left_out(results: goals.Results) -> list[str]:

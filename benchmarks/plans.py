@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("database", metavar="URL", help="a migrated database, as libpq names it")
     parser.add_argument("--into", type=Path, default=HERE, metavar="DIR", help="where to write the pages")
     parser.add_argument("--entities", type=int, default=1000, help="entities of each table to judge alone")
-    parser.add_argument("--timeout", default="1min", help="time for each plan, as PostgreSQL writes it")
+    parser.add_argument("--timeout", default="5min", help="time for each plan, as PostgreSQL writes it")
     options = parser.parse_args()
     options.into.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -92,15 +92,18 @@ def index(found: list[Explanation], options: argparse.Namespace) -> str:
         "Written by `python benchmarks/plans.py URL`. Each page is what",
         f"`trueup explain CHECK --analyze --entities {options.entities}` printed: the header of the check,",
         f"the plan of its whole view, and its plan for the {options.entities:,} newest rows of its tables.",
+        "Of a check marked ¹ a full run asks the view of its candidates first, which several checks may",
+        "share: the plan is that of the candidates, and the same for all of them.",
         "",
         f"PostgreSQL {facts['version']}, shared_buffers {facts['shared_buffers']}, "
         f"work_mem {facts['work_mem']}, random_page_cost {facts['random_page_cost']}, jit {facts['jit']}.",
         f"Tables: {tables}.",
         "",
         f"Everything was executed once, one after the other, for at most {options.timeout}, without parallel",
-        "workers. The times contain what EXPLAIN takes to look at the clock, and what else the machine did;",
-        "buffers, pages of 8 kB, are the same in every run. *Scans* are the tables that the plan of the",
-        "whole view reads from end to end, those smaller than 1 MB left out.",
+        "workers: a run, which has them, takes a fraction of it. The times contain what EXPLAIN takes to look",
+        "at the clock, and what else the machine did; buffers, pages of 8 kB, are the same in every run. *Scans* are the",
+        "tables that the plan reads from end to end, or all of an index of theirs; those smaller than 1 MB left",
+        "out.",
         "",
         f"| check | planned cost | ms | buffers | scans | {options.entities:,} entities: ms | buffers | "
         "cost follows |",
@@ -120,7 +123,7 @@ def _row(each: Explanation) -> str:
         {table.removeprefix("public.") for entities in each.entities for table in entities.follows}
     )
     cells = [
-        f"[`{each.check.name}`]({each.check.name}.txt)",
+        f"[`{each.check.name}`]({each.check.name}.txt)" + (" ¹" if each.check.candidates else ""),
         f"{plan.cost:,.0f}",
         plan.error or f"{plan.duration_ms:,.0f}",
         "" if plan.buffers is None else f"{plan.buffers:,}",
