@@ -101,7 +101,7 @@ def index(found: list[Explanation], options: argparse.Namespace) -> str:
         "",
         f"Everything was executed once, one after the other, for at most {options.timeout}, without parallel",
         "workers: a run, which has them, takes a fraction of it. The times contain what EXPLAIN takes to",
-        "look at the clock, and what else the machine did; buffers, pages of 8 kB, are the same in every run.",
+        "look at the clock, and what else the machine did; buffers, pages of 8 kB, do not vary.",
         "*Scans* are the tables that the plan reads from end to end, or all of an index of theirs; those",
         "smaller than 1 MB left out.",
         "",
