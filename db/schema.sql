@@ -13790,9 +13790,18 @@ CREATE VIEW trueup.distant_tables AS
         END, n.nspname, c.relname) AS reason
    FROM (pg_class c
      JOIN pg_namespace n ON ((c.relnamespace = n.oid)))
-  WHERE ((n.nspname <> ALL (ARRAY['trueup'::name, 'pg_catalog'::name, 'information_schema'::name])) AND ((c.relkind = ANY (ARRAY['f'::"char", 'v'::"char", 'm'::"char"])) OR ((c.relkind = 'p'::"char") AND (EXISTS ( SELECT 1
-           FROM (pg_partition_tree((c.oid)::regclass) part(relid, parentrelid, isleaf, level)
-             JOIN pg_class pc ON (((part.relid)::oid = pc.oid)))
+  WHERE ((n.nspname <> ALL (ARRAY['trueup'::name, 'pg_catalog'::name, 'information_schema'::name])) AND ((c.relkind = ANY (ARRAY['f'::"char", 'v'::"char", 'm'::"char"])) OR ((c.relkind = 'p'::"char") AND (EXISTS ( WITH RECURSIVE part AS (
+                 SELECT i.inhrelid AS relid
+                   FROM pg_inherits i
+                  WHERE (i.inhparent = c.oid)
+                UNION
+                 SELECT i.inhrelid
+                   FROM (part part_1
+                     JOIN pg_inherits i ON ((part_1.relid = i.inhparent)))
+                )
+         SELECT 1
+           FROM (part
+             JOIN pg_class pc ON ((part.relid = pc.oid)))
           WHERE (pc.relkind = 'f'::"char"))))));
 
 CREATE VIEW trueup.event_double_encoded AS

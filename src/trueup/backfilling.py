@@ -173,7 +173,7 @@ def _fill(
     connection.run(
         "begin_backfill", name=backfill.name, table_name=backfill.table, checksum=backfill.checksum
     )
-    [total] = connection.values("estimated_rows", names=[backfill.table])
+    total = connection.value("estimated_rows", names=[backfill.table]) or 0
     seen = 0
 
     def batch() -> int | None:

@@ -149,7 +149,7 @@ def judge(
             snapshot = connection.row("snapshot", Snapshot)
             assert snapshot is not None
             connection.set_local("statement_timeout", timeout)
-            pending = Pending(connection, pack.checks)
+            pending = Pending(connection, pack.checks, apart=apart)
             work = _Pass(connection, pack, snapshot, pending, timeout, max_alerts, apart)
             work.evaluate(progress)
         return work

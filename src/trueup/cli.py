@@ -342,7 +342,7 @@ def adopt(
 )
 @click.option(
     "--max-alerts",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 1_000_000_000),
     default=10_000,
     show_default=True,
     help="More new violations of one check make one alert.",
@@ -355,7 +355,7 @@ def adopt(
 )
 @click.option(
     "--examples",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 1_000_000),
     default=3,
     show_default=True,
     help="Violations of each check to show.",
@@ -374,7 +374,7 @@ def adopt(
 )
 @click.option(
     "--replica-wait",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(0, 86_400),
     default=30.0,
     show_default=True,
     help="Seconds to wait for the standby to replay what was committed before the run.",
@@ -412,6 +412,8 @@ def check(
 
     if changed and names:
         raise click.UsageError("--changed judges all checks; leave the names out")
+    if replica is not None and not replica.strip():
+        raise click.UsageError("--replica names no server")
     if changed and (replica or jobs > 1):
         raise click.UsageError("--changed reads little, and on the primary; leave --jobs and --replica out")
     with shown_progress("checking") as progress:

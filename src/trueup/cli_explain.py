@@ -34,7 +34,7 @@ KEYS = ("invariant", "severity", "entity", "changes", "population", "prevented",
 )
 @click.option(
     "--entities",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10_000_000),
     default=10,
     show_default=True,
     help="Entities to judge alone: the newest of each table.",

@@ -43,7 +43,7 @@ from trueup.store import (
     sqlstate,
     statement,
 )
-from trueup.tracking import Pending, related
+from trueup.tracking import Pending, TrackedTable, related, tracked_tables
 
 logger = logging.getLogger(__name__)
 
@@ -194,9 +194,12 @@ def check(
         kind = "selected" if len(selected) < len(loaded.checks) else "full"
         require(connection, loaded)
         connection.milliseconds(timeout)
-        elsewhere = stack.enter_context(standby(connection, replica, replica_wait)) if replica else None
+        elsewhere = None
+        if replica is not None:
+            elsewhere = stack.enter_context(standby(connection, replica, replica_wait))
         with recorded(connection, kind, len(selected)) as run_id:
             costs = planned(connection, selected)
+            before = tracked_tables(connection)
             snapshot, results = evaluate(
                 connection,
                 selected,
@@ -215,6 +218,7 @@ def check(
                 selected,
                 snapshot,
                 results,
+                before,
                 max_alerts=max_alerts,
                 examples=examples,
             )
@@ -238,10 +242,11 @@ def recorded(connection: Session, kind: str, checks: int) -> Iterator[int]:
     logger.debug("run begun", extra={"run_id": run_id, "kind": kind, "checks": checks})
     try:
         yield run_id
-    except (ServerSaid, TrueupError, KeyboardInterrupt) as error:
+    except (ServerSaid, TrueupError, KeyboardInterrupt, SystemExit) as error:
+        said = "terminated" if isinstance(error, SystemExit) else str(error) or type(error).__name__
         # when the connection is gone, the next run finds this one abandoned
         with suppress(ServerSaid):
-            connection.run("fail_run", run_id=run_id, error=str(error) or type(error).__name__)
+            connection.run("fail_run", run_id=run_id, error=said)
         # what it was is logged by whoever handles it
         logger.info("run failed", extra={"run_id": run_id, "kind": kind, "duration_ms": elapsed_ms(began)})
         raise
@@ -294,7 +299,9 @@ def evaluate(
     entities = connection.rows("entity_populations", _EntityTable) if populations else []
     tasks = [_views(together, limits, timeout) for together in _together(checks, limits)]
     patience = _Patience(connection, checks, limits, timeout)
-    tasks += _counting(connection, _counts(checks, entities), tasks, patience)
+    counts = _counts(checks, entities)
+    expected = _expected_ms(connection, counts, tasks) if jobs > 1 else [None] * len(counts)
+    tasks += [_count(count, patience, ms) for count, ms in zip(counts, expected, strict=True)]
     found: dict[str, Result] = {}
     counted: list[_Answer] = []
     again: list[_Task] = []
@@ -342,18 +349,20 @@ def file(
     checks: list[Check],
     snapshot: Snapshot,
     results: list[Result],
+    before: list[TrackedTable],
     *,
     max_alerts: int,
     examples: int,
 ) -> Run:
     """File the evaluated results in one transaction and return the finished run.
 
+    `before`: the tables that checks rest on, as they were when the snapshot was not yet taken.
     A run of all checks has judged every change that its snapshot could see: those are
     forgotten, and what it files without one of them to explain it is counted as missed.
     """
     with connection.transaction():
         connection.run("set_snapshot", run_id=run_id, snapshot=snapshot.snapshot, taken_at=snapshot.taken_at)
-        pending = Pending(connection, checks)
+        pending = Pending(connection, checks, before)
         by_name = {check.name: check for check in checks}
         filed = [
             file_result(
@@ -586,7 +595,7 @@ class _Patience:
     def __init__(
         self, connection: Session, checks: list[Check], limits: dict[str, TimeLimit], timeout: str
     ) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._own: dict[tuple[str, str], int] = {}
         for check in checks:
             if own := limits[check.name].own:
@@ -601,27 +610,37 @@ class _Patience:
         if not count.predicates:
             return "0"
         own = max(self._own.get((count.table, predicate), 0) for predicate in count.predicates)
-        return str(own) if own > self._common > 0 else self._timeout
+        return str(own) if own > self._common > 0 else self.timeout
 
 
-def _counting(
-    connection: Session, counts: list[_Count], views: list[_Task], patience: _Patience
-) -> list[_Task]:
-    """Return the scans as tasks.
+def _expected_ms(connection: Session, counts: list[_Count], views: list[_Task]) -> list[float | None]:
+    """Return how long each scan may take, None where nobody can tell.
 
     Nobody keeps what they took: all together they are taken for a task as long as the others are on
     average, and each for its share by the rows of its table.
     """
+    unknown: list[float | None] = [None] * len(counts)
     known = [task.expected_ms for task in views if task.expected_ms is not None]
     if not known:
-        return [_count(count, patience) for count in counts]
-    rows = connection.values("estimated_rows", names=[count.table for count in counts])
-    ms_per_row = sum(known) / len(known) / max(sum(rows), 1)
-    return [_count(count, patience, many * ms_per_row) for count, many in zip(counts, rows, strict=True)]
+        return unknown
+    try:
+        with connection.transaction():
+            rows = connection.values("estimated_rows", names=[count.table for count in counts])
+    except ServerSaid as error:
+        # of a schema that the role may not use its own scan will tell
+        raise_lost(error)
+        return unknown
+    ms_per_row = sum(known) / len(known) / max(sum(of_table or 0 for of_table in rows), 1)
+    return [None if of_table is None else of_table * ms_per_row for of_table in rows]
 
 
 def _count(count: _Count, patience: _Patience, expected_ms: float | None = None) -> _Task:
-    return _Task(count, patience.with_scan(count), lambda reading: reading.tuples(count.query), expected_ms)
+    def read(reading: Session) -> list[tuple[Any, ...]]:
+        # for a lock nobody waits longer than for a check
+        reading.set_local("lock_timeout", patience.timeout)
+        return reading.tuples(count.query)
+
+    return _Task(count, patience.with_scan(count), read, expected_ms)
 
 
 def _counts(checks: list[Check], entities: list[_EntityTable]) -> list[_Count]:
@@ -865,7 +884,8 @@ def _failed(
     outcome, message = "error", str(error)
     if isinstance(error, ServerSaid):
         message = _reason(result.name, error)
-        if state == TIMED_OUT:
+        # the same SQLSTATE; in another language it is taken for a timeout
+        if state == TIMED_OUT and "user request" not in message:
             outcome, message = "timeout", f"did not finish within {limit}"
         elif state == HIDDEN and "row-level security" in message:
             message += "; the role that runs checks must see all rows: alter role ... bypassrls"

@@ -20,8 +20,8 @@ from trueup.errors import DatabaseError
 from trueup.fitting import fitted
 from trueup.packs import Check, Source
 from trueup.revisions import refuse_newer
-from trueup.store import ServerSaid, Session, literal, quoted, refuse_foreign, session, sqlstate
-from trueup.tracking import TrackedTable
+from trueup.store import ServerSaid, Session, brief, literal, quoted, refuse_foreign, session, sqlstate
+from trueup.tracking import tracked_tables
 
 TIMEOUT = "1min"
 ENTITIES = 10
@@ -283,7 +283,7 @@ def explain(
                 ),
                 rests=tuple(
                     Rests(name, table.table_name, table.is_armed)
-                    for table in connection.rows("check_tables", TrackedTable)
+                    for table in tracked_tables(connection)
                     if name in table.check_names
                 ),
                 entities=tuple(_for_entities(planner, name, table, entities) for table in tables.values()),
@@ -391,10 +391,10 @@ class _Planner:
             with self.connection.transaction():
                 self.connection.set_local("statement_timeout", self.timeout)
                 text = self._text("analyze, buffers", statement)
+                self.connection.set_local("statement_timeout", "0")
         except ServerSaid as error:
-            if sqlstate(error) != TIMED_OUT:
-                raise
-            return replace(plan, error=f"did not finish within {self.timeout}")
+            timed_out = sqlstate(error) == TIMED_OUT
+            return replace(plan, error=f"did not finish within {self.timeout}" if timed_out else brief(error))
         return replace(plan, text=text, **_measured(text))
 
     def _text(self, options: str, statement: str) -> str:

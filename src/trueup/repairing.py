@@ -46,6 +46,7 @@ from trueup.model import (
 )
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session, sqlstate
+from trueup.tracking import tracked_tables
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ def repair(
         # every check is evaluated: the budget is a share of all entities, and the run files all alerts
         with recorded(connection, "repair", len(loaded.checks)) as run_id:
             costs = planned(connection, list(loaded.checks))
+            before = tracked_tables(connection)
             snapshot, results = evaluate(connection, list(loaded.checks), timeout=timeout, progress=progress)
             results = [replace(result, planned_cost=costs.get(result.name)) for result in results]
             connection.run("begin_repairs")
@@ -129,6 +131,7 @@ def repair(
                 list(loaded.checks),
                 snapshot,
                 results,
+                before,
                 max_alerts=max_alerts,
                 examples=EXAMPLES,
             )

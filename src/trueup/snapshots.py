@@ -146,7 +146,7 @@ class Standby:
                 raise DatabaseError("the replica was promoted and is no standby any more")
             if replay.reached:
                 break
-            if time.monotonic() > deadline:
+            if not time.monotonic() <= deadline:
                 raise CheckFailedError(self._late(replay))
             time.sleep(_PAUSE)
         self.session.script("begin isolation level repeatable read, read only")

@@ -10,15 +10,17 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
 from trueup.packs import Check, Source, SqlObject, plain
 from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
 
+# for the lock of a table in which entities are looked up
+LOCK_WAIT = "2s"
 # a statement of more rows is noted as a whole: nobody follows that many one by one
 MOST_KEYS = 100_000
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]{32}")
 _INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
 # of these types `_key` knows every value, or there is none that does not fit
 _CERTAIN = frozenset((*_INTEGER_BITS, "uuid", "text", "character varying"))
@@ -264,11 +266,29 @@ class _Column:
     type: str
 
 
-class Pending:
-    """The changes that nobody has judged yet, and what they mean for each of the checks."""
+def tracked_tables(session: Session) -> list[TrackedTable]:
+    """Return the tables that checks rest on, and whether triggers note their changes now."""
+    return session.rows("check_tables", TrackedTable)
 
-    def __init__(self, session: Session, checks: Iterable[Check]) -> None:
+
+class Pending:
+    """The changes that nobody has judged yet, and what they mean for each of the checks.
+
+    `before`: the tables as they were before the checks were evaluated, where that is longer ago: what
+    nobody noted then has not been seen. `apart`: entities are looked up in savepoints, so that a table
+    that cannot be read ends nothing.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        checks: Iterable[Check],
+        before: Iterable[TrackedTable] = (),
+        *,
+        apart: bool = True,
+    ) -> None:
         self._session = session
+        self._apart = apart
         self._vias = {source.via for check in checks for source in check.sources if source.via}
         self._noted: dict[str, bool] = {}
         self._keys: dict[tuple[str, str], list[str]] = {}
@@ -281,12 +301,14 @@ class Pending:
                 self._keys.setdefault((table, noted.column_name), []).extend(noted.keys or [])
         self._tables: dict[str, list[str]] = {}
         self._unarmed: dict[str, str] = {}
-        for tracked in session.rows("check_tables", TrackedTable):
-            name = plain(tracked.table_name)
+        now = tracked_tables(session)
+        for tracked in now:
             for check in tracked.check_names:
-                self._tables.setdefault(check, []).append(name)
-                if not tracked.is_armed:
-                    self._unarmed.setdefault(check, name)
+                self._tables.setdefault(check, []).append(plain(tracked.table_name))
+        for tracked in (*before, *now):
+            if not tracked.is_armed:
+                for check in tracked.check_names:
+                    self._unarmed.setdefault(check, plain(tracked.table_name))
         self._owed = {owed.name: owed.owes_full for owed in session.rows("owed_checks", _Owed)}
         self.entities = {key.entity_type: key for key in session.rows("entity_keys", EntityKey)}
         self._own = {
@@ -365,7 +387,8 @@ class Pending:
                 else:
                     self._found[source] = found
             elif kind := self._types.get((key.table_name, source.via)):
-                fitting = [value for value in values if _key(value, kind) is not None]
+                keys = (_key(value, kind) for value in values)
+                fitting = [found for found in keys if found is not None]
                 self._found[source] = self._looked_up(key, source.via, kind, fitting)
             else:
                 # the column was renamed or dropped since, or a policy hides rows of the table from this role
@@ -373,34 +396,46 @@ class Pending:
         return self._found[source]
 
     def _looked_up(self, key: EntityKey, via: str, kind: str, values: list[str]) -> frozenset[str] | None:
-        """Return the entities with one of the values in a column; None when a value cannot be read."""
+        """Return the entities with one of the values in a column; None when they cannot be read."""
         text = (
             f"select t.{quoted(key.key_column)}::text from {key.table_name} as t "
             f"where t.{quoted(via)} = any(%(values)s::{kind}[])"
         )
-        if kind in _CERTAIN:
+        if kind in _CERTAIN and not self._apart:
             return frozenset(self._session.texts(text, values=values))
         try:
-            # a savepoint: one such value must not end the pass, or what a run files
-            with self._session.transaction():
+            # one value that is none of the type or of the domain, or a table that somebody holds or that the
+            # role may not read, must not end the pass, or what a run files
+            with self._session.transaction(rollback=True):
+                self._session.set_local("lock_timeout", LOCK_WAIT)
                 return frozenset(self._session.texts(text, values=values))
         except ServerSaid as error:
-            state = sqlstate(error) or ""
-            # no value of the type, or of the domain, or a type without equality
-            if state[:2] not in ("22", "23") and state != "42883":
+            if error.diag.severity_nonlocalized in ("FATAL", "PANIC") or sqlstate(error) is None:
                 raise
             return None
 
 
 def _key(value: str, key_type: str) -> str | None:
-    """Return text as the server writes a key; None when it is no key: a column may hold keys of others."""
+    """Return text as the server writes a key; None when it is no key: a column may hold keys of others.
+
+    A column of another type may spell it in its own way: 7.00, or a UUID without dashes.
+    """
     if bits := _INTEGER_BITS.get(key_type):
         # nearly all of them: fewer digits than the largest has, and the first is not 0
         if value.isdecimal() and value.isascii() and value[0] != "0" and len(value) < bits * 3 // 10:
             return value
+        try:
+            number = Decimal(value.strip())
+        except InvalidOperation:
+            return None
+        # what has too many digits is not written out
+        if not number.is_finite() or number.adjusted() > 19 or number != number.to_integral_value():
+            return None
         most = 2 ** (bits - 1)
-        is_key = _INTEGER.fullmatch(value) is not None and -most <= int(value) < most
-        return str(int(value)) if is_key else None
+        return str(int(number)) if -most <= number < most else None
     if key_type == "uuid":
-        return value.lower() if _UUID.fullmatch(value) else None
+        digits = value.strip().strip("{}").replace("-", "").lower()
+        if _HEX.fullmatch(digits) is None:
+            return None
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
     return value

@@ -6,6 +6,9 @@
 -- foreign table, takes no constraint trigger and no transition table there, and would not
 -- see what is written on the other side. Constraints and triggers belong into the database
 -- that holds the rows; here they are left out, and that is no fault.
+--
+-- Partitions by the catalogue alone: pg_partition_tree locks each of them, and whoever asks would wait
+-- for those who alter one.
 
 create or replace view trueup.distant_tables as
 select
@@ -29,8 +32,18 @@ where
         or (
             c.relkind = 'p'
             and exists (
+                with recursive part as (
+                    select i.inhrelid as relid
+                    from pg_catalog.pg_inherits as i
+                    where i.inhparent = c.oid
+                    union
+                    select i.inhrelid
+                    from part
+                    inner join pg_catalog.pg_inherits as i on part.relid = i.inhparent
+                )
+
                 select 1
-                from pg_catalog.pg_partition_tree(c.oid) as part
+                from part
                 inner join pg_catalog.pg_class as pc on part.relid = pc.oid
                 where pc.relkind = 'f'
             )
