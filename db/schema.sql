@@ -7074,7 +7074,7 @@ CREATE FUNCTION trueup.phone_matches(p_company_id bigint, p_direction text, p_fr
 CREATE FUNCTION trueup.planned_cost(p_check text) RETURNS numeric
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET lock_timeout TO '1s'
+    SET lock_timeout TO '100ms'
     SET max_parallel_workers_per_gather TO '0'
     AS $$
 declare

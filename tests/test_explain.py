@@ -15,7 +15,7 @@ from helpers import run, sql, value
 import trueup
 from trueup import cli_explain, evaluation, packs
 from trueup.errors import DatabaseError, NotFoundError
-from trueup.explaining import Explanation
+from trueup.explaining import Explanation, _Planner
 from trueup.store import session
 
 CHECKS = packs.load().checks
@@ -269,3 +269,22 @@ def test_the_pages_of_plans_can_be_written(filled: str, tmp_path: Path) -> None:
     index = (tmp_path / "README.md").read_text()
     assert all(f"[`{check.name}`]({check.name}.txt)" in index for check in CHECKS)
     assert str(tmp_path) not in index
+
+
+def test_the_time_of_an_execution_is_not_that_of_what_follows(database: str) -> None:
+    with session(database, "test") as connection, connection.transaction():
+        assert _Planner(connection, "1min").plan("select 1").duration_ms is not None
+        assert connection.value("statement_timeout") == "0"
+
+
+def test_a_check_that_fails_has_a_plan(database: str) -> None:
+    sql(
+        database,
+        "create or replace view trueup.call_direction_missing as "
+        "select c.company_id, 'call' as entity_type, c.id as entity_id, (1 / (c.id - c.id))::text as description, "
+        "'{}'::jsonb as evidence from public.calls as c",
+    )
+    sql(database, "select factory.company(1); select factory.call(1)")
+    found = trueup.explain("call_direction_missing", database=database, analyze=True)
+    assert found.plan.error == "division by zero"
+    assert "calls" in found.plan.text

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
-from helpers import eventually, launch, plant, sql, value
+from helpers import eventually, launch, plant, run, sql, value
 
 import trueup
 from trueup import packs
@@ -49,6 +51,16 @@ def replace_view(
         {more}
         """,
     )
+
+
+@contextmanager
+def ended_by_force(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Give a process that may hang."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def facts(checked: Run) -> list[tuple[Any, ...]]:
@@ -199,6 +211,113 @@ def test_a_population_is_counted_as_patiently_as_its_check_is_read(
         assert counted.outcome == outcome
         _, [counted] = evaluate(connection, [check], timeout="0", progress=silent)
         assert counted.outcome == "complete"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_table_that_the_role_may_not_name_fails_its_check_alone(database: str, jobs: int) -> None:
+    sql(
+        database,
+        "create schema hidden; create table hidden.things (id bigint primary key, company_id bigint)",
+    )
+    checks = [
+        replace(check, population="hidden.things") if check.name == SLOW else check
+        for check in packs.load().checks
+        if check.name in (SLOW, OTHER)
+    ]
+    # what a check took is known from its last run
+    trueup.check([SLOW, OTHER], database=database)
+    with session(database + "&options=-crole%3Dtrueup_runner", "test") as connection:
+        _, results = evaluate(connection, checks, timeout="1min", progress=silent, jobs=jobs)
+    assert {r.name: r.error for r in results} == {SLOW: "permission denied for schema hidden", OTHER: None}
+
+
+def test_rows_are_estimated_once_for_each_partition(database: str) -> None:
+    sql(
+        database,
+        """
+        create table public.big (id bigint, d integer) partition by list (d);
+        create table public.big_1 partition of public.big for values in (1);
+        create table public.big_2 partition of public.big for values in (2) partition by list (id);
+        create table public.big_2_rest partition of public.big_2 default;
+        insert into public.big select i, 1 + i % 2 from generate_series(1, 1000) as i;
+        analyze public.big;
+        create table public.fresh (id bigint) with (autovacuum_enabled = off);
+        create table "Odd ""name" as select i from generate_series(1, 7) as i;
+        analyze "Odd ""name";
+        """,
+    )
+    names = ["public.big", "public.fresh", '"Odd ""name"', "public.gone", "public.big_2"]
+    with session(database, "test") as connection:
+        assert connection.values("estimated_rows", names=names) == [1000, None, 7, None, 500]
+
+
+def test_a_lock_of_a_partition_that_no_check_is_about_keeps_nobody_waiting(database: str) -> None:
+    sql(
+        database,
+        "create table public.log (d integer) partition by range (d);"
+        "create table public.log_1 partition of public.log for values from (0) to (10)",
+    )
+    with psycopg.connect(database) as other:
+        other.execute("lock table public.log_1 in access exclusive mode")
+        with ended_by_force(launch("check", SLOW, "--jobs", "2", url=database)) as waiting:
+            waiting.communicate(timeout=30)
+    assert waiting.returncode == 0
+
+
+def test_a_table_that_others_hold_costs_a_run_the_time_of_a_check(database: str) -> None:
+    with psycopg.connect(database) as other:
+        other.execute("lock table public.calls in access exclusive mode")
+        with ended_by_force(launch("check", "--timeout", "200ms", url=database)) as waiting:
+            waiting.communicate(timeout=120)
+    assert waiting.returncode == 3
+    assert trueup.check(database=database).exit_code("never") == 0
+
+
+def test_a_statement_that_somebody_cancels_is_no_timeout(database: str) -> None:
+    replace_view(database, SLOW, "'x'", "from (select pg_sleep(60)) as s")
+    found: list[Run] = []
+    running = threading.Thread(target=lambda: found.append(trueup.check([SLOW, OTHER], database=database)))
+    running.start()
+    cancelled = (
+        "select count(pg_cancel_backend(a.pid)) from pg_stat_activity as a "
+        "where a.datname = current_database() and a.wait_event = 'PgSleep'"
+    )
+    eventually(lambda: value(database, cancelled) > 0)
+    running.join()
+    assert (result(found[0], SLOW).outcome, result(found[0], OTHER).outcome) == ("error", "complete")
+    assert result(found[0], SLOW).error == "canceling statement due to user request"
+
+
+def test_a_run_that_is_terminated_has_failed(database: str) -> None:
+    replace_view(database, SLOW, "'x'", "from (select pg_sleep(60)) as s")
+    runner = launch("check", SLOW, url=database)
+    eventually(
+        lambda: value(database, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'") > 0
+    )
+    runner.send_signal(signal.SIGTERM)
+    runner.communicate(timeout=30)
+    assert runner.returncode == 143
+    last = "select cr.status, cr.error from trueup.check_runs as cr order by cr.id desc limit 1"
+    assert sql(database, last) == [("failed", "terminated")]
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("check", "--replica", ""),
+        ("check", "--replica-wait", "inf"),
+        ("check", "--max-alerts", "99999999999999999999"),
+        ("check", "--examples", "99999999999999999999"),
+        ("explain", SLOW, "--entities", "99999999999999999999"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_before_anything_is_read(
+    database: str, options: tuple[str, ...]
+) -> None:
+    before = value(database, "select count(*) from trueup.check_runs")
+    assert run(*options, url=database).returncode == 2
+    assert value(database, "select count(*) from trueup.check_runs") == before
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -43,7 +43,7 @@ from trueup.store import (
     sqlstate,
     statement,
 )
-from trueup.tracking import Pending, TrackedTable, related, tracked_tables
+from trueup.tracking import LOCK_WAIT, Pending, TrackedTable, related, tracked_tables
 
 logger = logging.getLogger(__name__)
 
@@ -560,7 +560,15 @@ def with_candidates(connection: Session, checks: list[Check]) -> list[Check]:
     }
     if not views:
         return checks
-    known = set(connection.values("views_as_deployed", names=list(views), checksums=list(views.values())))
+    try:
+        # the server shows a view only when nobody holds its tables
+        with connection.transaction(rollback=True):
+            connection.set_local("lock_timeout", LOCK_WAIT)
+            found = connection.values("views_as_deployed", names=list(views), checksums=list(views.values()))
+    except ServerSaid as error:
+        raise_lost(error)
+        found = []
+    known = set(found)
     return [
         replace(check, candidates=None)
         if check.candidates and not {check.name, check.candidates} <= known

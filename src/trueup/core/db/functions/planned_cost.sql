@@ -9,7 +9,8 @@ create or replace function trueup.planned_cost(p_check text)
     returns numeric
     language plpgsql
     set search_path = pg_catalog, pg_temp
-    set lock_timeout = '1s'
+    -- there is one for each check: a table that is held for long must not hold up the run
+    set lock_timeout = '100ms'
     set max_parallel_workers_per_gather = 0
 as $$
 declare
