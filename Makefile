@@ -65,7 +65,7 @@ readme: $(VENV)/.dev    ## write the tables of README.md, db/README.md and docs/
 bench: $(VENV)/.demo    ## compare with dbt, Soda Core and Great Expectations at 200,000 calls; minutes
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
-bench-full: $(VENV)/.demo  ## the same at 1 and 10 million calls; 12 GB of disk. Interrupted, it goes on where it was
+bench-full: $(VENV)/.demo  ## the same at 1 and 10 million calls; an hour or more, 35 GB of disk. Interrupted, it goes on where it was
 	@$(BIN)/python benchmarks/bench.py --calls 1000000 10000000 --repetitions 3 $(ARGS)
 
 soak: $(VENV)/.dev      ## three simulated weeks of `trueup run`, with faults and deaths at random; half an hour

@@ -7,7 +7,7 @@
 -- population:  customers
 -- prevented:   constraint customers_company_known
 -- repair:      evidence
--- cost:        scans customers; two index probes for each one without a company
+-- cost:        those without a company, by customers_company_id_id_key; two index probes for each
 --
 -- Deleted customers too: the constraint speaks of all rows. What refers to such a
 -- customer is not tenant_mismatch as well; the fault is this row's.

@@ -7,8 +7,8 @@
 -- population:  customers where deleted_at is null
 -- prevented:   none: a family may share a number, so a second customer cannot be refused
 -- repair:      review
--- cost:        customers hashed with themselves, by number and by address; two index probes for each that
---              shares one
+-- cost:        customers merged with themselves, by customers_phone_normalized_idx and by customers_email_idx;
+--              two index probes for each that shares one
 --
 -- Lists every customer of the group, and with each one the others. Numbers are compared
 -- as trueup.plain_phone writes them, addresses without regard to case. A placeholder

@@ -7,7 +7,8 @@
 -- population:  customers where deleted_at is null
 -- prevented:   none: somebody who withholds every contact may still book
 -- repair:      review
--- cost:        scans customers; one probe of appointments_customer_id_idx for each without contact
+-- cost:        all of appointments_customer_id_idx, for the appointments ahead; one probe of customers_pkey for
+--              each of these
 --
 -- Usable is what trueup.usable_phone and trueup.usable_email say; a placeholder is not.
 -- A customer that belongs to no company yet has the appointments of any; own is the same

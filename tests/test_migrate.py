@@ -76,6 +76,28 @@ def test_a_lock_that_is_never_granted_names_who_holds_it(
     assert trueup.verify(database=database).ok
 
 
+def test_a_constraint_that_is_not_valid_yet_is_a_note(database: str) -> None:
+    ready = "everything of ours is there, enabled and equal to its file"
+    assert run("verify", url=database).stdout.splitlines()[-1] == ready
+    sql(database, "alter table public.calls drop constraint calls_direction_known")
+    sql(database, "insert into public.companies (name) values ('a')")
+    sql(
+        database, "insert into public.calls (company_id, retell_call_id) select id, 'c' from public.companies"
+    )
+    sql(
+        database,
+        """
+        alter table public.calls disable trigger user;
+        update public.calls set direction = null;
+        alter table public.calls enable trigger user
+        """,
+    )
+    trueup.migrate(database=database)
+    done = run("verify", url=database)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == f"{ready}; constraints that wait for `trueup enforce`: 1"
+
+
 def test_a_writer_that_ends_in_time_is_waited_for(database: str) -> None:
     sql(database, "drop trigger calls_fill_direction on public.calls")
     with psycopg.connect(database) as writer:

@@ -1,4 +1,4 @@
--- journal_repairs: the journal of repairs on every table of the pack
+-- journal_repairs: the journal of repairs on the six tables that repairs of the pack write
 --
 -- The WHEN clause keeps ordinary writes out: outside a repair it costs reading one
 -- session parameter per row and calls no function.

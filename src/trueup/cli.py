@@ -170,8 +170,9 @@ def migrate(
     """Bring the database to head: revisions, then views and triggers, then constraints.
 
     Run it again at any time: what is in place is left alone, what was dropped, disabled
-    or edited by hand is mended. One migration runs at a time; no lock is waited for
-    longer than three seconds at once. `trueup history` shows what was done.
+    or edited by hand is mended. One migration runs at a time. No lock behind which others
+    would queue is waited for longer than three seconds at once; a build of an index makes
+    nobody wait, and waits ten minutes. `trueup history` shows what was done.
     """
     from trueup.migration import migrate as run
 
@@ -740,7 +741,11 @@ def status(database: str | None, pack: Path | None, form: str) -> None:
 @pack_option
 @format_option()
 def verify(database: str | None, pack: Path | None, form: str) -> None:
-    """Compare everything of ours with its file: there, enabled, valid, unchanged. Exits with 1 if not."""
+    """Compare everything of ours with its file: there, enabled, unchanged. Exits with 1 if not.
+
+    Constraints that are not valid yet, or wait for rows to be clean, are notes and no fault:
+    `trueup enforce` validates them.
+    """
     from trueup.inspection import verify as run
 
     found = run(database=database, pack=pack)
@@ -751,7 +756,8 @@ def verify(database: str | None, pack: Path | None, form: str) -> None:
         if changes:
             print_table([title, "what", ""], [(c.action, c.what, c.detail) for c in changes])
     if found.ok:
-        click.echo("everything of ours is there, enabled and equal to its file")
+        waits = f"; constraints that wait for `trueup enforce`: {found.waiting}" if found.waiting else ""
+        click.echo(f"everything of ours is there, enabled and equal to its file{waits}")
     else:
         click.echo(f"{len(found.problems)} problems: `trueup migrate` mends them", err=True)
     sys.exit(int(not found.ok))

@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verification:
-    """Whether everything of ours exists, is enabled, valid and equal to its file.
+    """Whether everything of ours exists, is enabled and equal to its file.
 
     `problems` are what `trueup migrate` mends; `notes` are facts that are no fault,
     such as a constraint that legacy rows keep from being validated.
@@ -47,6 +47,14 @@ class Verification:
     def ok(self) -> bool:
         """No problem was found."""
         return not self.problems
+
+    @property
+    def waiting(self) -> int:
+        """How many constraints are not valid yet, or wait for rows to be clean: `enforce` is for them."""
+        return sum(
+            note.action == "not valid" or (note.action == "missing" and not note.what.startswith("role "))
+            for note in self.notes
+        )
 
 
 @dataclass(frozen=True)
