@@ -877,6 +877,133 @@ def test_a_value_that_cannot_be_looked_up_costs_a_full_evaluation(
     assert set(outcomes(empty_database, pack).values()) == {"changed"}
 
 
+@pytest.mark.parametrize(
+    ("key", "reference", "one", "spelled"),
+    [
+        ("bigint", "numeric(12, 2)", "7", "7"),
+        ("integer", "double precision", "1000000", "1e6"),
+        ("bigint", "text", "7", "+7"),
+        ("bigint", "text", "-7", " -07 "),
+        ("uuid", "text", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC999C0B4EF8BB6D6BB9BD380A11"),
+        ("uuid", "text", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "{a0eebc99-9c0b4ef8-bb6d6bb9-bd380a11}"),
+    ],
+)
+def test_a_reference_that_spells_a_key_in_its_own_way_is_followed(
+    empty_database: str, tmp_path: Path, key: str, reference: str, one: str, spelled: str
+) -> None:
+    sql(
+        empty_database,
+        f"create table public.items (id {key} primary key, grp {key}); "
+        f"create table public.lines (item {reference}, bad boolean); "
+        f"create table public.groups (id {reference}, bad boolean)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_line_bad=(
+            "items.id, lines.item",
+            f"exists (select 1 from public.lines as l where l.item::{key} = i.id and l.bad)",
+        ),
+        item_group_bad=(
+            "items.id, groups.id via grp",
+            f"exists (select 1 from public.groups as g where g.id::{key} = i.grp and g.bad)",
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (%s, %s)", one, one)
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "insert into lines values (%s, true)", spelled)
+    assert outcomes(empty_database, pack) == {"item_group_bad": "changed", "item_line_bad": "changed"}
+    assert item_alerts(empty_database) == [("item_line_bad", one)]
+    sql(empty_database, "insert into groups values (%s, true)", spelled)
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == [("item_group_bad", one), ("item_line_bad", one)]
+    sql(empty_database, "update lines set bad = false; update groups set bad = false")
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == []
+    assert trueup.check(database=empty_database, pack=pack).missed == 0
+
+
+@pytest.mark.parametrize("value_of_others", ["1e999999999", "NaN", "Infinity", "7.5", "1e19", "--7", ""])
+def test_a_number_that_is_no_key_concerns_none(
+    empty_database: str, tmp_path: Path, value_of_others: str
+) -> None:
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key); create table public.lines (item text)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_line=(
+            "items.id, lines.item",
+            "exists (select 1 from public.lines as l where l.item = i.id::text)",
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (7)")
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "insert into lines values (%s)", value_of_others)
+    assert outcomes(empty_database, pack) == {"item_line": "changed"}
+    assert item_alerts(empty_database) == []
+
+
+def test_triggers_that_are_switched_on_while_a_run_reads_leave_what_is_owed(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(empty_database, "create table public.items (id bigint primary key, price integer)")
+    pack = items_pack(tmp_path / "pack", item_negative=("items.id, items.price", "i.price < 0"))
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "alter table items disable trigger all")
+    outcomes(empty_database, pack)
+    assert owed(empty_database, "item_negative") == "changes of public.items are not noted"
+    read: list[str] = []
+
+    def load(name: str, done: int, total: int) -> None:
+        if not name and not read:
+            read.append(name)
+            sql(empty_database, "insert into items values (1, -1); alter table items enable trigger all")
+
+    trueup.check(database=empty_database, pack=pack, progress=load)
+    assert read
+    assert alerts(empty_database, "item_negative") == []
+    outcomes(empty_database, pack)
+    assert alerts(empty_database, "item_negative") == ["1"]
+    assert owed(empty_database, "item_negative") is None
+
+
+def test_entities_that_cannot_be_looked_up_now_end_no_pass_and_no_run(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key, grp bigint); "
+        "create table public.groups (id bigint primary key, bad boolean)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_group_bad=(
+            "items.id, items.grp, groups.id via grp",
+            "exists (select 1 from public.groups as g where g.id = i.grp and g.bad)",
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, 1); insert into groups values (1, true)")
+    with psycopg.connect(empty_database) as other:
+        other.execute("lock table public.items in access exclusive mode")
+        passed = trueup.check_changed(database=empty_database, pack=pack, timeout="500ms")
+        whole = trueup.check(database=empty_database, pack=pack, timeout="500ms")
+    for run_of in (passed, whole):
+        failed = [
+            result.name
+            for result in run_of.results
+            if result.name.startswith("item_") and result.outcome not in ("changed", "complete")
+        ]
+        assert failed == ["item_group_bad"]
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == [("item_group_bad", "1")]
+
+
 def test_what_the_server_records_of_no_column_is_followed(empty_database: str, tmp_path: Path) -> None:
     """A row as one value, a number of rows, and what a header says of a function that hides it."""
     sql(
