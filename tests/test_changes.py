@@ -1831,6 +1831,97 @@ def test_a_trigger_of_the_application_that_came_between_two_migrations(
     assert outcomes(empty_database, pack) == {"item_negative": "changed"}
 
 
+STAMPED = (
+    "create table items (id bigint primary key, price integer, note text, updated_at timestamptz); "
+    "create function public.stamp() returns trigger language plpgsql as "
+    "'begin new.updated_at := clock_timestamp(); return new; end'; "
+    "create trigger stamp before update on items for each row execute function public.stamp(); "
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong", "quiet"),
+    [
+        (
+            "create trigger other before update of note on items for each row execute function public.stamp()",
+            "i.price < 0",
+            True,
+        ),
+        ("", "(to_jsonb(i) ->> 'price')::integer < 0", False),
+    ],
+)
+def test_a_column_that_no_check_names_can_be_dropped(
+    empty_database: str, tmp_path: Path, more: str, wrong: str, quiet: bool
+) -> None:
+    """Nothing but a list of columns keeps it from that, and where any update counts there is none."""
+    sql(empty_database, STAMPED + more)
+    pack = items_pack(tmp_path / "pack", item_negative=("items.id", wrong))
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, 1, 'x'), (2, 1, 'x')")
+    outcomes(empty_database, pack)
+    sql(empty_database, "drop trigger if exists other on items; alter table items drop column note")
+    sql(empty_database, "update items set price = -1 where id = 1")
+    assert sql(empty_database, "select keys from trueup.changes") == [(["id=1", None],)]
+    assert outcomes(empty_database, pack) == {"item_negative": "changed"}
+    assert item_alerts(empty_database) == [("item_negative", "1")]
+    # what the trigger stamps concerns a check only where this takes the row as a whole
+    sql(empty_database, "update items set price = price")
+    assert value(empty_database, "select count(*) from trueup.changes") == (0 if quiet else 2)
+    outcomes(empty_database, pack)
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "update items set price = 1")
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == []
+    assert trueup.verify(database=empty_database, pack=pack).ok
+
+
+def test_a_column_that_a_function_may_read_can_be_dropped(empty_database: str, tmp_path: Path) -> None:
+    """What a header names and no view reads counts in all of its columns."""
+    sql(
+        empty_database,
+        STAMPED + "create table lines (item_id bigint, is_over boolean, note text, updated_at timestamptz); "
+        "create trigger stamp before update on lines for each row execute function public.stamp(); "
+        "create function public.held(p_id bigint) returns boolean language plpgsql stable as $$ begin return "
+        "exists (select 1 from public.lines as l where l.item_id = p_id and not l.is_over); end $$",
+    )
+    pack = items_pack(tmp_path / "pack", item_held=("items.id, lines.item_id", "public.held(i.id)"))
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1), (2); insert into lines values (1, true), (2, true)")
+    outcomes(empty_database, pack)
+    sql(empty_database, "alter table lines drop column note")
+    sql(empty_database, "update lines set is_over = false where item_id = 2")
+    assert outcomes(empty_database, pack) == {"item_held": "changed"}
+    assert item_alerts(empty_database) == [("item_held", "2")]
+
+
+def test_a_column_that_counts_cannot_be_dropped(empty_database: str, tmp_path: Path) -> None:
+    sql(empty_database, "create table items (id bigint primary key, price integer, note text)")
+    pack = items_pack(tmp_path / "pack", item_negative=("items.id", "(to_jsonb(i) ->> 'price')::integer < 0"))
+    trueup.migrate(database=empty_database, pack=pack)
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="trueup_changes_update"):
+        sql(empty_database, "alter table items drop column note")
+    trueup.migrate(database=empty_database, pack=items_pack(pack, item_negative=NEGATIVE))
+    sql(empty_database, STAMPED[STAMPED.index("create function") :].replace("new.updated_at", "new.note"))
+    trueup.migrate(database=empty_database, pack=pack)
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="view trueup"):
+        sql(empty_database, "alter table items drop column price")
+
+
+def test_an_added_column_counts_where_a_row_is_taken_as_a_whole(empty_database: str, tmp_path: Path) -> None:
+    """At once, where any update counts: what is compared is not a list of columns."""
+    sql(empty_database, STAMPED)
+    pack = items_pack(tmp_path / "pack", item_bad=("items.id", "to_jsonb(i) @> '{\"bad\": true}'"))
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1)")
+    outcomes(empty_database, pack)
+    sql(empty_database, "drop trigger stamp on items; alter table items add column bad boolean default false")
+    sql(empty_database, "update items set bad = false")
+    assert value(empty_database, "select count(*) from trueup.changes") == 0
+    sql(empty_database, "update items set bad = true")
+    assert outcomes(empty_database, pack) == {"item_bad": "changed"}
+    assert item_alerts(empty_database) == [("item_bad", "1")]
+
+
 def test_a_column_that_came_between_two_migrations(empty_database: str, tmp_path: Path) -> None:
     sql(empty_database, "create table items (id bigint primary key)")
     pack = items_pack(tmp_path / "pack", item_bad=("items.id", "to_jsonb(i) @> '{\"bad\": true}'"))

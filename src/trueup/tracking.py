@@ -37,7 +37,8 @@ class Watched:
     """A table that checks rest on.
 
     `columns` are those whose update counts. `any_update`: a BEFORE trigger of the
-    application may write any of them, whatever columns an update names. `dated` are
+    application may write any of them, whatever columns an update names; `is_whole`: then its
+    rows are compared as wholes, not by these columns. `dated` are
     the columns of the table whose values each session may write in its own way, `unseen`
     those whose values no trigger sees.
     """
@@ -46,6 +47,7 @@ class Watched:
     is_trackable: bool
     is_partitioned: bool
     any_update: bool
+    is_whole: bool
     columns: list[str]
     dated: list[str]
     unseen: list[str]
@@ -110,7 +112,8 @@ def tracker(table: Watched, keys: list[str]) -> str:
     bear; UPDATE one per row, because a transition table is filled by every update of the
     table, and a column list keeps those out that concern no check. Many applications write
     all columns of a row, so old and new are compared, too; in the function, for the server parses a
-    WHEN clause in each statement. On a partitioned table all
+    WHEN clause in each statement. The function names only columns that cannot be dropped without the
+    trigger or a view of a check; else rows are compared as wholes. On a partitioned table all
     of them note each row: triggers of rows fire for a statement that names a partition, too,
     and a row that an update moves to another partition is deleted and inserted to them.
 
@@ -147,7 +150,9 @@ def tracker(table: Watched, keys: list[str]) -> str:
     if table.columns:
         # by their images: a type need not have an operator for equality
         old, new = (
-            f"row({', '.join(f'{row}.{quoted(column)}' for column in table.columns)})::record"
+            row
+            if table.is_whole
+            else f"row({', '.join(f'{row}.{quoted(column)}' for column in table.columns)})::record"
             for row in ("old", "new")
         )
         compared = f"        if {old} operator(pg_catalog.*=) {new} then\n"

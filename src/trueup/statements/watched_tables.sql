@@ -50,6 +50,25 @@ select
     ) as is_trackable,
     w.relkind = 'p' or w.relispartition as is_partitioned,
     bt.is_unlisted as any_update,
+    -- a column that a check names cannot be dropped under it; of a table that is read as a whole, any can,
+    -- and one that a virtual column is computed from, once it is computed from others
+    bt.is_unlisted
+    and (
+        not exists (
+            select 1
+            from pg_catalog.pg_attribute as a
+            where
+                a.attrelid = w.relid
+                and a.attnum > 0
+                and not a.attisdropped
+                and a.attname <> all(w.columns)
+        )
+        or exists (
+            select 1
+            from pg_catalog.pg_attribute as v
+            where v.attrelid = w.relid and v.attgenerated = 'v' and v.attname = any(w.columns)
+        )
+    ) as is_whole,
     array(
         select a.attname::text
         from pg_catalog.pg_attribute as a
@@ -60,7 +79,8 @@ select
             and a.attgenerated <> 'v'
             and (
                 a.attname = any(w.columns)
-                or a.attnum = any(bt.columns)
+                -- where every update counts, what fires others matters no more
+                or (not bt.is_unlisted and a.attname = any(bt.columns))
                 or exists (
                     select 1
                     from pg_catalog.pg_attribute as v
@@ -116,10 +136,10 @@ cross join lateral (
         coalesce(
             bool_or(cardinality(t.tgattr::smallint[]) = 0 and p.pronamespace <> 'trueup'::regnamespace), false
         ) as is_unlisted,
-        array_agg(a.attnum) as columns
+        array_agg(a.attname::text) as columns
     from pg_catalog.pg_trigger as t
     inner join pg_catalog.pg_proc as p on t.tgfoid = p.oid
-    left join lateral unnest(t.tgattr::smallint[]) as a (attnum) on true
+    left join pg_catalog.pg_attribute as a on t.tgrelid = a.attrelid and a.attnum = any(t.tgattr::smallint[])
     where
         t.tgrelid = w.relid
         and not t.tgisinternal
