@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import FACTORY, ROOT, Databases
-from helpers import run, sql, value
+from helpers import items_pack, run, sql, value
 from postgres import Postgres
 from test_acceptance import PICTURE
 
@@ -295,6 +295,62 @@ def test_a_pass_sees_what_is_written_where_one_partition_notes_nothing(partition
     trueup.migrate(database=partitioned)
     trueup.check_changed(database=partitioned)
     assert value(partitioned, owed) is None
+
+
+ITEMS = (
+    # the columns of one partition have other numbers
+    "create table items (id bigint, price integer, note text, day date, primary key (id, day)) "
+    "partition by range (day); "
+    "create table old_items (day date, gone text, note text, price integer, id bigint, "
+    "primary key (id, day)); alter table old_items drop column gone; "
+    "create table later_items partition of items default partition by range (day); "
+    "create table last_items partition of later_items default; "
+    "alter table items attach partition old_items for values from ('2025-01-01') to ('2026-01-01'); "
+    "create function public.turn() returns trigger language plpgsql as "
+    "'begin if new.note = ''turned'' then new.price := -1; end if; return new; end'"
+)
+NEGATIVE = ("items.id", "i.price < 0")
+ITEM_ALERTS = (
+    "select al.entity_id from trueup.data_consistency_alerts as al "
+    "where al.alert_type = 'item_negative' and al.status <> 'resolved' order by 1"
+)
+
+
+def _outcome(url: str, pack: Path) -> str:
+    """Make a pass; return the outcome of the check of the pack."""
+    results = {result.name: result for result in trueup.check_changed(database=url, pack=pack).results}
+    return results["item_negative"].outcome
+
+
+@pytest.mark.parametrize("of", ["", "of note"])
+@pytest.mark.parametrize(("partition", "day"), [("old_items", "2025-01-01"), ("last_items", "2030-01-01")])
+@pytest.mark.parametrize("migrated", [False, True])
+def test_a_trigger_of_the_application_on_one_partition(
+    empty_database: str, tmp_path: Path, of: str, partition: str, day: str, migrated: bool
+) -> None:
+    """It may write what its statement does not name; what its list names are columns of the table."""
+    sql(empty_database, ITEMS)
+    pack = items_pack(tmp_path / "pack", item_negative=NEGATIVE)
+    turn = (
+        f"create trigger turn before update {of} on {partition} for each row execute function public.turn()"
+    )
+    if migrated:
+        sql(empty_database, turn)
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, f"insert into items (id, price, day) values (1, 1, '{day}'), (2, 1, '{day}')")
+    _outcome(empty_database, pack)
+    assert _outcome(empty_database, pack) == "changed"
+    if not migrated:
+        sql(empty_database, turn)
+    sql(empty_database, "update items set note = 'turned' where id = 1")
+    assert _outcome(empty_database, pack) == ("changed" if migrated else "complete")
+    assert sql(empty_database, ITEM_ALERTS) == [("1",)]
+    trueup.migrate(database=empty_database, pack=pack)
+    _outcome(empty_database, pack)
+    sql(empty_database, "update items set note = 'turned'")
+    assert _outcome(empty_database, pack) == "changed"
+    assert sql(empty_database, ITEM_ALERTS) == [("1",), ("2",)]
+    assert trueup.verify(database=empty_database, pack=pack).ok
 
 
 def test_an_index_is_built_on_each_partition_without_stopping_writers(partitioned: str) -> None:

@@ -1,24 +1,47 @@
 -- the tables that checks rest on, and whether what happens to them is noted: all four triggers fire,
--- their parts on each partition too, no BEFORE trigger of others may write a column that the list of
--- the one for updates leaves out, and no row is written under the name of another table: that of a parent
--- or child by inheritance, or of the table of a partition whose triggers look at statements
-with tables as materialized (
+-- their parts on each partition too, no BEFORE trigger of others, on the table or
+-- on a partition, may write a column that the list of the one for updates leaves out, and no row is written
+-- under the name of another table: that of a parent or child by inheritance, or of the table of a partition
+-- whose triggers look at statements
+with recursive tables as materialized (
     select
         x.table_name,
         to_regclass(x.table_name)::oid as relid
     from (select distinct ct.table_name from trueup.check_tables as ct) as x
 ),
 
--- mostly none
-silenced as materialized (
-    select tg.tgrelid as relid
-    from pg_catalog.pg_trigger as tg
-    where
-        tg.tgname in (
-            'trueup_changes_insert', 'trueup_changes_update',
-            'trueup_changes_delete', 'trueup_changes_truncate'
-        )
-        and tg.tgenabled in ('D', 'R')
+-- where not all is noted, and what these are partitions of: mostly none, and followed upwards, so that
+-- nobody looks at, or locks, each partition
+blind (relid) as (
+    (
+        select tg.tgrelid
+        from pg_catalog.pg_trigger as tg
+        where
+            tg.tgname in (
+                'trueup_changes_insert', 'trueup_changes_update',
+                'trueup_changes_delete', 'trueup_changes_truncate'
+            )
+            and tg.tgenabled in ('D', 'R')
+        union all
+        select b.tgrelid
+        from pg_catalog.pg_trigger as b
+        inner join pg_catalog.pg_proc as p on b.tgfoid = p.oid
+        inner join pg_catalog.pg_trigger as tg on b.tgrelid = tg.tgrelid
+        where
+            not b.tgisinternal
+            and b.tgtype & 19 = 19
+            and p.pronamespace <> 'trueup'::regnamespace
+            and tg.tgname = 'trueup_changes_update'
+            and cardinality(tg.tgattr::smallint[]) > 0
+            and (
+                cardinality(b.tgattr::smallint[]) = 0
+                or not b.tgattr::smallint[] <@ tg.tgattr::smallint[]
+            )
+    )
+    union
+    select hi.inhparent
+    from blind as bl
+    inner join pg_catalog.pg_inherits as hi on bl.relid = hi.inhrelid
 ),
 
 -- each table is looked at once, not once for each check
@@ -35,29 +58,11 @@ armed as materialized (
                     'trueup_changes_delete', 'trueup_changes_truncate'
                 )
                 and tg.tgenabled in ('O', 'A')
-                and (
-                    tg.tgname <> 'trueup_changes_update'
-                    or cardinality(tg.tgattr::smallint[]) = 0
-                    or not exists (
-                        select 1
-                        from pg_catalog.pg_trigger as b
-                        inner join pg_catalog.pg_proc as p on b.tgfoid = p.oid
-                        where
-                            b.tgrelid = t.relid
-                            and not b.tgisinternal
-                            and b.tgtype & 19 = 19
-                            and (
-                                cardinality(b.tgattr::smallint[]) = 0
-                                or not b.tgattr::smallint[] <@ tg.tgattr::smallint[]
-                            )
-                            and p.pronamespace <> 'trueup'::regnamespace
-                    )
-                )
         )
         and not exists (
             select 1
-            from silenced as s
-            where s.relid in (select part.relid from pg_catalog.pg_partition_tree(t.relid) as part)
+            from blind as bl
+            where bl.relid = t.relid
         )
         and not exists (
             select 1

@@ -1,7 +1,7 @@
 -- tables that the checks named rest on, with the columns whose update can change a verdict: all of
 -- them where only the header names the table, because a function hides what it reads there.
--- A BEFORE trigger may write a column that the statement does not name: what fires such a
--- trigger counts as well, and one without a column list makes every update count. Ours notes
+-- A BEFORE trigger, be it on one partition, may write a column that the statement does not name: what
+-- fires such a trigger counts as well, and one without a column list makes every update count. Ours notes
 -- the row itself (trueup.note_row). No trigger sees the value of a virtual generated column: what
 -- counts is those it is computed from.
 with reads as materialized (
@@ -137,12 +137,18 @@ cross join lateral (
             bool_or(cardinality(t.tgattr::smallint[]) = 0 and p.pronamespace <> 'trueup'::regnamespace), false
         ) as is_unlisted,
         array_agg(a.attname::text) as columns
-    from pg_catalog.pg_trigger as t
+    from (
+        select w.relid
+        union
+        select pt.relid::oid
+        from pg_catalog.pg_partition_tree(w.relid) as pt
+    ) as part
+    inner join pg_catalog.pg_trigger as t on part.relid = t.tgrelid
     inner join pg_catalog.pg_proc as p on t.tgfoid = p.oid
+    -- the columns of a partition may have other numbers
     left join pg_catalog.pg_attribute as a on t.tgrelid = a.attrelid and a.attnum = any(t.tgattr::smallint[])
     where
-        t.tgrelid = w.relid
-        and not t.tgisinternal
+        not t.tgisinternal
         -- before, row, update
         and t.tgtype & 19 = 19
 ) as bt
