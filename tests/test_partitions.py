@@ -16,6 +16,8 @@ from test_acceptance import PICTURE
 import trueup
 from trueup import incident, migration, packs, server
 from trueup.errors import CatalogError
+from trueup.store import session
+from trueup.tracking import TrackedTable
 
 PARTITIONED = ROOT / "benchmarks" / "partitioned.sql"
 STATES = "select cs.name, cs.state from trueup.constraint_states as cs"
@@ -351,6 +353,32 @@ def test_a_trigger_of_the_application_on_one_partition(
     assert _outcome(empty_database, pack) == "changed"
     assert sql(empty_database, ITEM_ALERTS) == [("1",), ("2",)]
     assert trueup.verify(database=empty_database, pack=pack).ok
+
+
+def test_a_foreign_partition_that_comes_later(empty_database: str, tmp_path: Path) -> None:
+    """What is written elsewhere no trigger here sees."""
+    sql(
+        empty_database,
+        "create table items (id bigint primary key, price integer); "
+        "create table lines (item_id bigint, day date) partition by range (day); "
+        "create table later_lines partition of lines default partition by range (day); "
+        "create foreign data wrapper nowhere; create server nowhere foreign data wrapper nowhere; "
+        "create foreign table far_lines (item_id bigint, day date) server nowhere",
+    )
+    lined = "exists (select 1 from public.lines as l where l.item_id = i.id)"
+    pack = items_pack(tmp_path / "pack", item_lined=("items.id, lines.item_id", lined))
+    trueup.migrate(database=empty_database, pack=pack)
+    unarmed = []
+    for statement in (
+        "select",
+        "alter table later_lines attach partition far_lines for values from ('2031-01-01') to ('2032-01-01')",
+        "alter table later_lines detach partition far_lines",
+    ):
+        sql(empty_database, statement)
+        with session(empty_database, "test") as connection:
+            tables = connection.rows("check_tables", TrackedTable)
+        unarmed.append([table.table_name for table in tables if not table.is_armed])
+    assert unarmed == [[], ["public.lines"], []]
 
 
 def test_an_index_is_built_on_each_partition_without_stopping_writers(partitioned: str) -> None:

@@ -1,5 +1,5 @@
 -- the tables that checks rest on, and whether what happens to them is noted: all four triggers fire,
--- their parts on each partition too, no BEFORE trigger of others, on the table or
+-- their parts on each partition too, no partition is foreign, no BEFORE trigger of others, on the table or
 -- on a partition, may write a column that the list of the one for updates leaves out, and no row is written
 -- under the name of another table: that of a parent or child by inheritance, or of the table of a partition
 -- whose triggers look at statements
@@ -37,6 +37,9 @@ blind (relid) as (
                 cardinality(b.tgattr::smallint[]) = 0
                 or not b.tgattr::smallint[] <@ tg.tgattr::smallint[]
             )
+        union all
+        select ft.ftrelid
+        from pg_catalog.pg_foreign_table as ft
     )
     union
     select hi.inhparent
