@@ -377,11 +377,11 @@ def owed(url: str, name: str) -> str | None:
 
 
 def is_waiting(url: str) -> bool:
-    """Say whether a pass waits for a lock."""
+    """Say whether a pass or a run waits for a lock."""
     return bool(
         value(
             url,
-            "select exists (select 1 from pg_stat_activity where application_name = 'trueup check --changed' "
+            "select exists (select 1 from pg_stat_activity where application_name ~ '^trueup check' "
             "and wait_event_type = 'Lock')",
         )
     )
@@ -630,6 +630,76 @@ def test_it_is_judged_again_though_the_header_names_no_row_of_its_own(
     assert item_alerts(empty_database) == [("item_line_bad", "1")]
     assert outcomes(empty_database, pack) == {"item_line_bad": "changed"}
     assert item_alerts(empty_database) == []
+
+
+WRITTEN_MEANWHILE = "somebody wrote one of its alerts while it was judged"
+
+
+def flood_over_while_accepted(url: str, pack: Path, *options: str) -> None:
+    """Let a flood end, and somebody accept its alert for an hour while a run finds that."""
+    sql(url, "create table items (id bigint primary key, price int)")
+    trueup.migrate(database=url, pack=pack)
+    sql(url, "insert into items select g, -1 from generate_series(1, 20) as g")
+    trueup.check_changed(database=url, pack=pack, max_alerts=10)
+    (flood,) = alerts(url, "item_price_negative")
+    sql(url, "update items set price = 1")
+    with psycopg.connect(url) as person:
+        person.execute(
+            "select trueup.accept_alert(al.id, 'somebody', 'known', now() + interval '1 hour') "
+            "from trueup.data_consistency_alerts as al where al.entity_type = 'check' and al.status = 'open'"
+        )
+        running = launch("check", *options, "--pack", str(pack), url=url)
+        eventually(lambda: is_waiting(url))
+        person.commit()
+    running.communicate(timeout=60)
+    assert alerts(url, "item_price_negative") == [flood]
+
+
+@pytest.mark.parametrize("options", [["--changed"], []], ids=["pass", "full run"])
+def test_a_flood_alert_that_somebody_wrote_meanwhile_is_judged_by_the_next_pass(
+    empty_database: str, tmp_path: Path, options: list[str]
+) -> None:
+    pack = items_pack(tmp_path / "pack", item_price_negative=("items.price", "i.price < 0"))
+    flood_over_while_accepted(empty_database, pack, *options)
+    assert owed(empty_database, "item_price_negative") == WRITTEN_MEANWHILE
+    assert outcomes(empty_database, pack) == {"item_price_negative": "complete"}
+    assert alerts(empty_database, "item_price_negative") == []
+    assert owed(empty_database, "item_price_negative") is None
+    assert outcomes(empty_database, pack) == {"item_price_negative": "changed"}
+
+
+@pytest.mark.parametrize("options", [["--changed"], []], ids=["pass", "full run"])
+@pytest.mark.parametrize("line", ["items.price", "items.price, time ends"])
+def test_a_pass_judges_in_full_what_it_cannot_ask_about_when_an_acceptance_ends(
+    empty_database: str, tmp_path: Path, options: list[str], line: str
+) -> None:
+    pack = items_pack(tmp_path / "pack", item_price_negative=(line, "i.price < 0"))
+    flood_over_while_accepted(empty_database, pack, *options)
+    # what the run before did not note
+    sql(empty_database, "update trueup.checks set owes_full = null")
+    assert outcomes(empty_database, pack) == {"item_price_negative": "changed"}
+    sql(empty_database, "update trueup.data_consistency_alerts set accepted_until = now()")
+    assert outcomes(empty_database, pack) == {"item_price_negative": "complete"}
+    assert alerts(empty_database, "item_price_negative") == []
+    assert outcomes(empty_database, pack) == {"item_price_negative": "changed"}
+
+
+def test_an_alert_of_a_type_that_no_check_names_any_more_is_judged_in_full(
+    empty_database: str, tmp_path: Path
+) -> None:
+    """Time alone may end it: each pass asks about all that are open."""
+    sql(empty_database, "create table items (id bigint primary key, price int)")
+    pack = items_pack(tmp_path / "pack", item_price_negative=("items.price, time ends", "i.price < 0"))
+    trueup.migrate(database=empty_database, pack=pack)
+    outcomes(empty_database, pack)
+    sql(
+        empty_database,
+        "insert into trueup.data_consistency_alerts "
+        "(alert_type, severity, entity_type, entity_id, description, metadata) "
+        "values ('item_price_negative', 'warning', 'article', '1', 'x', '{}')",
+    )
+    assert outcomes(empty_database, pack) == {"item_price_negative": "complete"}
+    assert alerts(empty_database, "item_price_negative") == []
 
 
 def test_a_truncated_table_is_judged_in_full(caught_up: str) -> None:

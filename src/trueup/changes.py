@@ -223,12 +223,17 @@ class _Pass:
     def evaluate(self, progress: Progress) -> None:
         """Find the violations among what has changed, into pg_temp.trueup_violations."""
         checks = driven(self.pack.checks)
+        by_name = {check.name: check for check in checks}
         for check in checks:
             full = self.pending.full_reason(check)
             self.scopes[check.name] = _Scope({} if full else self.pending.concerned(check), full)
         for ended in self.connection.rows("acceptances_ended", _Open):
-            if ended.name in self.scopes:
+            if ended.name not in self.scopes:
+                continue
+            if self._is_known(by_name[ended.name], ended.entity_type):
                 self.scopes[ended.name].add(ended.entity_type, {ended.entity_id})
+            else:
+                self._judge_whole(ended)
         asked = self._asked(checks)
         self._judge([check for check in checks if asked[check.name]], asked)
         more = {check.name: self._partners(check) for check in checks if check.partners}
@@ -248,6 +253,15 @@ class _Pass:
                 self._evaluate_view(check, limits[check.name])
         self._refuse_unknown_entities(whole)
         self._narrow([check for check in checks if check.time and not self.scopes[check.name].full])
+
+    def _is_known(self, check: Check, entity: str) -> bool:
+        """Say whether the check can be judged about entities of a type: not about that of its floods."""
+        is_read_whole = check.time == "begins"
+        return entity in check.entities and (is_read_whole or entity in self.pending.entities)
+
+    def _judge_whole(self, alert: _Open) -> None:
+        scope = self.scopes[alert.name]
+        scope.full = scope.full or f"it has an alert of type {alert.entity_type}, which no change can concern"
 
     def _judge(self, checks: list[Check], scopes: dict[str, dict[str, frozenset[str]]]) -> None:
         """Ask the generated functions about some entities: one statement for checks that ask the same."""
@@ -389,10 +403,15 @@ class _Pass:
             scope = self.scopes[check.name]
             is_read_whole = scope.full or check.time == "begins"
             asked[check.name] = _Scope({} if is_read_whole else dict(scope.entities))
-        ends = [check.name for check in checks if check.time == "ends" and not self.scopes[check.name].full]
-        for standing in self.connection.rows("open_alerts_of", _Open, names=ends):
-            asked[standing.name].add(standing.entity_type, {standing.entity_id})
-        return {name: scope.entities for name, scope in asked.items()}
+        ends = {
+            check.name: check for check in checks if check.time == "ends" and not self.scopes[check.name].full
+        }
+        for standing in self.connection.rows("open_alerts_of", _Open, names=list(ends)):
+            if self._is_known(ends[standing.name], standing.entity_type):
+                asked[standing.name].add(standing.entity_type, {standing.entity_id})
+            else:
+                self._judge_whole(standing)
+        return {name: {} if self.scopes[name].full else scope.entities for name, scope in asked.items()}
 
     def _narrow(self, checks: list[Check]) -> None:
         """Keep of checks that time drives what is new, gone, or changed: the rest is as it was.

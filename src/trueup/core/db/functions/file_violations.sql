@@ -13,7 +13,9 @@
 --
 -- Left alone: an alert whose last writer the run's snapshot cannot see, decided by
 -- transaction id (a visible row with an id that this snapshot does not know yet belongs to
--- another cluster, after a restore, and is ours); it is noted as a change, for the next pass.
+-- another cluster, after a restore, and is ours); it is noted as a change, for the next pass,
+-- under the key of its population. One of a type that has none, such as the alert of a flood, the
+-- run itself finds left when it settles which checks owe a full evaluation.
 -- And everything, when a run with a newer snapshot has already filed this check
 -- (superseded). More new violations than p_most are counted in one flood alert instead; of
 -- such a flood the run hands over what has an alert already, some others, and how many there are
