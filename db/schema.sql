@@ -4290,7 +4290,7 @@ CREATE FUNCTION trueup.creation_failed(p_booking_details jsonb) RETURNS boolean
 
 CREATE FUNCTION trueup.setting(p_name text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN (SELECT st.value FROM trueup.settings st WHERE (st.name = setting.p_name));
+    RETURN COALESCE((SELECT st.value FROM trueup.settings st WHERE (st.name = setting.p_name)), CASE p_name WHEN 'changes_limit'::text THEN '100000'::text WHEN 'check_cost_ceiling'::text THEN '10000000000'::text WHEN 'check_cost_growth'::text THEN '10'::text WHEN 'check_failures_tolerated'::text THEN '1'::text WHEN 'check_interval'::text THEN '1 day'::text WHEN 'console_attempts_address'::text THEN '20'::text WHEN 'console_attempts_name'::text THEN '5'::text WHEN 'console_attempts_window'::text THEN '15 minutes'::text WHEN 'console_masked'::text THEN '(^|_)(name|number|phone|mobile|email|address|notes?|transcript)(_|$)'::text WHEN 'constraint_grace'::text THEN '1 day'::text WHEN 'job_failures_tolerated'::text THEN '1'::text WHEN 'job_patience'::text THEN '10 minutes'::text WHEN 'migrate_lock_budget'::text THEN '5 minutes'::text WHEN 'migrate_lock_timeout'::text THEN '3 seconds'::text WHEN 'notify_failures_tolerated'::text THEN '2'::text WHEN 'review_due_critical'::text THEN '4 hours'::text WHEN 'review_due_info'::text THEN '7 days'::text WHEN 'review_due_warning'::text THEN '1 day'::text WHEN 'review_lease'::text THEN '30 minutes'::text WHEN 'review_queue_limit'::text THEN '10'::text ELSE NULL::text END);
 
 CREATE TABLE trueup.vocabularies (
     vocabulary text NOT NULL,
@@ -12834,12 +12834,8 @@ CREATE VIEW trueup.check_cost_high AS
         END, ch.name) AS description,
     jsonb_build_object('check', ch.name, 'planned_cost', ch.planned_cost, 'ceiling', lim.ceiling, 'last_planned_cost', past.planned_cost, 'last_complete_at', past.finished_at) AS evidence
    FROM ((trueup.checks ch
-     CROSS JOIN ( SELECT ( SELECT (st.value)::numeric AS value
-                   FROM trueup.settings st
-                  WHERE (st.name = 'check_cost_ceiling'::text)) AS ceiling,
-            ( SELECT (st.value)::numeric AS value
-                   FROM trueup.settings st
-                  WHERE (st.name = 'check_cost_growth'::text)) AS growth) lim)
+     CROSS JOIN ( SELECT ( SELECT (trueup.setting('check_cost_ceiling'::text))::numeric AS setting) AS ceiling,
+            ( SELECT (trueup.setting('check_cost_growth'::text))::numeric AS setting) AS growth) lim)
      LEFT JOIN LATERAL ( SELECT
                 CASE
                     WHEN (r.planned_cost IS NOT NULL) THEN GREATEST(r.planned_cost, (1)::numeric)
@@ -12864,12 +12860,8 @@ CREATE VIEW trueup.check_not_run AS
         END) || COALESCE(('; last error: '::text || latest.error), ''::text)) AS description,
     jsonb_build_object('check', ch.name, 'last_complete_at', complete.finished_at, 'outcomes', latest.outcomes, 'sqlstate', latest.sqlstate, 'error', latest.error) AS evidence
    FROM ((((trueup.checks ch
-     CROSS JOIN LATERAL ( SELECT ( SELECT ((2)::double precision * (st.value)::interval)
-                   FROM trueup.settings st
-                  WHERE (st.name = 'check_interval'::text)) AS allowed,
-            ( SELECT ((st.value)::integer + 1)
-                   FROM trueup.settings st
-                  WHERE (st.name = 'check_failures_tolerated'::text)) AS enough) may)
+     CROSS JOIN LATERAL ( SELECT ( SELECT ((2)::double precision * (trueup.setting('check_interval'::text))::interval)) AS allowed,
+            ( SELECT ((trueup.setting('check_failures_tolerated'::text))::integer + 1)) AS enough) may)
      LEFT JOIN LATERAL ( SELECT r.finished_at
            FROM trueup.check_results r
           WHERE ((r.check_name = ch.name) AND (r.outcome = 'complete'::text))
@@ -13013,9 +13005,7 @@ CREATE VIEW trueup.checks_overview WITH (security_invoker='true') AS
     ch.owes_full,
     own.companies AS guard_companies
    FROM ((((((trueup.checks ch
-     CROSS JOIN ( SELECT (st.value)::interval AS check_interval
-           FROM trueup.settings st
-          WHERE (st.name = 'check_interval'::text)) may)
+     CROSS JOIN ( SELECT ( SELECT (trueup.setting('check_interval'::text))::interval AS setting) AS check_interval) may)
      LEFT JOIN trueup.guards g ON ((ch.name = g.name)))
      LEFT JOIN ( SELECT gc.guard,
             jsonb_object_agg(gc.company_id, gc.mode) AS companies
@@ -13932,9 +13922,7 @@ UNION ALL
                    FROM trueup.check_results r
                   WHERE ((r.check_name = cs.check_name) AND (r.outcome = 'complete'::text))
                   ORDER BY r.run_id
-                 LIMIT 1)) < (now() - ( SELECT (st.value)::interval AS value
-                   FROM trueup.settings st
-                  WHERE (st.name = 'constraint_grace'::text)))) AND (NOT COALESCE(aw.is_awaited, false))) AS is_ripe) ripe)
+                 LIMIT 1)) < (now() - ( SELECT (trueup.setting('constraint_grace'::text))::interval AS setting))) AND (NOT COALESCE(aw.is_awaited, false))) AS is_ripe) ripe)
   WHERE ((cs.state <> ALL (ARRAY['valid'::text, 'left out'::text])) AND ((NOT wait.may_wait) OR ripe.is_ripe))
 UNION ALL
  SELECT NULL::text AS company_id,
@@ -14085,9 +14073,7 @@ CREATE VIEW trueup.jobs_overview WITH (security_invoker='true') AS
     week.runs AS runs_7_days,
     week.failures AS failures_7_days
    FROM (((trueup.jobs j
-     CROSS JOIN ( SELECT (st.value)::interval AS be_missing
-           FROM trueup.settings st
-          WHERE (st.name = 'job_patience'::text)) may)
+     CROSS JOIN ( SELECT ( SELECT (trueup.setting('job_patience'::text))::interval AS setting) AS be_missing) may)
      LEFT JOIN LATERAL ( SELECT jr.slot,
             jr.outcome,
             jr.error,
@@ -14164,9 +14150,7 @@ CREATE VIEW trueup.needed_runs AS
            FROM trueup.check_results r
           WHERE ((r.check_name = ch.name) AND (r.outcome <> ALL (ARRAY['superseded'::text, 'changed'::text])))
           ORDER BY r.run_id DESC
-         LIMIT ( SELECT ((st.value)::integer + 1)
-                   FROM trueup.settings st
-                  WHERE (st.name = 'check_failures_tolerated'::text)))
+         LIMIT ( SELECT ((trueup.setting('check_failures_tolerated'::text))::integer + 1)))
         UNION ALL
         ( SELECT r.run_id
            FROM trueup.check_results r
@@ -14202,9 +14186,7 @@ CREATE VIEW trueup.notification_failing AS
     ((('channel '::text || name) || ' has taken no notification since '::text) || failing_since) AS description,
     jsonb_build_object('channel', name, 'kind', kind, 'failing_since', failing_since) AS evidence
    FROM trueup.notification_channels nc
-  WHERE ((failures > ( SELECT (st.value)::integer AS value
-           FROM trueup.settings st
-          WHERE (st.name = 'notify_failures_tolerated'::text))) AND (attempted_at > (now() - '1 day'::interval)));
+  WHERE ((failures > ( SELECT (trueup.setting('notify_failures_tolerated'::text))::integer AS setting)) AND (attempted_at > (now() - '1 day'::interval)));
 
 CREATE TABLE trueup.notification_groups (
     channel_id bigint NOT NULL,
@@ -14500,9 +14482,7 @@ UNION ALL
     'more open review items than the queue may hold'::text AS description,
     jsonb_build_object('open', n.open, 'limit', n.may_hold) AS evidence
    FROM ( SELECT count(*) AS open,
-            ( SELECT (st.value)::integer AS value
-                   FROM trueup.settings st
-                  WHERE (st.name = 'review_queue_limit'::text)) AS may_hold
+            ( SELECT (trueup.setting('review_queue_limit'::text))::integer AS setting) AS may_hold
            FROM trueup.manual_review_queue q
           WHERE ((q.status = ANY (ARRAY['pending'::text, 'in_progress'::text])) AND ((q.snoozed_until IS NULL) OR (q.snoozed_until <= now())))) n
   WHERE (n.open > n.may_hold);

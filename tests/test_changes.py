@@ -740,6 +740,15 @@ def test_more_changes_than_are_followed_are_judged_in_full(caught_up: str) -> No
     assert owed(caught_up, "call_direction_missing") is None
 
 
+def test_changes_are_followed_though_the_limit_is_deleted(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    changed(caught_up)
+    sql(caught_up, "delete from trueup.settings where name = 'changes_limit'")
+    sql(caught_up, "select factory.call(1, direction => null)")
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+
+
 def test_a_statement_of_very_many_rows_is_noted_as_a_whole(caught_up: str) -> None:
     sql(
         caught_up,

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import yaml
 from conftest import ROOT
-from helpers import connected, plant, run, sql, value
+from helpers import connected, items_pack, plant, run, sql, value
 
 import trueup
 from trueup import deploy, packs
@@ -162,6 +162,30 @@ def test_checks(faulty: str) -> None:
     assert not value(faulty, "select bool_or(is_late) from trueup.checks_overview")
     assert value(faulty, "select count(*) from trueup.checks_overview where last_outcome is null") == len(
         packs.load().checks
+    )
+
+
+@pytest.mark.one_server
+def test_a_setting_that_is_deleted_has_its_default(empty_database: str, tmp_path: Path) -> None:
+    # one without settings of its own
+    sql(empty_database, "create table items (id bigint primary key, price int)")
+    pack = items_pack(tmp_path / "pack", item_price_negative=("items.price", "i.price < 0"))
+    trueup.migrate(database=empty_database, pack=pack)
+    defaults = dict(sql(empty_database, "select name, default_value from trueup.settings"))
+    sql(empty_database, SCHEDULE)
+    late = "select name from trueup.checks where registered_at < now() - interval '2 days' order by name"
+    overdue = "select job from trueup.jobs_overview where is_overdue"
+    sql(empty_database, "update trueup.checks set registered_at = registered_at - interval '49 hours'")
+    sql(empty_database, "delete from trueup.settings")
+    for name, default in defaults.items():
+        assert value(empty_database, "select trueup.setting(%s)", name) == default, name
+    assert value(empty_database, "select count(*) from trueup.overdue_jobs()") == 1
+    assert sql(empty_database, overdue) == [("changed",)]
+    assert sql(
+        empty_database, "select check_name from trueup.checks_overview where is_late order by 1"
+    ) == sql(empty_database, late)
+    assert value(empty_database, "select count(*) from trueup.check_not_run") == len(
+        sql(empty_database, late)
     )
 
 

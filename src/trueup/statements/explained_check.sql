@@ -3,7 +3,7 @@ select
     ch.name,
     ch.checksum,
     ch.owes_full,
-    (select st.value::numeric from trueup.settings as st where st.name = 'check_cost_ceiling') as ceiling,
+    trueup.setting('check_cost_ceiling')::numeric as ceiling,
     past.finished_at as last_finished_at,
     past.duration_ms as last_duration_ms,
     past.planned_cost as last_planned_cost,

@@ -2,12 +2,9 @@
 with sizes as (
     select
         c.table_name,
-        bool_or(c.keys is null) or sum(cardinality(c.keys)) > lim.most as is_whole
+        bool_or(c.keys is null) or sum(cardinality(c.keys)) > (select trueup.setting('changes_limit')::bigint) as is_whole
     from trueup.changes as c
-    cross join (
-        select st.value::bigint as most from trueup.settings as st where st.name = 'changes_limit'
-    ) as lim
-    group by c.table_name, lim.most
+    group by c.table_name
 )
 
 select

@@ -3,7 +3,7 @@ select
     current_database()::text as database,
     'PostgreSQL ' || current_setting('server_version') as server,
     clock_timestamp() as taken_at,
-    (select st.value::interval from trueup.settings as st where st.name = 'check_interval') as check_interval,
+    trueup.setting('check_interval')::interval as check_interval,
     (
         select coalesce(array_agg(t.name order by t.checks desc, t.name), '{}')
         from (

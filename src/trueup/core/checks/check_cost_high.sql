@@ -51,8 +51,8 @@ select
 from trueup.checks as ch
 cross join (
     select
-        (select st.value::numeric from trueup.settings as st where st.name = 'check_cost_ceiling') as ceiling,
-        (select st.value::numeric from trueup.settings as st where st.name = 'check_cost_growth') as growth
+        (select trueup.setting('check_cost_ceiling')::numeric) as ceiling,
+        (select trueup.setting('check_cost_growth')::numeric) as growth
 ) as lim
 left join lateral (
     select

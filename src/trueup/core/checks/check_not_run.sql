@@ -41,12 +41,8 @@ select
 from trueup.checks as ch
 cross join lateral (
     select
-        (select 2 * st.value::interval from trueup.settings as st where st.name = 'check_interval') as allowed,
-        (
-            select st.value::integer + 1
-            from trueup.settings as st
-            where st.name = 'check_failures_tolerated'
-        ) as enough
+        (select 2 * trueup.setting('check_interval')::interval) as allowed,
+        (select trueup.setting('check_failures_tolerated')::integer + 1) as enough
 ) as may
 left join lateral (
     select r.finished_at

@@ -92,7 +92,7 @@ cross join lateral (
                 order by r.run_id
                 limit 1
             )
-        ) < now() - (select st.value::interval from trueup.settings as st where st.name = 'constraint_grace')
+        ) < now() - (select trueup.setting('constraint_grace')::interval)
         and not coalesce(aw.is_awaited, false)
         as is_ripe
 ) as ripe

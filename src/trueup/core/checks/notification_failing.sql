@@ -24,9 +24,5 @@ select
     jsonb_build_object('channel', nc.name, 'kind', nc.kind, 'failing_since', nc.failing_since) as evidence
 from trueup.notification_channels as nc
 where
-    nc.failures > (
-        select st.value::integer
-        from trueup.settings as st
-        where st.name = 'notify_failures_tolerated'
-    )
+    nc.failures > (select trueup.setting('notify_failures_tolerated')::integer)
     and nc.attempted_at > now() - interval '1 day';

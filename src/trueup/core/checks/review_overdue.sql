@@ -44,7 +44,7 @@ select
 from (
     select
         count(*) as open,
-        (select st.value::integer from trueup.settings as st where st.name = 'review_queue_limit') as may_hold
+        (select trueup.setting('review_queue_limit')::integer) as may_hold
     from trueup.manual_review_queue as q
     where
         q.status in ('pending', 'in_progress')

@@ -33,11 +33,7 @@ select
     ch.owes_full,
     own.companies as guard_companies
 from trueup.checks as ch
-cross join (
-    select st.value::interval as check_interval
-    from trueup.settings as st
-    where st.name = 'check_interval'
-) as may
+cross join (select (select trueup.setting('check_interval')::interval) as check_interval) as may
 left join trueup.guards as g on ch.name = g.name
 left join (
     select

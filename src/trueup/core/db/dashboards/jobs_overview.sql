@@ -20,11 +20,7 @@ select
     week.runs as runs_7_days,
     week.failures as failures_7_days
 from trueup.jobs as j
-cross join (
-    select st.value::interval as be_missing
-    from trueup.settings as st
-    where st.name = 'job_patience'
-) as may
+cross join (select (select trueup.setting('job_patience')::interval) as be_missing) as may
 left join lateral (
     select
         jr.slot,

@@ -14,7 +14,7 @@ cross join lateral (
         from trueup.check_results as r
         where r.check_name = ch.name and r.outcome not in ('superseded', 'changed')
         order by r.run_id desc
-        limit (select st.value::integer + 1 from trueup.settings as st where st.name = 'check_failures_tolerated')
+        limit (select trueup.setting('check_failures_tolerated')::integer + 1)
     )
     union all
     (
