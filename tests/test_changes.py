@@ -1050,6 +1050,7 @@ def test_triggers_that_are_switched_on_while_a_run_reads_leave_what_is_owed(
     assert owed(empty_database, "item_negative") is None
 
 
+@pytest.mark.one_server
 def test_entities_that_cannot_be_looked_up_now_end_no_pass_and_no_run(
     empty_database: str, tmp_path: Path
 ) -> None:

@@ -264,6 +264,7 @@ def test_a_lock_of_a_partition_that_no_check_is_about_keeps_nobody_waiting(datab
     assert waiting.returncode == 0
 
 
+@pytest.mark.one_server
 def test_a_table_that_others_hold_costs_a_run_the_time_of_a_check(database: str) -> None:
     with psycopg.connect(database) as other:
         other.execute("lock table public.calls in access exclusive mode")
