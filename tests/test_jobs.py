@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import nan
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from helpers import eventually, launch, plant, run, sql, value
 
 import trueup
 from trueup import packs
+from trueup.errors import UsageError
 from trueup.evaluation import _counts, evaluate
 from trueup.model import Result, Run, silent
 from trueup.store import session
@@ -319,6 +321,20 @@ def test_a_value_that_cannot_be_meant_is_refused_before_anything_is_read(
     before = value(database, "select count(*) from trueup.check_runs")
     assert run(*options, url=database).returncode == 2
     assert value(database, "select count(*) from trueup.check_runs") == before
+
+
+@pytest.mark.parametrize("given", [{"max_alerts": -1}, {"examples": -1}])
+def test_a_program_cannot_ask_for_less_than_nothing(given: dict[str, Any]) -> None:
+    (name,) = given
+    for checked in (trueup.check, trueup.check_changed):
+        with pytest.raises(UsageError, match=f"{name}=-1: it is 0 or more"):
+            checked(database="postgresql://nobody@127.0.0.1:1/none", **given)
+
+
+@pytest.mark.parametrize("given", [{"jobs": 0}, {"replica_wait": -1}, {"replica_wait": nan}])
+def test_a_full_run_needs_a_connection_and_waits_no_negative_time(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"it is [01] or more"):
+        trueup.check(database="postgresql://nobody@127.0.0.1:1/none", **given)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -28,6 +28,7 @@ from trueup.evaluation import (
     read_view,
     record_results,
     recorded,
+    refuse_below,
     require,
     settle,
     tell,
@@ -113,8 +114,9 @@ def check_changed(
 
     One pass at a time: another one waits up to `wait` seconds. Raises BusyError when it waits
     in vain, DatabaseError when the database cannot be reached, is read only, or has no trueup,
-    UsageError when the server reads `timeout` as no time.
+    UsageError when the server reads `timeout` as no time, and for a number below zero.
     """
+    refuse_below(0, max_alerts=max_alerts, examples=examples, wait=wait)
     loaded = packs.load(pack)
     with session(database, "check --changed") as connection:
         loaded = fitted(connection, loaded)

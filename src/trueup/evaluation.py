@@ -24,7 +24,7 @@ from typing import Any
 
 from trueup import __version__, packs
 from trueup.durations import elapsed_ms
-from trueup.errors import CatalogError, DatabaseError, TrueupError
+from trueup.errors import CatalogError, DatabaseError, TrueupError, UsageError
 from trueup.fitting import fitted
 from trueup.model import Progress, Rate, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
@@ -181,10 +181,13 @@ def check(
     there, once it has replayed what was committed before the run began; it is waited for
     `replica_wait` seconds at most.
 
-    Raises NotFoundError for an unknown name; DatabaseError when the database cannot be
+    Raises NotFoundError for an unknown name; UsageError for a number below its least, and for
+    a `timeout` that the server reads as no time; DatabaseError when the database cannot be
     reached, is read only, or has no trueup, or when the replica is none of this database;
     CheckFailedError when the replica stays behind.
     """
+    refuse_below(0, max_alerts=max_alerts, examples=examples, replica_wait=replica_wait)
+    refuse_below(1, jobs=jobs)
     loaded = packs.load(pack)
     loaded.select(names)
     with ExitStack() as stack:
@@ -222,6 +225,13 @@ def check(
                 max_alerts=max_alerts,
                 examples=examples,
             )
+
+
+def refuse_below(least: int, **given: float) -> None:
+    """Raise UsageError for the first of the numbers given by name that is not `least` or more."""
+    for name, number in given.items():
+        if not number >= least:
+            raise UsageError(f"{name}={number}: it is {least} or more")
 
 
 def require(connection: Session, pack: Pack) -> None:
