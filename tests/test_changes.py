@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -1048,6 +1049,74 @@ def test_triggers_that_are_switched_on_while_a_run_reads_leave_what_is_owed(
     outcomes(empty_database, pack)
     assert alerts(empty_database, "item_negative") == ["1"]
     assert owed(empty_database, "item_negative") is None
+
+
+@pytest.mark.parametrize("jobs", [None, 1, 2], ids=["a pass", "a run", "a run over two connections"])
+@pytest.mark.parametrize("table", ["items", "lines"])
+def test_a_table_that_is_written_anew_is_not_taken_for_empty(
+    empty_database: str, tmp_path: Path, table: str, jobs: int | None
+) -> None:
+    """An older snapshot finds no row in a table that ALTER TABLE has rewritten."""
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key, price integer); "
+        "create table public.lines (id bigint primary key, item_id bigint); "
+        "insert into items values (1, -1), (2, -1), (3, 1); insert into lines values (1, 1), (2, 2)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_negative=("items.id", "i.price < 0"),
+        item_without_line=(
+            "items.id, lines.item_id",
+            "not exists (select 1 from public.lines as l where l.item_id = i.id)",
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    before = [("item_negative", "1"), ("item_negative", "2"), ("item_without_line", "3")]
+    assert item_alerts(empty_database) == before
+    sql(
+        empty_database,
+        "insert into items values (4, -1); insert into lines values (4, 4); update items set price = -2 where id = 1",
+    )
+    runs: list[Run] = []
+
+    def judge() -> None:
+        if jobs:
+            runs.append(trueup.check(database=empty_database, pack=pack, jobs=jobs))
+        else:
+            runs.append(trueup.check_changed(database=empty_database, pack=pack))
+
+    waiting = (
+        "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() "
+        "and query like any (array['insert into pg_temp.trueup_violations%', 'copy (%'])"
+    )
+    with psycopg.connect(empty_database) as migration:
+        migration.execute(f"alter table public.{table} add column token uuid default gen_random_uuid()")
+        judging = threading.Thread(target=judge)
+        judging.start()
+        eventually(lambda: value(empty_database, waiting))
+    judging.join()
+    found = {result.name: result for result in runs[0].results}
+    readers = ["item_negative", "item_without_line"] if table == "items" else ["item_without_line"]
+    if jobs:
+        for name in readers:
+            assert found[name].outcome == "error"
+            assert f"public.{table} was written anew" in (found[name].error or "")
+        if table == "items":
+            assert item_alerts(empty_database) == before
+        trueup.check(database=empty_database, pack=pack)
+    after = [
+        ("item_negative", "1"),
+        ("item_negative", "2"),
+        ("item_negative", "4"),
+        ("item_without_line", "3"),
+    ]
+    assert item_alerts(empty_database) == after
+    reopened = (
+        "select count(*) from trueup.data_consistency_alerts where reopened_count > 0 or status = 'resolved'"
+    )
+    assert value(empty_database, reopened) == 0
 
 
 @pytest.mark.one_server

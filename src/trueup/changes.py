@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trueup import packs
-from trueup.errors import BusyError
+from trueup.errors import BusyError, CheckFailedError
 from trueup.evaluation import (
     EXAMPLES,
     LOCKED,
@@ -29,6 +29,7 @@ from trueup.evaluation import (
     record_results,
     recorded,
     refuse_below,
+    refuse_rewritten,
     require,
     settle,
     tell,
@@ -154,6 +155,7 @@ def judge(
             pending = Pending(connection, pack.checks, apart=apart)
             work = _Pass(connection, pack, snapshot, pending, timeout, max_alerts, apart)
             work.evaluate(progress)
+            refuse_rewritten(connection)
         return work
 
     def filed(work: _Pass, run_id: int, file_one: _FileOne) -> Run:
@@ -174,6 +176,9 @@ def judge(
     with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
         # to ask each check apart would cost more than a small pass takes: only when one of them has failed
         try:
+            work = evaluated(apart=False)
+        except CheckFailedError:
+            # a later snapshot sees what is there now
             work = evaluated(apart=False)
         except ServerSaid as error:
             raise_lost(error)

@@ -24,7 +24,7 @@ from typing import Any
 
 from trueup import __version__, packs
 from trueup.durations import elapsed_ms
-from trueup.errors import CatalogError, DatabaseError, TrueupError, UsageError
+from trueup.errors import CatalogError, CheckFailedError, DatabaseError, TrueupError, UsageError
 from trueup.fitting import fitted
 from trueup.model import Progress, Rate, Result, Run, Violation, silent
 from trueup.packs import Check, Pack
@@ -598,11 +598,19 @@ def _together(checks: list[Check], limits: dict[str, TimeLimit]) -> Iterable[tup
 
 
 def _views(checks: tuple[Check, ...], limits: dict[str, TimeLimit], timeout: str) -> _Task:
+    def read(reading: Session) -> dict[str, Copied]:
+        copied = reading.copy_out(query_of(*checks))
+        with ExitStack() as on_error:
+            on_error.enter_context(closing(copied.file))
+            refuse_rewritten(reading)
+            on_error.pop_all()
+        return copied.divided(check.name for check in checks)
+
     known = [limits[check.name].last_ms for check in checks]
     return _Task(
         checks,
         limits[checks[0].name].own or timeout,
-        lambda reading: reading.copy_out(query_of(*checks)).divided(check.name for check in checks),
+        read,
         None if None in known else sum(ms for ms in known if ms is not None),
     )
 
@@ -656,7 +664,9 @@ def _count(count: _Count, patience: _Patience, expected_ms: float | None = None)
     def read(reading: Session) -> list[tuple[Any, ...]]:
         # for a lock nobody waits longer than for a check
         reading.set_local("lock_timeout", patience.timeout)
-        return reading.tuples(count.query)
+        counted = reading.tuples(count.query)
+        refuse_rewritten(reading)
+        return counted
 
     return _Task(count, patience.with_scan(count), read, expected_ms)
 
@@ -738,6 +748,15 @@ def _attempt(reader: Reader, task: _Task) -> _Answer:
             raise
         failure = error
     return _Answer(task.about, (time.monotonic() - started) * 1000, found, failure, reader.on_standby)
+
+
+def refuse_rewritten(reading: Session) -> None:
+    """Raise CheckFailedError when a table that was read is empty to the snapshot, though it may not be."""
+    if tables := reading.values("rewritten_tables"):
+        raise CheckFailedError(
+            f"{', '.join(tables)} was written anew (ALTER TABLE, TRUNCATE, VACUUM FULL) after the snapshot, "
+            "which may find it empty; run it again"
+        )
 
 
 def _is_own(about: tuple[Check, ...] | _Count) -> bool:
