@@ -12814,6 +12814,7 @@ CREATE TABLE trueup.checks (
     owes_full text DEFAULT 'it is new'::text,
     statement_timeout interval,
     planned_cost numeric,
+    owed_xid xid8,
     CONSTRAINT checks_repair_known CHECK ((repair = ANY (ARRAY['automatic'::text, 'evidence'::text, 'review'::text]))),
     CONSTRAINT checks_severity_known CHECK ((severity = ANY (ARRAY['critical'::text, 'warning'::text, 'info'::text]))),
     CONSTRAINT checks_statement_timeout_bounded CHECK (((statement_timeout >= '00:00:00.001'::interval) AND (statement_timeout <= '24 days'::interval)))
@@ -12822,6 +12823,8 @@ CREATE TABLE trueup.checks (
 COMMENT ON COLUMN trueup.checks.owes_full IS 'why the next pass evaluates the check in full; NULL when changes are enough';
 
 COMMENT ON COLUMN trueup.checks.statement_timeout IS 'time that the check may take; NULL for that of the run (trueup check --timeout)';
+
+COMMENT ON COLUMN trueup.checks.owed_xid IS 'the transaction that owes_full is from; a run whose snapshot does not see it leaves owes_full as it is. NULL for one from before there was this column, or from a migration, which definition_changed_at tells';
 
 CREATE VIEW trueup.check_cost_high AS
  SELECT NULL::text AS company_id,

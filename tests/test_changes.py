@@ -1051,6 +1051,28 @@ def test_triggers_that_are_switched_on_while_a_run_reads_leave_what_is_owed(
     assert owed(empty_database, "item_negative") is None
 
 
+def test_an_older_run_leaves_the_debt_of_a_newer_one(empty_database: str, tmp_path: Path) -> None:
+    """The newer one has failed, and taken the changes with it that the older one did not see."""
+    sql(empty_database, "create table public.items (id bigint primary key, price integer)")
+    pack = items_pack(tmp_path / "pack", item_negative=("items.id", "1 / i.price < 0"))
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    newer: list[Run] = []
+
+    def overtake(name: str, done: int, total: int) -> None:
+        if not name and not newer:
+            sql(empty_database, "insert into items values (1, -1), (2, 0)")
+            newer.append(trueup.check(database=empty_database, pack=pack))
+            sql(empty_database, "delete from items where id = 2")
+
+    older = trueup.check(database=empty_database, pack=pack, progress=overtake)
+    assert (newer[0].exit_code("never"), older.violations) == (3, 0)
+    assert owed(empty_database, "item_negative") == "its last evaluation failed"
+    outcomes(empty_database, pack)
+    assert alerts(empty_database, "item_negative") == ["1"]
+    assert owed(empty_database, "item_negative") is None
+
+
 @pytest.mark.parametrize("jobs", [None, 1, 2], ids=["a pass", "a run", "a run over two connections"])
 @pytest.mark.parametrize("table", ["items", "lines"])
 def test_a_table_that_is_written_anew_is_not_taken_for_empty(

@@ -482,8 +482,10 @@ def settle(
     """Record which of the checks owe a full evaluation after these results, and why."""
     by_name = {check.name: check for check in checks}
     reasons: dict[str, str | None] = {}
+    failed = set()
     for result in filed:
         if result.outcome in ("error", "timeout"):
+            failed.add(result.name)
             reasons[result.name] = "its last evaluation failed"
         elif result.flooded:
             reasons[result.name] = "it had more new violations than are listed one by one"
@@ -494,7 +496,9 @@ def settle(
             "settle_checks",
             names=list(reasons),
             reasons=list(reasons.values()),
+            failed=[name in failed for name in reasons],
             defined_at=snapshot.defined_at,
+            snapshot=snapshot.snapshot,
         )
 
 

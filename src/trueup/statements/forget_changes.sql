@@ -15,10 +15,11 @@ with judged as (
 )
 
 update trueup.checks as ch
-set owes_full = 'a run of a pack without it took the changes for judged'
+set
+    owes_full = coalesce(ch.owes_full, 'a run of a pack without it took the changes for judged'),
+    owed_xid = pg_current_xact_id()
 where
     ch.is_active
-    and ch.owes_full is null
     and ch.name <> all(%(names)s::text[])
     and exists (
         select 1

@@ -1,0 +1,4 @@
+-- core 0015, taken back
+
+alter table trueup.checks
+drop column owed_xid;
