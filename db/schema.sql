@@ -1098,6 +1098,7 @@ declare
     v_answer trueup.repair_outcome;
     v_before text[];
     v_after text[];
+    v_seen pg_snapshot;
     v_new text[];
     v_touched jsonb;
     v_is_proven boolean := false;
@@ -1195,6 +1196,7 @@ begin
                 where r.id = repair_id;
 
                 v_touched := trueup.entities_touched(repair_id);
+                v_seen := pg_current_snapshot();
                 v_after := trueup.violations_of(v_touched);
                 v_new := array(
                     select unnest(v_after)
@@ -1314,7 +1316,14 @@ begin
 
     -- two repairs may have touched one entity through different rows: the locks in one order
     standing as (
-        select al.id
+        select
+            al.id,
+            al.alert_type,
+            al.entity_type,
+            al.entity_id,
+            al.touched_xid = pg_current_xact_id()
+                or al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
+                or pg_visible_in_snapshot(al.touched_xid, v_seen) as is_ours
         from trueup.data_consistency_alerts as al
         inner join touched as t on al.entity_type = t.entity_type and al.entity_id = t.entity_id
         where
@@ -1340,8 +1349,19 @@ begin
             auto_corrected = true,
             corrected_at = clock_timestamp()
         from standing as s
-        where al.id = s.id and al.status <> 'resolved'
+        where s.is_ours and al.id = s.id and al.status <> 'resolved'
         returning al.alert_type, al.entity_type, al.entity_id
+    ),
+
+    -- somebody wrote the alert while the checks were read, which may not have seen why: the next pass judges it
+    deferred as (
+        insert into trueup.changes (table_name, keys)
+        select cp.table_name, array_agg(cp.key_column || '=' || s.entity_id)
+        from standing as s
+        inner join trueup.check_populations as cp
+            on s.alert_type = cp.check_name and s.entity_type = cp.entity_type
+        where not s.is_ours
+        group by cp.table_name
     ),
 
     closed as (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import psycopg
 import pytest
-from helpers import sql, value
+from helpers import eventually, launch, sql, value
 
 import trueup
 from trueup import repairing
@@ -360,6 +361,41 @@ def test_what_was_wrong_before_stops_no_repair_and_what_it_mends_is_over(
         ("order_total_differs", "2", "open", None),
         ("shipment_unsent", "7", "resolved", "repaired"),
     ]
+
+
+def test_an_alert_of_meanwhile_is_not_taken_for_mended(empty_database: str, tmp_path: Path) -> None:
+    """A pass that ends while the repair reads the checks has seen more than the repair."""
+    sql(empty_database, TABLES)
+    pack = shop(tmp_path, "null", SHIPMENTS)
+    waits = (
+        "case when current_setting('application_name') = 'trueup repair' "
+        "and exists (select 1 from sales.shipments as s where s.order_id = e.id and s.is_sent) "
+        "then pg_advisory_xact_lock_shared(42) is null else false end"
+    )
+    for name, changes, wrong in (
+        ("order_waits", "sales.orders.id, sales.shipments.order_id", waits),
+        ("order_negative", "sales.orders.id", "e.total < 0"),
+    ):
+        text = CHECK.format(name=name, entity="order", changes=changes, repair="review", wrong=wrong)
+        (pack / "checks" / f"{name}.sql").write_text(text)
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    alerts = "select al.alert_type, al.status from trueup.data_consistency_alerts as al order by 1"
+    with psycopg.connect(empty_database) as other:
+        other.execute("select pg_advisory_xact_lock(42)")
+        repair = launch("repair", "shipment_unsent", "--apply", "--pack", str(pack), url=empty_database)
+        waiting = (
+            "select count(*) > 0 from pg_locks where locktype = 'advisory' and objid = 42 and not granted"
+        )
+        eventually(lambda: value(empty_database, waiting))
+        sql(empty_database, "update sales.orders set total = -1 where id = 1")
+        trueup.check_changed(database=empty_database, pack=pack)
+        found = sql(empty_database, alerts)
+    repair.communicate(timeout=30)
+    assert found == [("order_negative", "open"), ("order_total_differs", "open"), ("shipment_unsent", "open")]
+    assert sql(empty_database, alerts) == [*found[:2], ("shipment_unsent", "resolved")]
+    trueup.check_changed(database=empty_database, pack=pack)
+    assert sql(empty_database, alerts) == [*found[:2], ("shipment_unsent", "resolved")]
 
 
 def test_a_check_that_cannot_be_read_of_one_row_stops_the_repair_of_no_other(
