@@ -4874,9 +4874,14 @@ begin
     end if;
 
     with seen as (
-        select f.company_id, f.entity_type, f.entity_id, f.description, f.evidence, f.related
-        from pg_temp.trueup_violations as f
-        where f.check_name = p_check and f.entity_type = coalesce(p_entity_type, f.entity_type)
+        -- of an entity that the view lists more than once every run takes the same row
+        (
+            select distinct on (f.entity_type collate "C", f.entity_id collate "C")
+                f.company_id, f.entity_type, f.entity_id, f.description, f.evidence, f.related
+            from pg_temp.trueup_violations as f
+            where f.check_name = p_check and f.entity_type = coalesce(p_entity_type, f.entity_type)
+            order by f.entity_type collate "C", f.entity_id collate "C", f.description collate "C", f.evidence
+        )
         union all
         select
             null,
@@ -12943,15 +12948,15 @@ CREATE VIEW trueup.check_reads AS
                 END AS "case"
            FROM (((reads r_1
              LEFT JOIN pg_rewrite rw ON (((r_1.class = ('pg_class'::regclass)::oid) AND (r_1.object = rw.ev_class))))
-             JOIN pg_depend d ON ((((d.classid = ('pg_rewrite'::regclass)::oid) AND (d.objid = rw.oid)) OR ((r_1.class = ('pg_proc'::regclass)::oid) AND (d.classid = r_1.class) AND (d.objid = r_1.object)))))
+             JOIN pg_depend d ON ((((d.classid = ('pg_rewrite'::regclass)::oid) AND (d.objid = rw.oid)) OR ((r_1.class = ANY (ARRAY[('pg_proc'::regclass)::oid, ('pg_operator'::regclass)::oid])) AND (d.classid = r_1.class) AND (d.objid = r_1.object)))))
              LEFT JOIN whole wh ON (((d.objid = wh.dependent) AND (r_1.object = wh.object))))
-          WHERE ((d.refclassid = ANY (ARRAY[('pg_class'::regclass)::oid, ('pg_proc'::regclass)::oid])) AND (d.refobjid IS DISTINCT FROM r_1.object))
+          WHERE ((d.refclassid = ANY (ARRAY[('pg_class'::regclass)::oid, ('pg_proc'::regclass)::oid, ('pg_operator'::regclass)::oid])) AND (d.refobjid IS DISTINCT FROM r_1.object))
         )
  SELECT DISTINCT r.check_name,
     format('%I.%I'::text, n.nspname, c.relname) AS table_name,
     (a.attname)::text AS column_name
    FROM (((reads r
-     JOIN pg_class c ON (((r.object = c.oid) AND (c.relkind = ANY (ARRAY['r'::"char", 'p'::"char", 'f'::"char", 'm'::"char"])))))
+     JOIN pg_class c ON (((r.object = c.oid) AND (c.relkind = ANY (ARRAY['r'::"char", 'p'::"char", 'f'::"char", 'm'::"char", 'S'::"char"])))))
      JOIN pg_namespace n ON ((c.relnamespace = n.oid)))
      JOIN pg_attribute a ON (((c.oid = a.attrelid) AND (a.attnum > 0) AND (NOT a.attisdropped) AND ((r.attribute = 0) OR (r.attribute = a.attnum)))))
   WHERE ((r.class = ('pg_class'::regclass)::oid) AND (n.nspname <> 'pg_catalog'::name));

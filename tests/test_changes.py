@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from postgres import Postgres
 
 import trueup
+from trueup import alerts as alert_actions
 from trueup import changes, evaluation, packs
 from trueup.errors import CatalogError
 from trueup.model import Run
@@ -1049,6 +1050,117 @@ def test_triggers_that_are_switched_on_while_a_run_reads_leave_what_is_owed(
     outcomes(empty_database, pack)
     assert alerts(empty_database, "item_negative") == ["1"]
     assert owed(empty_database, "item_negative") is None
+
+
+@pytest.mark.one_server
+def test_of_an_entity_that_is_listed_twice_every_run_files_the_same_row(
+    empty_database: str, tmp_path: Path
+) -> None:
+    """An acceptance ends with the evidence: it must not end because another row came first."""
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key); "
+        "create table public.lines (id bigint primary key, item_id bigint, amount integer); "
+        "insert into items values (1)",
+    )
+    pack = items_pack(tmp_path / "pack", item_line_negative=("items.id, lines.item_id", "l.amount < 0"))
+    check = pack / "checks" / "item_line_negative.sql"
+    text = check.read_text().replace(
+        "from public.items as i", "from public.items as i inner join public.lines as l on i.id = l.item_id"
+    )
+    check.write_text(re.sub(r"'\{\}'::jsonb", "jsonb_build_object('line', l.id)", text))
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "insert into lines values (3, 1, -3), (1, 1, -1), (2, 1, -2)")
+    outcomes(empty_database, pack)
+    (id_,) = sql(empty_database, "select id from trueup.data_consistency_alerts")[0]
+    alert_actions.accept(id_, actor="ann", reason="known", database=empty_database)
+    now = "select status, metadata from trueup.data_consistency_alerts"
+    for order in ("id desc", "id", "amount"):
+        sql(
+            empty_database,
+            f"create temporary table kept as select * from public.lines order by {order}; "
+            "truncate public.lines; insert into public.lines select * from kept; drop table kept",
+        )
+        trueup.check(database=empty_database, pack=pack)
+        assert sql(empty_database, now) == [("acknowledged", {"line": 1})]
+
+
+@pytest.mark.one_server
+def test_what_an_operator_a_sequence_or_a_fill_of_the_pack_changes_is_seen(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(
+        empty_database,
+        "create table public.items (id bigint primary key, price integer, total integer); "
+        "create table public.lines (id bigint primary key, item_id bigint, amount integer); "
+        "create sequence public.given; "
+        "create function public.over(p_item bigint, p_amount integer) returns boolean stable begin atomic "
+        "select (select sum(l.amount) from public.lines as l where l.item_id = p_item) > p_amount; end; "
+        "create operator public.>>>> (leftarg = bigint, rightarg = integer, function = public.over); "
+        "insert into items values (1, 1, 1), (2, 1, 1), (3, 1, 1)",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_over=("items.id, lines.item_id", "i.id operator(public.>>>>) 10"),
+        item_not_given=("items.id", "i.id > (select s.last_value from public.given as s)"),
+        item_total_negative=("items.id", "i.total < 0"),
+    )
+    (pack / "triggers").mkdir()
+    (pack / "triggers" / "items_fill_total.sql").write_text(
+        "-- items_fill_total: fill\n\n"
+        "create or replace function trueup.items_fill_total() returns trigger language plpgsql\n"
+        "set search_path = pg_catalog, pg_temp as $$ begin new.total := new.price * 2; return new; end; $$;\n\n"
+        "create or replace trigger items_fill_total before insert or update on public.items\n"
+        "for each row execute function trueup.items_fill_total();\n"
+    )
+    sql(empty_database, "select setval('public.given', 3)")
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    assert item_alerts(empty_database) == []
+    sql(
+        empty_database,
+        "insert into lines values (1, 1, 50); select setval('public.given', 2); update items set price = -1 where id = 2",
+    )
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == [
+        ("item_not_given", "3"),
+        ("item_over", "1"),
+        ("item_total_negative", "2"),
+    ]
+
+
+def test_a_key_that_a_collation_lets_be_spelled_freely_is_followed(
+    empty_database: str, tmp_path: Path
+) -> None:
+    try:
+        sql(
+            empty_database,
+            "create collation public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+        )
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("this server has no ICU")
+    sql(
+        empty_database,
+        "create table public.items (id text collate public.ci primary key); "
+        "create table public.lines (id bigint primary key, item_id text collate public.ci, amount integer); "
+        "insert into items values ('ABC')",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_line_negative=(
+            "items.id, lines.item_id",
+            "exists (select 1 from public.lines as l where l.item_id = i.id and l.amount < 0)",
+        ),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    trueup.check(database=empty_database, pack=pack)
+    sql(empty_database, "insert into lines values (1, 'abc', -1)")
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == [("item_line_negative", "ABC")]
+    sql(empty_database, "update lines set amount = 1")
+    outcomes(empty_database, pack)
+    assert item_alerts(empty_database) == []
 
 
 def test_an_older_run_leaves_the_debt_of_a_newer_one(empty_database: str, tmp_path: Path) -> None:

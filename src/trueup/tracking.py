@@ -256,12 +256,13 @@ class _Owed:
 
 @dataclass(frozen=True)
 class EntityKey:
-    """Where the entities of a type live, and the key that names one."""
+    """Where the entities of a type live, and the key that names one, which may have several spellings."""
 
     entity_type: str
     table_name: str
     key_column: str
     key_type: str
+    is_spelled_freely: bool
 
 
 @dataclass(frozen=True)
@@ -385,7 +386,7 @@ class Pending:
             elif source.via is None:
                 keys = (_key(value, key.key_type) for value in values)
                 found = frozenset(found for found in keys if found is not None)
-                if found and key.key_type not in _CERTAIN:
+                if found and (key.key_type not in _CERTAIN or key.is_spelled_freely):
                     # the table may spell it in another way, 5 and not 5.00; one that is gone is not there
                     spelled = self._looked_up(key, key.key_column, key.key_type, list(found))
                     self._found[source] = None if spelled is None else found | spelled

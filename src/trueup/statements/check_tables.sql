@@ -25,12 +25,21 @@ blind (relid) as (
         union all
         select b.tgrelid
         from pg_catalog.pg_trigger as b
+        inner join pg_catalog.pg_class as c on b.tgrelid = c.oid
         inner join pg_catalog.pg_proc as p on b.tgfoid = p.oid
         inner join pg_catalog.pg_trigger as tg on b.tgrelid = tg.tgrelid
         where
             not b.tgisinternal
             and b.tgtype & 19 = 19
-            and p.pronamespace <> 'trueup'::regnamespace
+            -- of ours those with a column list are listed, and the others note the row themselves
+            and not (
+                p.pronamespace = 'trueup'::regnamespace
+                and (
+                    cardinality(b.tgattr::smallint[]) > 0
+                    or p.prosrc ~ '\mnote_row\M'
+                    or c.relnamespace = 'trueup'::regnamespace
+                )
+            )
             and tg.tgname = 'trueup_changes_update'
             and cardinality(tg.tgattr::smallint[]) > 0
             and (

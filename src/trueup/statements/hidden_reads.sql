@@ -17,7 +17,7 @@ with recursive uses as materialized (
         d.refobjid,
         null
     from pg_catalog.pg_depend as d
-    where d.classid = 'pg_proc'::regclass
+    where d.classid in ('pg_proc'::regclass, 'pg_operator'::regclass)
     union
     select
         'pg_proc'::regclass,
@@ -50,7 +50,9 @@ reached (check_name, class, object, function) as (
         coalesce(r.function, u.function)
     from reached as r
     inner join uses as u on r.class = u.class and r.object = u.object
-    where u.used_class in ('pg_class'::regclass, 'pg_proc'::regclass) and u.used_object is not null
+    where
+        u.used_class in ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass)
+        and u.used_object is not null
 )
 
 select distinct

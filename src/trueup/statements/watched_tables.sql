@@ -1,8 +1,8 @@
 -- tables that the checks named rest on, with the columns whose update can change a verdict: all of
 -- them where only the header names the table, because a function hides what it reads there.
 -- A BEFORE trigger, be it on one partition, may write a column that the statement does not name: what
--- fires such a trigger counts as well, and one without a column list makes every update count. Ours notes
--- the row itself (trueup.note_row). No trigger sees the value of a virtual generated column: what
+-- fires such a trigger counts as well, and one without a column list makes every update count, unless it is
+-- ours and notes the row itself (trueup.note_row). No trigger sees the value of a virtual generated column: what
 -- counts is those it is computed from.
 with reads as materialized (
     select
@@ -134,7 +134,14 @@ from (
 cross join lateral (
     select
         coalesce(
-            bool_or(cardinality(t.tgattr::smallint[]) = 0 and p.pronamespace <> 'trueup'::regnamespace), false
+            bool_or(
+                cardinality(t.tgattr::smallint[]) = 0
+                and not (
+                    p.pronamespace = 'trueup'::regnamespace
+                    and (p.prosrc ~ '\mnote_row\M' or c.relnamespace = 'trueup'::regnamespace)
+                )
+            ),
+            false
         ) as is_unlisted,
         array_agg(a.attname::text) as columns
     from (
@@ -144,6 +151,7 @@ cross join lateral (
         from pg_catalog.pg_partition_tree(w.relid) as pt
     ) as part
     inner join pg_catalog.pg_trigger as t on part.relid = t.tgrelid
+    inner join pg_catalog.pg_class as c on t.tgrelid = c.oid
     inner join pg_catalog.pg_proc as p on t.tgfoid = p.oid
     -- the columns of a partition may have other numbers
     left join pg_catalog.pg_attribute as a on t.tgrelid = a.attrelid and a.attnum = any(t.tgattr::smallint[])

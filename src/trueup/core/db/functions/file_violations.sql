@@ -157,9 +157,14 @@ begin
     end if;
 
     with seen as (
-        select f.company_id, f.entity_type, f.entity_id, f.description, f.evidence, f.related
-        from pg_temp.trueup_violations as f
-        where f.check_name = p_check and f.entity_type = coalesce(p_entity_type, f.entity_type)
+        -- of an entity that the view lists more than once every run takes the same row
+        (
+            select distinct on (f.entity_type collate "C", f.entity_id collate "C")
+                f.company_id, f.entity_type, f.entity_id, f.description, f.evidence, f.related
+            from pg_temp.trueup_violations as f
+            where f.check_name = p_check and f.entity_type = coalesce(p_entity_type, f.entity_type)
+            order by f.entity_type collate "C", f.entity_id collate "C", f.description collate "C", f.evidence
+        )
         union all
         select
             null,

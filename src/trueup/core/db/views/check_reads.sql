@@ -1,8 +1,8 @@
 -- check_reads
 --
 -- Which columns of which tables the verdict and the evidence of each active check rest on:
--- what the server knows of the check's view, through other views and through functions
--- with an SQL-standard body. Of a table that is read as a whole, or for its number of rows
+-- what the server knows of the check's view, through other views, through operators and through
+-- functions with an SQL-standard body. Of a sequence, what it has given out. Of a table that is read as a whole, or for its number of rows
 -- only, these are all columns. Functions whose body is a string hide what they read; those
 -- that checks use read nothing, or what the check's header names.
 
@@ -43,10 +43,14 @@ reads (check_name, class, object, attribute) as (
     inner join pg_catalog.pg_depend as d
         on
             (d.classid = 'pg_rewrite'::regclass and d.objid = rw.oid)
-            or (r.class = 'pg_proc'::regclass and d.classid = r.class and d.objid = r.object)
+            or (
+                r.class in ('pg_proc'::regclass, 'pg_operator'::regclass)
+                and d.classid = r.class
+                and d.objid = r.object
+            )
     left join whole as wh on d.objid = wh.dependent and r.object = wh.object
     where
-        d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+        d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass)
         and d.refobjid is distinct from r.object
 )
 
@@ -55,7 +59,7 @@ select distinct
     format('%I.%I', n.nspname, c.relname) as table_name,
     a.attname::text as column_name
 from reads as r
-inner join pg_catalog.pg_class as c on r.object = c.oid and c.relkind in ('r', 'p', 'f', 'm')
+inner join pg_catalog.pg_class as c on r.object = c.oid and c.relkind in ('r', 'p', 'f', 'm', 'S')
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 inner join pg_catalog.pg_attribute as a
     on c.oid = a.attrelid and a.attnum > 0 and not a.attisdropped and r.attribute in (0, a.attnum)
