@@ -33,6 +33,7 @@ import page
 from harness import Figures, NotHereError, Place
 
 from trueup import server
+from trueup.errors import TrueupError
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).with_name("results")
@@ -56,6 +57,8 @@ VARIANTS = (
     "bloat",
 )
 SIZES = (200_000,)
+# of fewer the variants have too little to write to
+LEAST_CALLS = 20_000
 # figures of other code are not continued, and a database of other rows is made again
 CODE = ("src", "checks", "db", "triggers", "migrations", "benchmarks")
 ROWS = ("benchmarks/data", "migrations/versions/0001_host_tables.up.sql")
@@ -66,7 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--calls", type=int, nargs="+", default=list(SIZES), metavar="N", help="sizes (%(default)s)"
+        "--calls",
+        type=_at_least(LEAST_CALLS),
+        nargs="+",
+        default=list(SIZES),
+        metavar="N",
+        help=f"sizes, {LEAST_CALLS:,} or more (%(default)s)",
     )
     parser.add_argument(
         "--variants",
@@ -76,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME",
         help=f"measure only these and leave the other results: {', '.join(VARIANTS)}",
     )
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N")
+    parser.add_argument("--repetitions", type=_at_least(1), default=5, metavar="N")
     parser.add_argument(
         "--postgres", type=int, metavar="RELEASE", help="of the server (default: the first found)"
     )
@@ -85,6 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--keep", action="store_true", help="keep the database for the next run")
     options = parser.parse_args(arguments)
+    try:
+        release = server.find_binaries(options.postgres).version
+        for calls in options.calls:
+            _refuse_others(calls, release, options.variants)
+    except (TrueupError, ValueError) as error:
+        parser.error(str(error))
     failed = False
     for calls in options.calls:
         failed |= not measure_size(
@@ -97,6 +111,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     page.main()
     return 1 if failed else 0
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if (given := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"{given} is less than {least}")
+        return given
+
+    return number
+
+
+def _refuse_others(calls: int, release: int, variants: Sequence[str]) -> None:
+    """Raise ValueError when figures of another release would be left beside those of this one."""
+    path = RESULTS / f"{calls}.json"
+    kept = json.loads(path.read_text()) if path.exists() else {"variants": {}}
+    if not set(kept["variants"]) - set(variants):
+        return
+    if (measured := kept["versions"]["postgresql"].split(".")[0]) != str(release):
+        raise ValueError(
+            f"{path.name} holds figures of PostgreSQL {measured}: measure all variants on {release}, "
+            "or another size"
+        )
 
 
 def measure_size(
@@ -220,10 +256,17 @@ def _merge(calls: int, found: dict[str, Any]) -> None:
     """Write the figures of a size, beside those of the variants that were not measured now."""
     path = RESULTS / f"{calls}.json"
     before = json.loads(path.read_text())["variants"] if path.exists() else {}
+    # one that fails now, or cannot be measured here, takes no figures away
+    now = {
+        name: before[name]
+        if "left_out" in figures and "left_out" not in before.get(name, figures)
+        else figures
+        for name, figures in found["variants"].items()
+    }
     whole = {
         "calls": calls,
         **found,
-        "variants": {**before, **found["variants"]},
+        "variants": {**before, **now},
     }
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps(whole, indent=1, sort_keys=False) + "\n")

@@ -150,6 +150,7 @@ def _changed(results: goals.Results) -> dict[str, Any] | None:
     full = [goals.seconds(results, calls, "changed", "full") for calls in sizes]
     return {
         "sizes": sizes,
+        "alerts": [(calls, goals.fact(results, calls, "changed", "alerts_by_passes")) for calls in sizes],
         "rows": [*rows, {"label": "a full run, for comparison", "cells": [_shown(each) for each in full]}],
     }
 

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -36,6 +37,7 @@ import startup
 from harness import TRUEUP, Place, median, ratio, run
 
 CALLS = 20_000
+OF_ONE_ROW = ("call_direction_missing", "call_linked_without_customer")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,32 @@ def test_the_tools_are_pinned_and_send_no_statistics() -> None:
     assert all((ROOT / "checks" / f"{check}.sql").exists() for check in peers.CHECKS)
 
 
+def test_a_variant_that_fails_takes_no_figures_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    measured, failed = {"seconds": {"x": [1.0]}}, {"left_out": "it failed (OSError)"}
+    bench._merge(20_000, {"variants": {"plain": measured, "bloat": measured}})
+    bench._merge(20_000, {"variants": {"plain": failed, "checks": failed}})
+    kept = json.loads((tmp_path / "20000.json").read_text())["variants"]
+    assert kept == {"plain": measured, "bloat": measured, "checks": failed}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--calls", "0"), "0 is less than 20000"),
+        (("--repetitions", "0"), "0 is less than 1"),
+        (("--postgres", "9"), "no server programs of PostgreSQL 9 here"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_made_is_refused(
+    options: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(options)
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.one_server
 def test_only_the_twelve_checks_find_the_faults(place: Place) -> None:
     answered = peers.Trueup().check(place)
@@ -88,11 +116,10 @@ def test_only_the_twelve_checks_find_the_faults(place: Place) -> None:
 
 def test_a_view_costs_little_more_than_the_plain_query(place: Place) -> None:
     seconds = plain.measure(place)["seconds"]
-    views, queries = (
-        [sum(seconds[f"{kind} {check}"][turn] for check in peers.CHECKS) for turn in range(place.repetitions)]
-        for kind in ("view", "plain")
-    )
-    assert ratio(views, queries) < 4
+    ratios = {check: ratio(seconds[f"view {check}"], seconds[f"plain {check}"]) for check in peers.CHECKS}
+    assert max(ratios.values()) < 4, ratios
+    # the plain query reads the table, the view an index of what is wrong
+    assert max(ratios[check] for check in OF_ONE_ROW) < 0.75, ratios
 
 
 @pytest.mark.one_server
@@ -138,7 +165,9 @@ def test_a_pass_over_changes_finds_all_and_costs_less_than_a_run(
         measured = changed.measure(replace(copy, repetitions=2))
     assert measured["facts"]["missed"] == 0
     assert measured["facts"]["alerts_by_passes"] > 0
-    assert median(measured["seconds"]["session 200"]) < median(measured["seconds"]["full"])
+    full = median(measured["seconds"]["full"])
+    assert median(measured["seconds"]["session 200"]) * 2 < full
+    assert median(measured["seconds"]["session 1"]) * 6 < full
 
 
 @pytest.mark.one_server
