@@ -5,7 +5,7 @@
 --
 -- Its body is a string, so that the tracking of changes does not follow updated_at, which
 -- every update of the application writes: it only ends violations, and the checks that call
--- this say `time ends`.
+-- this say `time ends`. What one that is set back begins again a full run finds.
 
 create or replace function trueup.appointment_written_since(p_appointment_id bigint, p_since timestamptz)
     returns boolean
