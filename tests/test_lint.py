@@ -528,6 +528,21 @@ def test_a_table_that_a_function_hides_is_found(shop: Path, scratch: str) -> Non
     assert found(shop, database=scratch) == []
 
 
+def test_a_table_that_a_function_of_the_application_hides_is_found(shop: Path, scratch: str) -> None:
+    """It finds the table by its search_path, or in public."""
+    body = "select exists (select 1 from Lots as l where l.order_id = p_order_id)"
+    sql(scratch, "create schema stock; create table stock.lots (order_id bigint)")
+    checked = CHECK.replace("not o.is_paid", "not o.is_paid and not stock.tried(o.id)")
+    write(shop, "checks/order_unpaid.sql", checked)
+    sql(
+        scratch,
+        "create function stock.tried(p_order_id bigint) returns boolean language sql stable "
+        f"set search_path = stock, public as $$ {body} $$",
+    )
+    ((rule, *_, message),) = found(shop, database=scratch)
+    assert (rule, message.split(",")[0]) == ("hidden-read", "stock.tried(bigint) reads stock.lots")
+
+
 def test_a_view_that_the_server_refuses_is_found(shop: Path, scratch: str) -> None:
     write(shop, "checks/order_unpaid.sql", CHECK.replace("not o.is_paid", "not o.is_payed"))
     ((rule, file, line, message),) = found(shop, database=scratch)

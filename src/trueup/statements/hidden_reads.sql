@@ -1,6 +1,22 @@
 -- tables that the checks named rest on and nobody follows: a function whose body is a string names them, in
--- full, and neither the view of the check nor its header does
-with recursive uses as materialized (
+-- full or by its own search_path, and neither the view of the check nor its header does
+with recursive bodies as materialized (
+    select
+        p.oid,
+        regexp_replace(p.prosrc, '--[^\n]*', '', 'g') as body,
+        array(
+            select btrim(path.name, ' "')
+            from unnest(p.proconfig) as c (setting)
+            cross join lateral string_to_table(substr(c.setting, length('search_path=') + 1), ',') as path (name)
+            where starts_with(c.setting, 'search_path=')
+        ) as schemas
+    from pg_catalog.pg_proc as p
+    inner join pg_catalog.pg_language as l on p.prolang = l.oid
+    -- below 16384 are the functions of the server itself
+    where p.oid >= 16384 and p.prosqlbody is null and l.lanname not in ('internal', 'c')
+),
+
+uses as materialized (
     select
         'pg_class'::regclass::oid as class,
         rw.ev_class as object,
@@ -21,18 +37,27 @@ with recursive uses as materialized (
     union
     select
         'pg_proc'::regclass,
-        p.oid,
+        b.oid,
         'pg_class'::regclass,
         to_regclass(m.name[1]),
-        p.oid::regprocedure::text
-    from pg_catalog.pg_proc as p
-    inner join pg_catalog.pg_language as l on p.prolang = l.oid
+        b.oid::regprocedure::text
+    from bodies as b
     cross join lateral regexp_matches(
-        regexp_replace(p.prosrc, '--[^\n]*', '', 'g'),
-        '(?:"[^"]+"|\m[[:alpha:]_][\w$]*)\.(?:"[^"]+"|[[:alpha:]_][\w$]*)',
-        'g'
+        b.body, '(?:"[^"]+"|\m[[:alpha:]_][\w$]*)\.(?:"[^"]+"|[[:alpha:]_][\w$]*)', 'g'
     ) as m (name)
-    where p.prosqlbody is null and l.lanname not in ('internal', 'c')
+    union
+    select
+        'pg_proc'::regclass,
+        b.oid,
+        'pg_class'::regclass,
+        to_regclass(format('%%I.%%s', path.name, m.name[1])),
+        b.oid::regprocedure::text
+    from bodies as b
+    cross join lateral regexp_matches(
+        b.body, '\m(?:from|join)\s+("[^"]+"|[[:alpha:]_][\w$]*)(?!\s*[.(]|[\w$])', 'gi'
+    ) as m (name)
+    cross join lateral unnest(case when b.schemas = '{}' then array['public'] else b.schemas end) as path (name)
+    where path.name <> ''
 ),
 
 reached (check_name, class, object, function) as (
