@@ -28,6 +28,37 @@ declare
         else pg_postmaster_start_time()
     end;
 begin
+    if v_here_since > v_now + interval '1 minute' then
+        v_here_since := '-infinity';
+    end if;
+
+    update trueup.runners as ru
+    set heartbeat_at = v_now
+    where
+        ru.id in (
+            select ahead.id
+            from trueup.runners as ahead
+            where ahead.stopped_at is null and ahead.lost_at is null and ahead.heartbeat_at > v_now + interval '1 minute'
+            order by ahead.id
+            for update skip locked
+        );
+
+    update trueup.job_runs as jr
+    set
+        started_at = least(jr.started_at, v_now),
+        heartbeat_at = least(jr.heartbeat_at, v_now),
+        deadline_at = least(jr.started_at, v_now) + (jr.deadline_at - jr.started_at)
+    where
+        jr.id in (
+            select ahead.id
+            from trueup.job_runs as ahead
+            where
+                ahead.outcome = 'running'
+                and greatest(ahead.started_at, ahead.heartbeat_at) > v_now + interval '1 minute'
+            order by ahead.id
+            for update skip locked
+        );
+
     for r in
         select
             ru.id,
@@ -6248,7 +6279,10 @@ CREATE FUNCTION trueup.lost_runners() RETURNS TABLE(runner_id bigint, host text,
     from trueup.runners as ru
     where
         ru.stopped_at is null
-        and greatest(ru.heartbeat_at, pg_postmaster_start_time()) < now() - ru.silent_after
+        and greatest(
+            ru.heartbeat_at,
+            case when pg_postmaster_start_time() <= now() + interval '1 minute' then pg_postmaster_start_time() end
+        ) < now() - ru.silent_after
         and not exists (
             select 1
             from trueup.runners as newer
@@ -7047,6 +7081,11 @@ CREATE FUNCTION trueup.overdue_jobs() RETURNS TABLE(job_id bigint, description t
         j.id,
         'job ' || j.name
         || case
+            when written.at > now() + interval '1 hour'
+                then format(
+                    ' %s at %s, later than now: the clock of the server was ahead, and whether the job is late cannot be told',
+                    case when j.done_at = written.at then 'was done' else 'was put on the schedule' end, written.at
+                )
             when j.due_at < now() - may.be_missing and j.done_at is null then ' has never been done'
             when j.due_at < now() - may.be_missing then ' has not been done since ' || j.done_at
             else ' failed ' || latest.failures || ' times in a row'
@@ -7065,6 +7104,7 @@ CREATE FUNCTION trueup.overdue_jobs() RETURNS TABLE(job_id bigint, description t
             trueup.setting('job_patience')::interval as be_missing,
             trueup.setting('job_failures_tolerated')::integer + 1 as enough
     ) as may
+    cross join lateral (select greatest(j.done_at, j.since, j.updated_at) as at) as written
     cross join lateral (
         select
             count(*) filter (where r.outcome <> 'done') as failures,
@@ -7085,7 +7125,11 @@ CREATE FUNCTION trueup.overdue_jobs() RETURNS TABLE(job_id bigint, description t
     ) as latest
     where
         j.is_enabled
-        and (j.due_at < now() - may.be_missing or latest.failures >= may.enough);
+        and (
+            j.due_at < now() - may.be_missing
+            or latest.failures >= may.enough
+            or written.at > now() + interval '1 hour'
+        );
 $$;
 
 CREATE FUNCTION trueup.parameters_hash(p_parameters jsonb) RETURNS text

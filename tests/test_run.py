@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from trueup import server
 from trueup.errors import DatabaseError
 from trueup.operating.config import load
 from trueup.operating.runner import Runner, Watch
+from trueup.operating.schedule import Job
 
 pytestmark = pytest.mark.one_server
 
@@ -218,6 +220,102 @@ def test_a_missed_slot_runs_once_and_late_and_older_ones_never(made: Made) -> No
     listed = run("run", "--list", "--config", schedule.file, url=schedule.url)
     assert re.search(r"daily +0 2 \* \* \* UTC .* done, late", listed.stdout)
     assert listed.stdout.count("runner ") >= 2
+
+
+# -- a clock of the server that was ahead -------------------------------------------------------
+
+
+def ahead(url: str, length: str = "2 years") -> None:
+    """Leave all times as a clock leaves them that was ahead for a moment."""
+    for table, columns in (
+        ("jobs", ("since", "updated_at", "done_at", "due_at")),
+        ("runners", ("started_at", "heartbeat_at")),
+        ("job_runs", ("slot", "started_at", "heartbeat_at", "deadline_at", "finished_at")),
+    ):
+        moved = ", ".join(f"{column} = {column} + interval '{length}'" for column in columns)
+        sql(url, f"update trueup.{table} set {moved}")
+
+
+def test_a_job_goes_on_when_the_clock_was_ahead(made: Made) -> None:
+    schedule = made(QUIET + OFF + '[run.jobs.tick]\ndoes = "queue"\nevery = "1s"\n')
+    runner = schedule.start()
+    eventually(lambda: schedule.count("trueup.job_runs", "outcome = 'done'") == 1)
+    runner.send_signal(signal.SIGSTOP)
+    time.sleep(1)
+    ahead(schedule.url)
+    said = trueup.check(["job_overdue"], database=schedule.url).results[0].examples[0].description
+    assert re.match(
+        r"job tick was (done|put on the schedule) at 20.*, later than now: the clock of the", said
+    )
+    runner.send_signal(signal.SIGCONT)
+    eventually(lambda: schedule.count("trueup.job_runs", "outcome = 'done' and slot <= now()") == 1)
+    # which the runner did that had not connected anew, and its times are right again
+    assert schedule.count("trueup.runners") == 1
+    eventually(
+        lambda: (
+            schedule.count("trueup.jobs", "greatest(since, updated_at, done_at) <= now()") == 1
+            and schedule.count("trueup.jobs", "due_at < now() + interval '2 hours'") == 1
+        )
+    )
+    assert trueup.check(["job_overdue"], database=schedule.url).violations == 0
+
+
+def test_a_job_begun_while_the_clock_was_ahead_is_due_in_time(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latest = Job.latest
+    monkeypatch.setattr(Job, "latest", lambda job, now: latest(job, now + timedelta(days=700)))
+    assert Runner(load(environ={}).configuration, database=database).once("queue").outcome == "done"
+    assert value(database, "select slot > now() + interval '600 days' from trueup.job_runs")
+    assert value(database, "select due_at between now() and now() + interval '3 hours' from trueup.jobs")
+
+
+def test_registering_a_job_puts_times_right(database: str) -> None:
+    def once() -> str:
+        return Runner(load(environ={}).configuration, database=database).once("queue").outcome
+
+    assert once() == "done"
+    right = value(database, "select due_at from trueup.jobs")
+    ahead(database)
+    # the slot itself was done before the clock was ahead
+    sql(database, "update trueup.job_runs set slot = slot - interval '2 years'")
+    assert once() == "taken"
+    assert value(database, "select due_at - %s between '0' and '1 hour' from trueup.jobs", right)
+
+
+def test_a_runner_lost_while_the_clock_was_ahead_is_noticed(held: Schedule) -> None:
+    first = held.start()
+    held.holding()
+    first.kill()
+    first.wait()
+    ahead(held.url)
+    held.start()
+    eventually(lambda: held.count("trueup.job_runs", "outcome = 'abandoned'") == 1)
+    held.let_go()
+    eventually(lambda: held.count("trueup.job_runs", "outcome = 'done' and slot <= now()") == 1)
+    assert lost_alerts(held.url) == 1
+
+
+def test_force_runs_a_job_whose_slot_is_ahead_and_none_that_runs(held: Schedule) -> None:
+    def forced() -> dict[str, Any]:
+        done = run(
+            "run", "--once", "held", "--force", "--format", "json", "--config", held.file, url=held.url
+        )
+        found = json.loads(done.stdout)
+        assert isinstance(found, dict)
+        return found
+
+    first = held.start("--once", "held")
+    held.holding()
+    sql(held.url, "update trueup.job_runs set slot = now() + interval '30 seconds'")
+    assert forced()["outcome"] == "taken", "a job never overlaps itself"
+    held.let_go()
+    assert first.wait(20) == 0
+    # the clock was corrected by little: that slot is done for who does not insist
+    assert held.start("--once", "held").wait(20) == 0
+    assert held.count("trueup.job_runs") == 1
+    assert forced()["outcome"] == "done"
+    assert held.count("trueup.job_runs", "outcome = 'done'") == 2
 
 
 # -- runners that die, hang, or are told to stop -------------------------------------------------

@@ -1,7 +1,7 @@
 -- job_overdue: late, failing, and the near misses of both
 
 begin;
-select plan(10);
+select plan(11);
 
 select is_empty('select 1 from trueup.job_overdue', 'silent where nobody uses the schedule');
 
@@ -16,6 +16,9 @@ from (
     ('late', interval '11 minutes', interval '2 days'),
     ('never', interval '11 minutes', null),
     ('disabled', interval '8 days', null),
+    -- done while the clock was ahead
+    ('ahead', interval '-2 hours', interval '-61 minutes'),
+    ('hardly_ahead', interval '-2 hours', interval '-59 minutes'),
     ('failed_once', interval '-1 hour', interval '1 day'),
     ('failed_twice', interval '-1 hour', interval '1 day'),
     ('mended', interval '-1 hour', interval '1 day'),
@@ -54,12 +57,16 @@ from trueup.job_overdue as v
 inner join trueup.jobs as j on v.entity_id = j.id;
 
 select set_eq(
-    'select l.name from listed as l', array['jo_late', 'jo_never', 'jo_failed_twice'],
-    'late and failing jobs are listed, and no other'
+    'select l.name from listed as l', array['jo_late', 'jo_never', 'jo_failed_twice', 'jo_ahead'],
+    'late and failing jobs are listed, those done in the future, and no other'
 );
 select matches(
     (select l.description from listed as l where l.name = 'jo_late'),
     '^job jo_late has not been done since 20\d\d-', 'late'
+);
+select matches(
+    (select l.description from listed as l where l.name = 'jo_ahead'),
+    '^job jo_ahead was done at 20\d\d-.*, later than now: the clock of the server was ahead', 'ahead'
 );
 select is(
     (select l.description from listed as l where l.name = 'jo_never'), 'job jo_never has never been done', 'never'
@@ -74,11 +81,11 @@ select is(
 );
 update trueup.settings set value = '2' where name = 'job_failures_tolerated';
 select set_eq(
-    'select l.name from listed as l', array['jo_late', 'jo_never'], 'how many failures are forgiven is a setting'
+    'select l.name from listed as l', array['jo_late', 'jo_never', 'jo_ahead'], 'how many failures are forgiven is a setting'
 );
 update trueup.settings set value = default_value where name = 'job_failures_tolerated';
 update trueup.settings set value = '1 hour' where name = 'job_patience';
-select set_eq('select l.name from listed as l', array['jo_failed_twice'], 'and so is the patience');
+select set_eq('select l.name from listed as l', array['jo_failed_twice', 'jo_ahead'], 'and so is the patience');
 
 -- done again
 update trueup.jobs set done_at = now(), due_at = now() + interval '1 day';

@@ -206,7 +206,7 @@ class Runner:
                     self._register(connection, job, now, is_enabled=job.options.enabled and not force)
                     self._abandon(connection)
                     slot = now if force else job.latest(now)
-                    if not self._claim(connection, job, slot, is_asked=True):
+                    if not self._claim(connection, job, slot, is_asked=True, is_forced=force):
                         return self._held(connection, name, slot)
                 self._loop(lambda: not (self._running or self._unwritten) or self._is_stopped())
             finally:
@@ -366,7 +366,15 @@ class Runner:
             waits.append((job.next(now) - now).total_seconds())
         return min(waits)
 
-    def _claim(self, connection: Session, job: Job, slot: datetime, *, is_asked: bool = False) -> bool:
+    def _claim(
+        self,
+        connection: Session,
+        job: Job,
+        slot: datetime,
+        *,
+        is_asked: bool = False,
+        is_forced: bool = False,
+    ) -> bool:
         claimed = connection.row(
             "claim_slot",
             _Claimed,
@@ -376,6 +384,7 @@ class Runner:
             ending=self.options.silent_after,
             late_after=LATE_AFTER,
             is_asked=is_asked,
+            is_forced=is_forced,
         )
         if claimed is None:
             return False

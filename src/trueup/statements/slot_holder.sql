@@ -5,7 +5,9 @@ select
     format('%%s: %%s by runner %%s on %%s', jr.slot, jr.outcome, ru.id, ru.host) as said
 from trueup.job_runs as jr
 inner join trueup.runners as ru on jr.runner_id = ru.id
-where jr.job = %(job)s and (jr.slot >= %(slot)s or jr.outcome = 'running')
+where
+    jr.job = %(job)s
+    and (jr.slot between %(slot)s and now() + interval '1 minute' or jr.outcome = 'running')
 -- an attempt that was abandoned keeps nobody from the slot unless all were
 order by jr.outcome = 'abandoned', jr.id desc
 limit 1;

@@ -11,11 +11,12 @@
 -- cost:        a few rows of trueup.jobs; per job the latest rows of job_runs_job_idx
 --
 -- A job is late when its slot, its timeout and setting job_patience have passed without a
--- success; one failure is forgiven (setting job_failures_tolerated). Silent where nobody
--- ever used `trueup run`. Look at the error, then whether a runner is up: `trueup run
--- --list`. When all of them are down nobody evaluates this either: watch the heartbeat from
--- outside. A job that is not wanted any more is disabled in the configuration, a schedule
--- that is given up is ended with `trueup run --retire`.
+-- success; one failure is forgiven (setting job_failures_tolerated). One that was done more
+-- than an hour from now, when the server's clock was ahead, is reported until its next
+-- success. Silent where nobody ever used `trueup run`. Look at the error, then whether a
+-- runner is up: `trueup run --list`. When all of them are down nobody evaluates this either:
+-- watch the heartbeat from outside. A job that is not wanted any more is disabled in the
+-- configuration, a schedule that is given up is ended with `trueup run --retire`.
 
 create or replace view trueup.job_overdue as
 select

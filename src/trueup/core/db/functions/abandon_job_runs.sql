@@ -14,6 +14,10 @@
 -- Silence counts from the server's start, because while it was down nobody could give a sign
 -- of life; for a patient caller, who will ask again, from when the caller connected, because
 -- the server may have been a standby until then.
+--
+-- A time of more than a minute from now is from when the server's clock was ahead: a sign of life
+-- then counts as one of now, and a start then does not count. Who was lost then would not be
+-- noticed until time has caught up.
 
 create or replace function trueup.abandon_job_runs(p_runner_id bigint, p_is_patient boolean)
     returns table (run_id bigint, job text, slot timestamptz, runner_id bigint, error text)
@@ -30,6 +34,37 @@ declare
         else pg_postmaster_start_time()
     end;
 begin
+    if v_here_since > v_now + interval '1 minute' then
+        v_here_since := '-infinity';
+    end if;
+
+    update trueup.runners as ru
+    set heartbeat_at = v_now
+    where
+        ru.id in (
+            select ahead.id
+            from trueup.runners as ahead
+            where ahead.stopped_at is null and ahead.lost_at is null and ahead.heartbeat_at > v_now + interval '1 minute'
+            order by ahead.id
+            for update skip locked
+        );
+
+    update trueup.job_runs as jr
+    set
+        started_at = least(jr.started_at, v_now),
+        heartbeat_at = least(jr.heartbeat_at, v_now),
+        deadline_at = least(jr.started_at, v_now) + (jr.deadline_at - jr.started_at)
+    where
+        jr.id in (
+            select ahead.id
+            from trueup.job_runs as ahead
+            where
+                ahead.outcome = 'running'
+                and greatest(ahead.started_at, ahead.heartbeat_at) > v_now + interval '1 minute'
+            order by ahead.id
+            for update skip locked
+        );
+
     for r in
         select
             ru.id,
