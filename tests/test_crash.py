@@ -63,9 +63,31 @@ def test_runner_killed_during_repair(database: str) -> None:
     trueup.repair([CHECK], database=database, apply=True)
     assert consistent(database) == (CALLS, 0)
     runs = sql(database, "select cr.status, cr.repairs is null from trueup.check_runs as cr order by cr.id")
-    assert runs == [("complete", True), ("complete", False)], (
+    assert runs == [("partial", True), ("complete", False)], (
         "the evaluation was filed, the repair not finished"
     )
+    said = value(database, "select cr.error from trueup.check_runs as cr where cr.status = 'partial'")
+    assert said == "interrupted while repairing: its session ended; what was repaired stays repaired"
+
+
+@pytest.mark.one_server
+def test_a_repair_at_work_is_no_interrupted_one(database: str) -> None:
+    plant(database, FAULTS)
+    runner = launch("repair", CHECK, "--apply", url=database)
+    eventually(lambda: value(database, "select count(*) from trueup.repairs") >= 1)
+    runner.send_signal(signal.SIGSTOP)
+    trueup.check(["call_duplicate"], database=database)
+    assert value(database, "select status from trueup.check_runs where kind = 'repair'") == "complete"
+    runner.kill()
+    runner.communicate()
+    eventually(
+        lambda: (
+            value(database, "select count(*) from pg_stat_activity where application_name = 'trueup repair'")
+            == 0
+        )
+    )
+    trueup.check(["call_duplicate"], database=database)
+    assert value(database, "select status from trueup.check_runs where kind = 'repair'") == "partial"
 
 
 def test_runner_killed_during_check(database: str) -> None:
