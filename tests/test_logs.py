@@ -209,7 +209,9 @@ def test_the_file_survives_logrotate(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_configured")
-def test_what_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_written_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(UsageError, match=r"log\.file: .*missing/x\.log: cannot be written: No such file"):
         logs.configure(Log("info", "text", tmp_path / "missing" / "x.log"))
     with pytest.raises(UsageError, match="there is no level 'loud'; it is one of debug"):
@@ -218,6 +220,18 @@ def test_what_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytes
         logs.configure(Log("info", "xml", None))
     logs.configure(Log("info", "text", Path("/dev/full")))
     logging.getLogger("trueup.x").info("lost")
+    logging.getLogger("trueup.x").info("lost as well")
+    said = "trueup: log.file: /dev/full: cannot be written, events are lost: No space left on device\n"
+    assert capsys.readouterr().err == said, "once"
+    moved = tmp_path / "logs" / "x.log"
+    moved.parent.mkdir()
+    logs.configure(Log("info", "text", moved))
+    moved.unlink()
+    moved.parent.rmdir()
+    logging.getLogger("trueup.x").info("lost")
+    assert capsys.readouterr().err == said.replace("/dev/full", str(moved)).replace(
+        "No space left on device", "No such file or directory"
+    )
     logs.configure(Log("info", "text", None))
     for broken in (None, io.StringIO()):
         if broken:
