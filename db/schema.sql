@@ -14497,10 +14497,17 @@ CREATE VIEW trueup.retention_rules AS
     format('%I'::text, rt.time_column) AS time_column,
     format('%I'::text, att.attname) AS key_column,
     format_type(att.atttypid, att.atttypmod) AS key_type,
-    format('t.%I < now() - %L::interval and (%s)'::text, rt.time_column, rt.keep, rt.predicate) AS condition,
+    format('t.%I < least(now() - %L::interval, now() - %L::interval) and (%s)'::text, rt.time_column, kept.length, kept.plainly, rt.predicate) AS condition,
     COALESCE(child.tables, '{}'::text[]) AS child_tables,
     COALESCE(child.columns, '{}'::text[]) AS child_columns
-   FROM (((trueup.retention rt
+   FROM ((((trueup.retention rt
+     CROSS JOIN LATERAL ( SELECT bounded.length,
+            make_interval(secs => ((EXTRACT(epoch FROM bounded.length) - ((5.25 * (86400)::numeric) * EXTRACT(year FROM bounded.length))))::double precision) AS plainly
+           FROM ( SELECT
+                        CASE
+                            WHEN (rt.keep > '1000 years'::interval) THEN '1000 years'::interval
+                            ELSE rt.keep
+                        END AS length) bounded) kept)
      JOIN pg_index i ON (((i.indrelid = (to_regclass(rt.table_name))::oid) AND i.indisprimary AND (i.indnkeyatts = 1))))
      JOIN pg_attribute att ON (((att.attrelid = i.indrelid) AND (att.attnum = i.indkey[0]))))
      LEFT JOIN LATERAL ( SELECT array_agg(format('%I.%I'::text, n.nspname, c.relname) ORDER BY n.nspname, c.relname) AS tables,

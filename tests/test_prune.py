@@ -515,6 +515,43 @@ def test_less_than_a_day_is_a_slip(database: str, keep: str) -> None:
         sql(database, "update trueup.retention set keep = %s where name = 'alerts'", keep)
 
 
+@pytest.mark.parametrize("keep", ["9999 years", "178000000 years"])
+def test_what_is_kept_longer_than_a_timestamp_tells_is_kept_for_ever(planted: str, keep: str) -> None:
+    sql(planted, "update trueup.retention set keep = %s::interval where name = 'alerts'", keep)
+    before = labels(planted)
+    done = trueup.prune(database=planted, apply=True)
+    assert {entry.rows for entry in done.tables if entry.rule == "alerts"} == {0}
+    assert labels(planted)["data_consistency_alerts"] == before["data_consistency_alerts"]
+    assert done.rows
+
+
+@pytest.mark.one_server
+def test_infinity_keeps_for_ever(planted: str) -> None:
+    if value(planted, "select current_setting('server_version_num')::integer < 170000"):
+        pytest.skip("no infinite intervals before PostgreSQL 17")
+    sql(planted, "update trueup.retention set keep = 'infinity' where name = 'alerts'")
+    done = trueup.prune(database=planted, apply=True)
+    assert {entry.rows for entry in done.tables if entry.rule == "alerts"} == {0}
+    assert done.rows
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("keep", ["1 mon -29 days", "-119 mons 3571 days"])
+def test_months_and_days_of_unlike_signs_keep_a_day_whatever_the_calendar(planted: str, keep: str) -> None:
+    sql(planted, "update trueup.retention set keep = %s::interval where name = 'alerts'", keep)
+    sql(
+        planted,
+        "update trueup.data_consistency_alerts set resolved_at = now() - interval '23 hours' where status = 'resolved'",
+    )
+    done = trueup.prune(["alerts"], database=planted)
+    assert done.rows == 0
+    sql(
+        planted,
+        "update trueup.data_consistency_alerts set resolved_at = now() - interval '32 days' where status = 'resolved'",
+    )
+    assert trueup.prune(["alerts"], database=planted).rows > 0
+
+
 def test_a_rule_is_about_a_table_of_ours(database: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         sql(database, "update trueup.retention set table_name = 'public.calls' where name = 'alerts'")
