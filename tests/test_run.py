@@ -402,6 +402,25 @@ def test_a_runner_that_hangs_is_replaced_and_does_nothing_more_when_it_wakes(hel
     assert [row[2] for row in held.runs()] == ["abandoned", "done"]
 
 
+def test_a_lock_that_kept_all_signs_of_life_loses_no_runner(made: Made) -> None:
+    schedule = made(QUIET + OFF + HELD_JOB)
+    schedule.start()
+    slow = schedule.start()
+    with connected(schedule.url, 1) as (locked,):
+        locked.execute("lock table trueup.runners in access exclusive mode")
+        # it is the last to give a sign of life again
+        slow.send_signal(signal.SIGSTOP)
+        time.sleep(5)
+        locked.rollback()
+    silent = "heartbeat_at < now() - interval '3 seconds'"
+    eventually(lambda: schedule.count("trueup.runners", silent) == 1)
+    time.sleep(1)
+    slow.send_signal(signal.SIGCONT)
+    eventually(lambda: schedule.count("trueup.runners", silent) == 0)
+    assert schedule.count("trueup.runners", "lost_at is not null") == 0
+    assert lost_alerts(schedule.url) == 0
+
+
 def test_a_job_over_its_timeout_is_ended_and_has_failed(made: Made) -> None:
     schedule = made(QUIET + OFF + HELD_JOB + 'timeout = "1s"\n')
     sql(schedule.url, HELD)

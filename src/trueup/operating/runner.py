@@ -152,7 +152,8 @@ class Runner:
         self._settled: dict[str, datetime] = {}
         self._told: int | None = None
         self._grace_ends = 0.0
-        self._beat_at = 0.0
+        self._beat_at = time.monotonic()
+        self._trusts_until = 0.0
         self._retry_at = 0.0
         self._pause = SHORTEST_PAUSE
         self._refusals = 0
@@ -338,6 +339,16 @@ class Runner:
 
     def _abandon(self, connection: Session) -> None:
         for lost in connection.rows(
+        """Give up who is silent, unless something kept this runner's own sign of life as well.
+
+        What did, a lock on the table or a server that stood still, may have kept those of the others,
+        who are asked again a silence later.
+        """
+        now = time.monotonic()
+        if now - self._beat_at > self.silence / 4:
+            self._trusts_until = now + self.silence
+        if now < self._trusts_until:
+            return
             "abandon_job_runs", _Abandoned, runner_id=self.id, is_patient=self._is_patient
         ):
             logger.error(
