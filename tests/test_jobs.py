@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from helpers import eventually, launch, plant, run, sql, value
+from helpers import TRUEUP, eventually, launch, plant, run, sql, value
 
 import trueup
 from trueup import packs
@@ -291,17 +291,35 @@ def test_a_statement_that_somebody_cancels_is_no_timeout(database: str) -> None:
     assert result(found[0], SLOW).error == "canceling statement due to user request"
 
 
-def test_a_run_that_is_terminated_has_failed(database: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_terminated_has_failed(database: str, number: int) -> None:
     replace_view(database, SLOW, "'x'", "from (select pg_sleep(60)) as s")
     runner = launch("check", SLOW, url=database)
     eventually(
         lambda: value(database, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'") > 0
     )
-    runner.send_signal(signal.SIGTERM)
+    runner.send_signal(number)
     runner.communicate(timeout=30)
-    assert runner.returncode == 143
+    assert runner.returncode == 128 + number
     last = "select cr.status, cr.error from trueup.check_runs as cr order by cr.id desc limit 1"
     assert sql(database, last) == [("failed", "terminated")]
+
+
+@pytest.mark.one_server
+def test_nohup_keeps_a_run_from_the_end_of_its_terminal(database: str) -> None:
+    replace_view(database, SLOW, "'x'", "from (select pg_sleep(2)) as s")
+    runner = subprocess.Popen(
+        ["nohup", TRUEUP, "check", SLOW, "--database", database],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(
+        lambda: value(database, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'") > 0
+    )
+    runner.send_signal(signal.SIGHUP)
+    assert runner.wait(30) >= 0
+    assert value(database, "select status from trueup.check_runs") == "complete"
 
 
 @pytest.mark.one_server

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
 # a module may import modules of its own line and of the lines above it
 LAYERS = (
     {"errors"},
-    {"model", "durations", "names", "scripts", "tokens"},
+    {"model", "durations", "names", "scripts", "signals", "tokens"},
     {"operating", "operating.config", "operating.logs"},
     {"operating.channels"},
     {"packs", "sqlrules", "store", "server", "incident"},

@@ -379,13 +379,14 @@ def test_the_database_goes_and_comes_back(database: str, databases: Any) -> None
 
 
 @pytest.mark.one_server
-def test_the_command_serves_until_it_is_told_to_end(database: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_command_serves_until_it_is_told_to_end(database: str, number: int) -> None:
     server = launch("metrics", "--port", "0", url=database)
     assert server.stdout is not None
     url = server.stdout.readline().split()[-1]
     assert url.startswith("http://127.0.0.1:")
     assert parsed(ours(fetched(url)))["up"] == {(): 1}
-    server.send_signal(signal.SIGTERM)
+    server.send_signal(number)
     assert server.communicate(timeout=20) == ("", "")
     assert server.returncode == 0
     done = run("metrics", "--port", "0", "--file", "x", url=database)

@@ -474,7 +474,7 @@ def test_a_claim_whose_answer_was_lost_blocks_its_job_no_longer_than_a_silence(m
     assert lost_alerts(schedule.url) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_told_to_stop_it_finishes_what_it_has_begun(held: Schedule, number: int) -> None:
     runner = held.start()
     held.holding()
@@ -524,6 +524,17 @@ def test_once_gives_up_when_it_is_told_to_stop_and_the_database_is_away(
     assert runner.wait(20) == 4
     said = "trueup: the database is away: how job held ended is not recorded\n"
     assert said in schedule.log.read_text()
+
+
+def test_a_terminal_that_is_closed_may_say_so_twice(held: Schedule) -> None:
+    runner = held.start()
+    held.holding()
+    for _ in range(2):
+        runner.send_signal(signal.SIGHUP)
+        eventually(lambda: "told to stop" in held.log.read_text())
+    held.let_go()
+    assert runner.wait(20) == 0
+    assert held.runs() == [(1, 1, "done", True, False)]
 
 
 # -- the watch ---------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from trueup.cli_options import (
 )
 from trueup.durations import elapsed_ms
 from trueup.errors import TrueupError, logged
+from trueup.signals import ending
 
 if TYPE_CHECKING:
     from trueup.inspection import Schedule
@@ -869,12 +870,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     log = Logging(asks_for_help=bool({"-h", "--help"} & set(words)))
     # what is open is closed on the way out: a demo's server, a transaction
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in ending():
+        if number != signal.SIGINT:
+            signal.signal(number, _told_to_end)
     try:
         _run(["--debug", *words] if debug else words, log, debug)
     except SystemExit as end:
         log.end(end.code)
         raise
+
+
+def _told_to_end(number: int, _: object) -> None:
+    if number == signal.SIGHUP:
+        # the terminal and its shell may both send it
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _run(words: list[str], log: Logging, debug: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from trueup.cli_options import config_option, database_option
+from trueup.signals import ending
 
 
 @click.command(
@@ -53,7 +54,7 @@ def metrics(
     database = database or configuration.database_url
     if port is not None:
         # before the server is up: a signal that comes early must end it as well
-        signals = {signal.SIGINT, signal.SIGTERM}
+        signals = set(ending())
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         with use_case.serve(address, port, database=database, settings=configuration.metrics) as url:
             click.echo(f"serving {url}")

@@ -63,9 +63,10 @@ def run(
 ) -> None:
     """Run the schedule: judge changes as they come, and each job at its time.
 
-    Runs until SIGTERM or SIGINT, which let running jobs finish within a grace; a second one ends
-    it at once. Start it on as many machines as you like: each slot of a job runs once, and what a
-    runner that died had begun is run by another. A slot that nobody was there for runs late.
+    Runs until SIGTERM, SIGINT or, unless nohup began it, SIGHUP, which let running jobs finish within
+    a grace; a second one ends it at once. Start it on as many machines as you like: each slot of a
+    job runs once, and what a runner that died had begun is run by another. A slot that nobody was
+    there for runs late.
 
     \b
     Exit codes:

@@ -36,6 +36,7 @@ from trueup.operating import schedule, work
 from trueup.operating.config import Configuration
 from trueup.operating.schedule import Job
 from trueup.packs import Pack
+from trueup.signals import ending
 from trueup.store import (
     ServerSaid,
     Session,
@@ -338,7 +339,6 @@ class Runner:
         return self._beat_at - now
 
     def _abandon(self, connection: Session) -> None:
-        for lost in connection.rows(
         """Give up who is silent, unless something kept this runner's own sign of life as well.
 
         What did, a lock on the table or a server that stood still, may have kept those of the others,
@@ -349,6 +349,7 @@ class Runner:
             self._trusts_until = now + self.silence
         if now < self._trusts_until:
             return
+        for lost in connection.rows(
             "abandon_job_runs", _Abandoned, runner_id=self.id, is_patient=self._is_patient
         ):
             logger.error(
@@ -521,8 +522,13 @@ class Runner:
     # -- the end -------------------------------------------------------------------------------
 
     def _signalled(self, number: int) -> None:
-        """Take a signal note, in its handler; a second one ends the process at once."""
+        """Take a signal note, in its handler; a second one ends the process at once.
+
+        Not a second SIGHUP: a terminal that is closed and its shell may both send it.
+        """
         if self._told is not None:
+            if number == self._told == signal.SIGHUP:
+                return
             os._exit(128 + number)
         self._told = number
         self._inbox.put(_Told(number))
@@ -662,9 +668,8 @@ def _recorded(error: BaseException) -> str:
 
 @contextmanager
 def _signals(handler: Callable[[int], None]) -> Iterator[None]:
-    """Have SIGTERM and SIGINT call the handler inside the block."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda number, _: handler(number)) for number in numbers}
+    """Have the signals that tell it to end call the handler inside the block."""
+    before = {number: signal.signal(number, lambda number, _: handler(number)) for number in ending()}
     try:
         yield
     finally:

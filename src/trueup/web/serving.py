@@ -17,6 +17,7 @@ from cheroot.wsgi import Server
 
 from trueup.errors import UsageError, logged
 from trueup.operating.config import Web
+from trueup.signals import ending
 from trueup.web.app import LARGEST_FORM, Console, create_app
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def refuse_exposed(web: Web) -> None:
 
 
 def serve(web: Web, database: str | None, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are finished.
+    """Serve until SIGTERM, SIGINT or SIGHUP; requests under way are finished.
 
     `announce` gets the address once it is listened on. Raises UsageError for an address that
     is refused or taken.
@@ -103,7 +104,7 @@ def _serve(server: Server, announce: Callable[[str], None]) -> None:
         # stop() waits for the threads, and this one must go on serving meanwhile
         threading.Thread(target=server.stop).start()
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, stop) for number in ending()}
     address = address_of(server)
     announce(address)
     logger.info("console started", extra={"address": address})
