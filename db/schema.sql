@@ -4010,8 +4010,9 @@ begin
             order by att.attnum
         );
 
+        -- t alone would be a column of that name
         for v_row in execute format(
-            'select to_jsonb(t) from %1$s as t where t.%2$I = any($1::%3$s[]) %4$s limit 6',
+            'select to_jsonb(t.*) from %1$s as t where t.%2$I = any($1::%3$s[]) %4$s limit 6',
             v_kind.table_name,
             v_kind.key_column,
             v_kind.key_type,
@@ -6013,9 +6014,12 @@ begin
     -- an AFTER trigger of the application that fired before this one may have written the row again,
     -- and what it wrote is in the journal already: one entry for both
     if v_after is not null then
-        execute format('select to_jsonb(t) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column))
-            into v_current
-            using v_after;
+        -- t alone would be a column of that name
+        execute format(
+            'select to_jsonb(t.*) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column)
+        )
+        into v_current
+        using v_after;
     end if;
     if v_current is distinct from v_after then
         select max(l.id) into v_later_id
@@ -10303,9 +10307,10 @@ begin
                 using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
 
+        -- t alone would be a column of that name
         execute format(
             'select (array_agg(l.image))[1], min(l.written_by), count(*) '
-            'from (select to_jsonb(t) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
+            'from (select to_jsonb(t.*) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
             v_row.table_name, v_condition
         )
         into v_current, v_written_by, v_rows

@@ -259,6 +259,24 @@ def test_what_a_trigger_writes_before_the_journal_has_its_row_is_undone(
     assert sql(empty_database, LINES) == before
 
 
+def test_rows_with_a_column_named_as_an_alias_are_undone(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        TABLES
+        + "; alter table sales.shipments add t integer default 5, add r integer, add l integer, add i integer;"
+        "create function sales.again() returns trigger language plpgsql as "
+        "$$ begin update sales.shipments set t = 6; return null; end $$; create trigger again "
+        "after update on sales.shipments for each row when (pg_trigger_depth() = 0) execute function sales.again()",
+    )
+    pack = shop(tmp_path, "update sales.shipments as s set i = 1", SHIPMENTS)
+    trueup.migrate(database=empty_database, pack=pack)
+    before = sql(empty_database, "select * from sales.shipments")
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    sql(empty_database, "drop trigger again on sales.shipments")
+    trueup.undo(1, database=empty_database)
+    assert sql(empty_database, "select * from sales.shipments") == before
+
+
 @pytest.mark.parametrize(
     "also",
     [

@@ -618,6 +618,18 @@ def test_what_is_shown_of_rows_is_masked(app: Console, people: None, db: Connect
         assert secret not in page.text
 
 
+def test_a_row_with_a_column_named_as_an_alias_is_shown(app: Console, people: None, db: Connection) -> None:
+    plant(
+        db.info.dsn,
+        "alter table public.calls add t text;"
+        """select factory.call(id => 7, booking_details => '{"calcom_booking": {"uid": "bk1"}}')""",
+    )
+    try:
+        assert "bk1" in Person(app, "ann").get(f"/items/{item(db, '7')}").text
+    finally:
+        plant(db.info.dsn, "alter table public.calls drop t")
+
+
 def test_a_row_of_another_company_is_only_said_to_be_there(
     app: Console, people: None, db: Connection
 ) -> None:

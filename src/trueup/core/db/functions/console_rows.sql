@@ -72,8 +72,9 @@ begin
             order by att.attnum
         );
 
+        -- t alone would be a column of that name
         for v_row in execute format(
-            'select to_jsonb(t) from %1$s as t where t.%2$I = any($1::%3$s[]) %4$s limit 6',
+            'select to_jsonb(t.*) from %1$s as t where t.%2$I = any($1::%3$s[]) %4$s limit 6',
             v_kind.table_name,
             v_kind.key_column,
             v_kind.key_type,

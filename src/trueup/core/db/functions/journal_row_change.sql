@@ -61,9 +61,12 @@ begin
     -- an AFTER trigger of the application that fired before this one may have written the row again,
     -- and what it wrote is in the journal already: one entry for both
     if v_after is not null then
-        execute format('select to_jsonb(t) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column))
-            into v_current
-            using v_after;
+        -- t alone would be a column of that name
+        execute format(
+            'select to_jsonb(t.*) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column)
+        )
+        into v_current
+        using v_after;
     end if;
     if v_current is distinct from v_after then
         select max(l.id) into v_later_id

@@ -111,9 +111,10 @@ begin
                 using errcode = 'TU003', hint = 'Decide by hand; the images are in trueup.repair_changes.';
         end if;
 
+        -- t alone would be a column of that name
         execute format(
             'select (array_agg(l.image))[1], min(l.written_by), count(*) '
-            'from (select to_jsonb(t) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
+            'from (select to_jsonb(t.*) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
             v_row.table_name, v_condition
         )
         into v_current, v_written_by, v_rows
