@@ -3051,10 +3051,14 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.column_differs(p_column text, p_image jsonb, p_other jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((p_image -> p_column))::text IS DISTINCT FROM ((p_other -> p_column))::text) OR (((p_image -> ''::text) -> p_column) IS DISTINCT FROM ((p_other -> ''::text) -> p_column)));
+
 CREATE FUNCTION trueup.changed_columns(p_image jsonb, p_other jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN (regexp_replace(regexp_replace(((SELECT jsonb_object_agg(c.key, c.value) AS jsonb_object_agg FROM jsonb_each(changed_columns.p_image) c(key, value) WHERE CASE WHEN (changed_columns.p_other IS NULL) THEN (c.value <> 'null'::jsonb) ELSE (c.value IS DISTINCT FROM (changed_columns.p_other -> c.key)) END))::text, '([^\s"@\\]{1,2})[^\s"@\\]*@[^\s"@\\]+'::text, '\1***'::text, 'g'::text), '(?<![\w+])((?:\+|00?)\d)[\d ()/.-]{3,}(\d\d)(?![\w.:-])|(?<=")(\d\d)\d{5,}(\d\d)(?=")'::text, '\1\3***\2\4'::text, 'g'::text))::jsonb;
+    RETURN (regexp_replace(regexp_replace(((SELECT jsonb_object_agg(c.key, CASE WHEN (c.value = (changed_columns.p_other -> c.key)) THEN COALESCE(((changed_columns.p_image -> ''::text) -> c.key), c.value) ELSE c.value END) AS jsonb_object_agg FROM jsonb_each(changed_columns.p_image) c(key, value) WHERE ((c.key <> ''::text) AND CASE WHEN (changed_columns.p_other IS NULL) THEN (c.value <> 'null'::jsonb) ELSE trueup.column_differs(c.key, changed_columns.p_image, changed_columns.p_other) END)))::text, '([^\s"@\\]{1,2})[^\s"@\\]*@[^\s"@\\]+'::text, '\1***'::text, 'g'::text), '(?<![\w+])((?:\+|00?)\d)[\d ()/.-]{3,}(\d\d)(?![\w.:-])|(?<=")(\d\d)\d{5,}(\d\d)(?=")'::text, '\1\3***\2\4'::text, 'g'::text))::jsonb;
 
 CREATE FUNCTION trueup.checks_being_filed() RETURNS SETOF text
     LANGUAGE sql
@@ -5974,10 +5978,11 @@ CREATE FUNCTION trueup.journal_row_change() RETURNS trigger
     SET "DateStyle" TO 'ISO'
     SET "IntervalStyle" TO 'postgres'
     SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
     AS $$
 declare
-    v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
-    v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+    v_before jsonb := case when tg_op <> 'INSERT' then trueup.row_image(old) end;
+    v_after jsonb := case when tg_op <> 'DELETE' then trueup.row_image(new) end;
     v_row jsonb := coalesce(v_after, v_before);
     v_repair_id bigint;
     v_table text;
@@ -5986,7 +5991,8 @@ declare
     v_later_id bigint;
     v_current jsonb;
 begin
-    if v_before is not distinct from v_after then
+    -- to jsonb 1.50 equals 1.5
+    if v_before::text is not distinct from v_after::text then
         return null;
     end if;
 
@@ -6016,19 +6022,19 @@ begin
     if v_after is not null then
         -- t alone would be a column of that name
         execute format(
-            'select to_jsonb(t.*) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column)
+            'select trueup.row_image(t.*) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column)
         )
         into v_current
         using v_after;
     end if;
-    if v_current is distinct from v_after then
+    if v_current::text is distinct from v_after::text then
         select max(l.id) into v_later_id
         from (
             select rc.id, rc.before, lag(rc.after) over (order by rc.id) as left_as
             from trueup.repair_changes as rc
             where rc.repair_id = v_repair_id and rc.table_name = v_table and rc.key_value = v_key_value
         ) as l
-        where l.before = v_after and l.left_as is distinct from l.before;
+        where l.before::text = v_after::text and l.left_as::text is distinct from l.before::text;
     end if;
 
     if v_later_id is null then
@@ -6039,7 +6045,7 @@ begin
     end if;
 
     delete from trueup.repair_changes as rc
-    where rc.id = v_later_id and rc.after is not distinct from v_before;
+    where rc.id = v_later_id and rc.after::text is not distinct from v_before::text;
     update trueup.repair_changes as rc
     set
         before = v_before,
@@ -9771,6 +9777,54 @@ begin
 end;
 $$;
 
+CREATE FUNCTION trueup.row_image(p_row anyelement) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_image jsonb := to_jsonb(p_row);
+    v_values text;
+    v_texts jsonb;
+begin
+    select
+        string_agg(
+            -- IS NULL would be true of a composite value whose fields are NULL
+            format('(%1$L, case when ($1).%1$I is distinct from null then format(''%%s'', ($1).%1$I) end)', att.attname),
+            ', '
+        )
+    into v_values
+    from pg_catalog.pg_type as r
+    inner join pg_catalog.pg_attribute as att on r.typrelid = att.attrelid
+    inner join pg_catalog.pg_type as ty on att.atttypid = ty.oid
+    where
+        r.oid = pg_typeof(p_row)
+        and att.attnum > 0
+        and not att.attisdropped
+        and att.attgenerated = ''
+        and case
+            when ty.typtype = 'e' then false
+            when ty.oid = 'jsonb'::regtype then v_image -> att.attname = 'null'
+            when ty.oid in ('real'::regtype, 'double precision'::regtype) then v_image -> att.attname = '0'
+            else
+                ty.oid <> all('{
+                    boolean, smallint, integer, bigint, numeric, text, varchar, bpchar, uuid, bytea,
+                    date, time, timestamp, timestamptz, interval
+                }'::regtype[])
+        end;
+
+    if v_values is not null then
+        execute format(
+            'select jsonb_object_agg(k.name, k.text) from (values %s) as k (name, text) '
+            'where k.text is distinct from $2 ->> k.name',
+            v_values
+        )
+        into v_texts
+        using p_row, v_image;
+    end if;
+    return v_image || jsonb_build_object('', coalesce(v_texts, '{}'));
+end;
+$_$;
+
 CREATE FUNCTION trueup.set_circuit_mode(p_key text, p_mode text, p_reason text DEFAULT NULL::text, p_actor text DEFAULT SESSION_USER) RETURNS trueup.circuit_breaker_states
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -10220,6 +10274,7 @@ CREATE FUNCTION trueup.undo_repair(p_repair_id bigint, p_actor text DEFAULT SESS
     SET "DateStyle" TO 'ISO'
     SET "IntervalStyle" TO 'postgres'
     SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
     AS $_$
 declare
     v_repair trueup.repairs;
@@ -10233,6 +10288,7 @@ declare
     v_difference text;
     v_gone text;
     v_columns text;
+    v_values text;
     v_constraint text;
     v_registered trueup.constraints;
     v_reference record;
@@ -10310,7 +10366,7 @@ begin
         -- t alone would be a column of that name
         execute format(
             'select (array_agg(l.image))[1], min(l.written_by), count(*) '
-            'from (select to_jsonb(t.*) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
+            'from (select trueup.row_image(t.*) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
             v_row.table_name, v_condition
         )
         into v_current, v_written_by, v_rows
@@ -10350,8 +10406,15 @@ begin
                 select string_agg(k.key, ', ' order by k.key)
                 from jsonb_each(v_current) as k
                 where
-                    case
-                        when v_row.after ? k.key then k.value <> v_row.after -> k.key
+                    k.key <> ''
+                    and case
+                        when v_row.after ? k.key
+                            then
+                                k.value <> v_row.after -> k.key
+                                or (
+                                    v_row.after ? ''
+                                    and v_current -> '' -> k.key is distinct from v_row.after -> '' -> k.key
+                                )
                         else
                             v_row.is_made
                             and k.value <> 'null'
@@ -10378,8 +10441,9 @@ begin
         select string_agg(k.key, ', ' order by k.key) into v_gone
         from jsonb_each(v_change.before) as k
         where
-            case v_change.operation
-                when 'update' then k.value is distinct from v_change.after -> k.key
+            k.key <> ''
+            and case v_change.operation
+                when 'update' then trueup.column_differs(k.key, v_change.before, v_change.after)
                 else k.value <> 'null'
             end
             and not exists (
@@ -10433,10 +10497,28 @@ begin
             end if;
         end loop;
 
-        -- generated columns follow from the others; an identity column is the key itself; and
-        -- what the repair left alone is not written: an image cannot tell JSON null from NULL
-        select string_agg(format('%I', att.attname), ', ' order by att.attnum) into v_columns
+        -- generated columns follow from the others; an identity column is the key itself; what the
+        -- repair left alone is not written; and what has a text beside the image is read from that
+        select
+            string_agg(format('%I', att.attname), ', ' order by att.attnum),
+            'select '
+            || string_agg(
+                case
+                    when v_change.before -> '' ? att.attname then format('($2 -> '''' ->> %L)::%s', att.attname, ty.name)
+                    else format('i.%I', att.attname)
+                end,
+                ', ' order by att.attnum
+            )
+            || coalesce(
+                ' from jsonb_to_record($2) as i ('
+                || string_agg(format('%I %s', att.attname, ty.name), ', ')
+                filter (where v_change.before -> '' ? att.attname is not true)
+                || ')',
+                ''
+            )
+        into v_columns, v_values
         from pg_catalog.pg_attribute as att
+        cross join lateral format_type(att.atttypid, att.atttypmod) as ty (name)
         where
             att.attrelid = v_change.table_name::regclass
             and att.attnum > 0
@@ -10446,7 +10528,7 @@ begin
             and v_change.before ? att.attname
             and (
                 v_change.operation <> 'update'
-                or v_change.before -> att.attname is distinct from v_change.after -> att.attname
+                or trueup.column_differs(att.attname, v_change.before, v_change.after)
             );
 
         loop
@@ -10456,16 +10538,13 @@ begin
                         using v_change.after;
                 elsif v_change.operation = 'update' then
                     execute format(
-                        'update %1$s as t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2)) '
-                        'where %3$s',
-                        v_change.table_name, v_columns, v_condition
+                        'update %s as t set (%s) = (%s) where %s',
+                        v_change.table_name, v_columns, v_values, v_condition
                     ) using v_change.after, v_change.before;
                 else
                     execute format(
-                        'insert into %1$s (%2$s) overriding system value '
-                        'select %2$s from jsonb_populate_record(null::%1$s, $1)',
-                        v_change.table_name, v_columns
-                    ) using v_change.before;
+                        'insert into %s (%s) overriding system value %s', v_change.table_name, v_columns, v_values
+                    ) using v_change.after, v_change.before;
                 end if;
                 get diagnostics v_rows = row_count;
                 if v_rows <> 1 then

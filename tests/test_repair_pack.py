@@ -277,6 +277,163 @@ def test_rows_with_a_column_named_as_an_alias_are_undone(empty_database: str, tm
     assert sql(empty_database, "select * from sales.shipments") == before
 
 
+TYPES = """
+create type sales.pair as (x jsonb, y text);
+create type sales.mood as enum ('sad', 'glad');
+create domain sales.document as jsonb not null;
+create type sales.span as range (subtype = integer);
+create function sales.as_json(sales.span) returns json language sql immutable
+    return json_build_object('from', lower($1), 'to', upper($1));
+create cast (sales.span as json) with function sales.as_json(sales.span);
+"""
+# a type, a value, and what the repair makes of it
+VALUES = [
+    ("jsonb not null", "'null'", "'{}'"),
+    ("jsonb", "'null'", "null"),
+    ("jsonb", "null", "'null'"),
+    ("jsonb", '\'{"x": 1.50, "y": null}\'', '\'{"x": 1.5, "y": null}\''),
+    ("jsonb", "'\"null\"'", "'null'"),
+    ("sales.document", "'null'", "'\"null\"'"),
+    ("json", '\'{"b": 1,  "a": 2, "a": 3}\'', '\'{"b": 1, "a": 3}\''),
+    ("json", "'null'", "null"),
+    ("integer[]", "'[0:2]={1,2,3}'", "'{1,2,3}'"),
+    ("integer[]", "null", "'{}'"),
+    ("text[]", '\'{NULL,"a,b",""}\'', "'{}'"),
+    ("numeric(9, 1)[]", "'{{1.0},{2.0}}'", "null"),
+    ("jsonb[]", "array['null', null, '1']::jsonb[]", "array[null, null, '1']::jsonb[]"),
+    ("json[]", 'array[\'{"b":1,  "a":2}\']::json[]', "null"),
+    ("sales.pair", "row('null', 'a \"b\"')", "row(null, 'a \"b\"')"),
+    ("sales.pair", "'(,)'", "null"),
+    ("sales.pair", "null", "'(,)'"),
+    ("sales.span", "'[1,3)'", "'empty'"),
+    ("sales.span[]", "array['[1,3)']::sales.span[]", "null"),
+    ("sales.mood", "'sad'", "'glad'"),
+    ("numeric", "1.50", "1.5"),
+    ("numeric", "'NaN'", "2"),
+    ("double precision", "'-0'", "0"),
+    ("real", "'-0'", "1"),
+    ("real[]", "'{-0,0.1}'", "'{0,0.1}'"),
+    ("double precision", "0.1::float8 / 3", "1e20"),
+    ("interval", "'-1 mon +2 days -03:04:05.000006'", "null"),
+    ("timestamptz", "'2025-03-30 02:30:00.123456+02'", "'-infinity'"),
+    ("timestamp[]", "'{\"0044-03-15 12:00:00.000001 BC\",infinity}'", "null"),
+    ("char(5)", "'ab'", "'c'"),
+    ("bit varying", "'0101'", "null"),
+    ("bytea", "'\\x00ff'", "null"),
+    ("inet", "'10.0.0.1/8'", "null"),
+    ("regclass", "'sales.orders'", "'pg_class'"),
+    ("tsvector", "'a:1 b:2'", "''"),
+]
+
+
+DATABASE = "do $$ begin execute format('alter database %I {}', current_database()); end $$"
+
+
+def test_every_value_is_undone_to_what_it_was(empty_database: str, tmp_path: Path) -> None:
+    """Whatever of it JSON does not keep, and whatever settings the repair and the undo are run with."""
+    names = [f"c{number}" for number in range(len(VALUES))]
+    columns = ", ".join(f"add {name} {kind}" for name, (kind, _, _) in zip(names, VALUES, strict=True))
+    old = ", ".join(f"{name} = {was}" for name, (_, was, _) in zip(names, VALUES, strict=True))
+    new = ", ".join(f"{name} = {becomes}" for name, (_, _, becomes) in zip(names, VALUES, strict=True))
+    sql(
+        empty_database,
+        f"{TABLES}; {TYPES}; delete from sales.shipments; alter table sales.shipments {columns};"
+        f"set session_replication_role = replica; insert into sales.shipments (id, order_id, is_sent, c0, c5)"
+        f" values (7, 1, false, '1', '1'); update sales.shipments set {old};"
+        "alter table sales.shipments add of_c20 numeric generated always as (c20 * 2) stored",
+    )
+    pack = shop(tmp_path, f"update sales.shipments as s set {new}", SHIPMENTS)
+    trueup.migrate(database=empty_database, pack=pack)
+    rows = (
+        "select " + ", ".join(f"s.{name}::text" for name in [*names, "of_c20"]) + " from sales.shipments as s"
+    )
+    before = sql(empty_database, rows)
+    sql(empty_database, DATABASE.format("set extra_float_digits = -5"))
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    assert all(was != now for was, now in zip(before[0], sql(empty_database, rows)[0], strict=True))
+    trueup.undo(1, database=empty_database)
+    sql(empty_database, DATABASE.format("reset all"))
+    assert sql(empty_database, rows) == before
+
+
+@pytest.mark.parametrize(("was", "becomes"), [("'null'", "null"), ("'{\"x\": 1.50}'", "'{\"x\": 1.5}'")])
+def test_a_change_that_json_does_not_see_is_journaled(
+    empty_database: str, tmp_path: Path, was: str, becomes: str
+) -> None:
+    sql(
+        empty_database,
+        TABLES + f"; alter table sales.orders add note jsonb; update sales.orders set note = {was}",
+    )
+    pack = shop(tmp_path, f"update sales.orders as o set note = {becomes}", SHIPMENTS, ("orders", "'id'"))
+    trueup.migrate(database=empty_database, pack=pack)
+    notes = "select o.note::text from sales.orders as o order by o.id"
+    before = sql(empty_database, notes)
+    shown = repairing.preview("shipment_unsent", "shipment", "7", database=empty_database)
+    assert [list(change.before or ()) for change in shown.changes] == [["is_sent"], ["note"], ["note"]]
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    assert sql(empty_database, notes) != before
+    repair_id = value(empty_database, "select max(r.id) from trueup.repairs as r")
+    assert trueup.undo(repair_id, database=empty_database).rows_restored == 3
+    assert sql(empty_database, notes) == before
+
+
+def test_a_deleted_row_comes_back_with_all_that_json_does_not_keep(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(
+        empty_database,
+        TABLES + "; alter table sales.orders add note jsonb not null default 'null', add sizes integer[];"
+        "update sales.orders set sizes = '[0:1]={1,2}'",
+    )
+    also = "delete from sales.orders as o where o.id = 2 and not exists (select 1 from sales.order_lines as l where l.order_id = 2)"
+    sql(
+        empty_database,
+        "delete from sales.order_lines where order_id = 2; update sales.orders set total = 0 where id = 2",
+    )
+    pack = shop(tmp_path, also, SHIPMENTS, ("orders", "'id'"))
+    trueup.migrate(database=empty_database, pack=pack)
+    orders = "select o.id, o.note::text, o.sizes::text from sales.orders as o order by o.id"
+    before = sql(empty_database, orders)
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    assert len(sql(empty_database, orders)) == 1
+    trueup.undo(1, database=empty_database)
+    assert sql(empty_database, orders) == before
+
+
+def test_undo_refuses_what_somebody_changed_and_json_does_not_see(
+    empty_database: str, tmp_path: Path
+) -> None:
+    sql(
+        empty_database,
+        TABLES + "; alter table sales.shipments add note jsonb, add sizes integer[] default '{1}'",
+    )
+    pack = shop(tmp_path, "null", SHIPMENTS)
+    trueup.migrate(database=empty_database, pack=pack)
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    for column, changed, was in [("note", "'null'", "null"), ("sizes", "'[0:0]={1}'", "'{1}'")]:
+        sql(empty_database, f"update sales.shipments set {column} = {changed}")
+        with pytest.raises(RefusedError, match=f"sales.shipments 7 has changed since: {column}"):
+            trueup.undo(1, database=empty_database)
+        sql(empty_database, f"update sales.shipments set {column} = {was}")
+    trueup.undo(1, database=empty_database)
+
+
+def test_an_image_that_is_older_than_its_texts_is_undone(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        TABLES
+        + "; alter table sales.shipments add note jsonb default 'null', add sizes integer[] default '{1}'",
+    )
+    pack = shop(tmp_path, "update sales.shipments as s set sizes = '{2}'", SHIPMENTS)
+    trueup.migrate(database=empty_database, pack=pack)
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    sql(empty_database, "update trueup.repair_changes set before = before - '', after = after - ''")
+    trueup.undo(1, database=empty_database)
+    assert sql(empty_database, "select s.is_sent, s.note::text, s.sizes from sales.shipments as s") == [
+        (False, "null", [1])
+    ]
+
+
 @pytest.mark.parametrize(
     "also",
     [

@@ -1,6 +1,7 @@
 -- changed_columns(image, other image): of a row, the columns that differ from the other one
 --
--- Without NULL columns when there is no other one: the row is inserted or deleted as a whole.
+-- Without NULL columns when there is no other one: the row is inserted or deleted as a whole. Where the
+-- images agree and only the texts beside them differ (trueup.row_image), it is the text that counts.
 -- E-mail addresses, and what is written as a phone number, are masked wherever they stand in a
 -- value: the first characters stay, and the last of a number.
 
@@ -13,12 +14,20 @@ create or replace function trueup.changed_columns(p_image jsonb, p_other jsonb)
 return regexp_replace(
     regexp_replace(
         (
-            select jsonb_object_agg(c.key, c.value)
+            select
+                jsonb_object_agg(
+                    c.key,
+                    case
+                        when c.value = p_other -> c.key then coalesce(p_image -> '' -> c.key, c.value)
+                        else c.value
+                    end
+                )
             from jsonb_each(p_image) as c
             where
-                case
+                c.key <> ''
+                and case
                     when p_other is null then c.value <> 'null'
-                    else c.value is distinct from p_other -> c.key
+                    else trueup.column_differs(c.key, p_image, p_other)
                 end
         )::text,
         '([^\s"@\\]{1,2})[^\s"@\\]*@[^\s"@\\]+',

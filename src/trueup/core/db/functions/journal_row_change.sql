@@ -21,10 +21,11 @@ create or replace function trueup.journal_row_change()
     set datestyle = 'ISO'
     set intervalstyle = 'postgres'
     set bytea_output = 'hex'
+    set extra_float_digits = 1
 as $$
 declare
-    v_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
-    v_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+    v_before jsonb := case when tg_op <> 'INSERT' then trueup.row_image(old) end;
+    v_after jsonb := case when tg_op <> 'DELETE' then trueup.row_image(new) end;
     v_row jsonb := coalesce(v_after, v_before);
     v_repair_id bigint;
     v_table text;
@@ -33,7 +34,8 @@ declare
     v_later_id bigint;
     v_current jsonb;
 begin
-    if v_before is not distinct from v_after then
+    -- to jsonb 1.50 equals 1.5
+    if v_before::text is not distinct from v_after::text then
         return null;
     end if;
 
@@ -63,19 +65,19 @@ begin
     if v_after is not null then
         -- t alone would be a column of that name
         execute format(
-            'select to_jsonb(t.*) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column)
+            'select trueup.row_image(t.*) from %s as t where %s', v_table, trueup.journaled_row(v_table, v_key_column)
         )
         into v_current
         using v_after;
     end if;
-    if v_current is distinct from v_after then
+    if v_current::text is distinct from v_after::text then
         select max(l.id) into v_later_id
         from (
             select rc.id, rc.before, lag(rc.after) over (order by rc.id) as left_as
             from trueup.repair_changes as rc
             where rc.repair_id = v_repair_id and rc.table_name = v_table and rc.key_value = v_key_value
         ) as l
-        where l.before = v_after and l.left_as is distinct from l.before;
+        where l.before::text = v_after::text and l.left_as::text is distinct from l.before::text;
     end if;
 
     if v_later_id is null then
@@ -86,7 +88,7 @@ begin
     end if;
 
     delete from trueup.repair_changes as rc
-    where rc.id = v_later_id and rc.after is not distinct from v_before;
+    where rc.id = v_later_id and rc.after::text is not distinct from v_before::text;
     update trueup.repair_changes as rc
     set
         before = v_before,

@@ -24,6 +24,7 @@ create or replace function trueup.undo_repair(
     set datestyle = 'ISO'
     set intervalstyle = 'postgres'
     set bytea_output = 'hex'
+    set extra_float_digits = 1
 as $$
 declare
     v_repair trueup.repairs;
@@ -37,6 +38,7 @@ declare
     v_difference text;
     v_gone text;
     v_columns text;
+    v_values text;
     v_constraint text;
     v_registered trueup.constraints;
     v_reference record;
@@ -114,7 +116,7 @@ begin
         -- t alone would be a column of that name
         execute format(
             'select (array_agg(l.image))[1], min(l.written_by), count(*) '
-            'from (select to_jsonb(t.*) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
+            'from (select trueup.row_image(t.*) as image, t.xmin::text as written_by from %s as t where %s for update) as l',
             v_row.table_name, v_condition
         )
         into v_current, v_written_by, v_rows
@@ -154,8 +156,15 @@ begin
                 select string_agg(k.key, ', ' order by k.key)
                 from jsonb_each(v_current) as k
                 where
-                    case
-                        when v_row.after ? k.key then k.value <> v_row.after -> k.key
+                    k.key <> ''
+                    and case
+                        when v_row.after ? k.key
+                            then
+                                k.value <> v_row.after -> k.key
+                                or (
+                                    v_row.after ? ''
+                                    and v_current -> '' -> k.key is distinct from v_row.after -> '' -> k.key
+                                )
                         else
                             v_row.is_made
                             and k.value <> 'null'
@@ -182,8 +191,9 @@ begin
         select string_agg(k.key, ', ' order by k.key) into v_gone
         from jsonb_each(v_change.before) as k
         where
-            case v_change.operation
-                when 'update' then k.value is distinct from v_change.after -> k.key
+            k.key <> ''
+            and case v_change.operation
+                when 'update' then trueup.column_differs(k.key, v_change.before, v_change.after)
                 else k.value <> 'null'
             end
             and not exists (
@@ -237,10 +247,28 @@ begin
             end if;
         end loop;
 
-        -- generated columns follow from the others; an identity column is the key itself; and
-        -- what the repair left alone is not written: an image cannot tell JSON null from NULL
-        select string_agg(format('%I', att.attname), ', ' order by att.attnum) into v_columns
+        -- generated columns follow from the others; an identity column is the key itself; what the
+        -- repair left alone is not written; and what has a text beside the image is read from that
+        select
+            string_agg(format('%I', att.attname), ', ' order by att.attnum),
+            'select '
+            || string_agg(
+                case
+                    when v_change.before -> '' ? att.attname then format('($2 -> '''' ->> %L)::%s', att.attname, ty.name)
+                    else format('i.%I', att.attname)
+                end,
+                ', ' order by att.attnum
+            )
+            || coalesce(
+                ' from jsonb_to_record($2) as i ('
+                || string_agg(format('%I %s', att.attname, ty.name), ', ')
+                filter (where v_change.before -> '' ? att.attname is not true)
+                || ')',
+                ''
+            )
+        into v_columns, v_values
         from pg_catalog.pg_attribute as att
+        cross join lateral format_type(att.atttypid, att.atttypmod) as ty (name)
         where
             att.attrelid = v_change.table_name::regclass
             and att.attnum > 0
@@ -250,7 +278,7 @@ begin
             and v_change.before ? att.attname
             and (
                 v_change.operation <> 'update'
-                or v_change.before -> att.attname is distinct from v_change.after -> att.attname
+                or trueup.column_differs(att.attname, v_change.before, v_change.after)
             );
 
         loop
@@ -260,16 +288,13 @@ begin
                         using v_change.after;
                 elsif v_change.operation = 'update' then
                     execute format(
-                        'update %1$s as t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $2)) '
-                        'where %3$s',
-                        v_change.table_name, v_columns, v_condition
+                        'update %s as t set (%s) = (%s) where %s',
+                        v_change.table_name, v_columns, v_values, v_condition
                     ) using v_change.after, v_change.before;
                 else
                     execute format(
-                        'insert into %1$s (%2$s) overriding system value '
-                        'select %2$s from jsonb_populate_record(null::%1$s, $1)',
-                        v_change.table_name, v_columns
-                    ) using v_change.before;
+                        'insert into %s (%s) overriding system value %s', v_change.table_name, v_columns, v_values
+                    ) using v_change.after, v_change.before;
                 end if;
                 get diagnostics v_rows = row_count;
                 if v_rows <> 1 then
