@@ -9783,16 +9783,18 @@ CREATE FUNCTION trueup.row_image(p_row anyelement) RETURNS jsonb
     AS $_$
 declare
     v_image jsonb := to_jsonb(p_row);
+    v_virtual text[];
     v_values text;
     v_texts jsonb;
 begin
     select
+        array_agg(att.attname::text) filter (where att.attgenerated = 'v'),
         string_agg(
             -- IS NULL would be true of a composite value whose fields are NULL
             format('(%1$L, case when ($1).%1$I is distinct from null then format(''%%s'', ($1).%1$I) end)', att.attname),
             ', '
-        )
-    into v_values
+        ) filter (where att.attgenerated = '')
+    into v_virtual, v_values
     from pg_catalog.pg_type as r
     inner join pg_catalog.pg_attribute as att on r.typrelid = att.attrelid
     inner join pg_catalog.pg_type as ty on att.atttypid = ty.oid
@@ -9800,8 +9802,8 @@ begin
         r.oid = pg_typeof(p_row)
         and att.attnum > 0
         and not att.attisdropped
-        and att.attgenerated = ''
         and case
+            when att.attgenerated <> '' then att.attgenerated = 'v'
             when ty.typtype = 'e' then false
             when ty.oid = 'jsonb'::regtype then v_image -> att.attname = 'null'
             when ty.oid in ('real'::regtype, 'double precision'::regtype) then v_image -> att.attname = '0'
@@ -9821,7 +9823,7 @@ begin
         into v_texts
         using p_row, v_image;
     end if;
-    return v_image || jsonb_build_object('', coalesce(v_texts, '{}'));
+    return v_image - coalesce(v_virtual, '{}') || jsonb_build_object('', coalesce(v_texts, '{}'));
 end;
 $_$;
 

@@ -356,6 +356,20 @@ def test_every_value_is_undone_to_what_it_was(empty_database: str, tmp_path: Pat
     assert sql(empty_database, rows) == before
 
 
+def test_a_virtual_column_stops_no_undo(empty_database: str, tmp_path: Path) -> None:
+    kind = "virtual" if value(empty_database, "show server_version_num") >= "18" else "stored"
+    sql(
+        empty_database,
+        f"{TABLES}; alter table sales.shipments add twice bigint generated always as (order_id * 2) {kind}",
+    )
+    pack = shop(tmp_path, "update sales.shipments as s set order_id = 2", SHIPMENTS)
+    trueup.migrate(database=empty_database, pack=pack)
+    before = sql(empty_database, "select * from sales.shipments")
+    assert repaired(empty_database, pack) == ("corrected", "sent")
+    trueup.undo(1, database=empty_database)
+    assert sql(empty_database, "select * from sales.shipments") == before
+
+
 @pytest.mark.parametrize(("was", "becomes"), [("'null'", "null"), ("'{\"x\": 1.50}'", "'{\"x\": 1.5}'")])
 def test_a_change_that_json_does_not_see_is_journaled(
     empty_database: str, tmp_path: Path, was: str, becomes: str

@@ -6,7 +6,8 @@
 --
 -- For callers that pin the settings by which values are written: undo_repair compares them. How a
 -- type that is none of these writes itself in JSON is not known here, so its text is looked at.
--- Generated columns follow from the others.
+-- Generated columns follow from the others; and a virtual one is NULL to a trigger, whatever it is
+-- to a query.
 
 create or replace function trueup.row_image(p_row anyelement)
     returns jsonb
@@ -16,16 +17,18 @@ create or replace function trueup.row_image(p_row anyelement)
 as $$
 declare
     v_image jsonb := to_jsonb(p_row);
+    v_virtual text[];
     v_values text;
     v_texts jsonb;
 begin
     select
+        array_agg(att.attname::text) filter (where att.attgenerated = 'v'),
         string_agg(
             -- IS NULL would be true of a composite value whose fields are NULL
             format('(%1$L, case when ($1).%1$I is distinct from null then format(''%%s'', ($1).%1$I) end)', att.attname),
             ', '
-        )
-    into v_values
+        ) filter (where att.attgenerated = '')
+    into v_virtual, v_values
     from pg_catalog.pg_type as r
     inner join pg_catalog.pg_attribute as att on r.typrelid = att.attrelid
     inner join pg_catalog.pg_type as ty on att.atttypid = ty.oid
@@ -33,8 +36,8 @@ begin
         r.oid = pg_typeof(p_row)
         and att.attnum > 0
         and not att.attisdropped
-        and att.attgenerated = ''
         and case
+            when att.attgenerated <> '' then att.attgenerated = 'v'
             when ty.typtype = 'e' then false
             when ty.oid = 'jsonb'::regtype then v_image -> att.attname = 'null'
             when ty.oid in ('real'::regtype, 'double precision'::regtype) then v_image -> att.attname = '0'
@@ -54,6 +57,6 @@ begin
         into v_texts
         using p_row, v_image;
     end if;
-    return v_image || jsonb_build_object('', coalesce(v_texts, '{}'));
+    return v_image - coalesce(v_virtual, '{}') || jsonb_build_object('', coalesce(v_texts, '{}'));
 end;
 $$;
