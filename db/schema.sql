@@ -1354,7 +1354,21 @@ begin
             al.entity_id,
             al.touched_xid = pg_current_xact_id()
                 or al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
-                or pg_visible_in_snapshot(al.touched_xid, v_seen) as is_ours
+                or pg_visible_in_snapshot(al.touched_xid, v_seen)
+                -- or a run wrote it that saw no more than this repair
+                or exists (
+                    select 1
+                    from trueup.check_runs as cr
+                    where
+                        cr.id = al.last_run_id
+                        and cr.xmin = al.touched_xid::xid
+                        and pg_snapshot_xmax(cr.snapshot) <= pg_snapshot_xmax(v_seen)
+                        and not exists (
+                            select 1
+                            from pg_snapshot_xip(v_seen) as x (xid)
+                            where pg_visible_in_snapshot(x.xid, cr.snapshot)
+                        )
+                ) as is_ours
         from trueup.data_consistency_alerts as al
         inner join touched as t on al.entity_type = t.entity_type and al.entity_id = t.entity_id
         where
