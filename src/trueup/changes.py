@@ -47,6 +47,8 @@ from trueup.store import ServerSaid, Session, quoted, session, sqlstate
 from trueup.tracking import Pending, driven
 
 WAIT = 60.0
+# how often a pass begins again: a check has failed, or a table was written anew meanwhile
+RETRIES = 2
 # 'changes' in ASCII: the key of the advisory lock that one pass at a time holds
 PASS_LOCK = 0x6368616E676573
 
@@ -158,6 +160,21 @@ def judge(
             refuse_rewritten(connection)
         return work
 
+    def attempted() -> _Pass:
+        # to ask each check apart would cost more than a small pass takes: only when one of them has failed
+        apart = False
+        for _ in range(RETRIES):
+            try:
+                return evaluated(apart)
+            except CheckFailedError:
+                pass  # a later snapshot sees what is there now
+            except ServerSaid as error:
+                raise_lost(error)
+                if apart:
+                    raise
+                apart = True
+        return evaluated(apart)
+
     def filed(work: _Pass, run_id: int, file_one: _FileOne) -> Run:
         snapshot = work.snapshot
         with connection.transaction():
@@ -174,15 +191,7 @@ def judge(
             return work.finish(run_id, results)
 
     with _alone(connection, wait), recorded(connection, "changed", len(pack.checks)) as run_id:
-        # to ask each check apart would cost more than a small pass takes: only when one of them has failed
-        try:
-            work = evaluated(apart=False)
-        except CheckFailedError:
-            # a later snapshot sees what is there now
-            work = evaluated(apart=False)
-        except ServerSaid as error:
-            raise_lost(error)
-            work = evaluated(apart=True)
+        work = attempted()
         try:
             run = filed(work, run_id, file_check)
         except ServerSaid as error:
