@@ -1185,6 +1185,7 @@ def test_an_older_run_leaves_the_debt_of_a_newer_one(empty_database: str, tmp_pa
     assert owed(empty_database, "item_negative") is None
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("jobs", [None, 1, 2], ids=["a pass", "a run", "a run over two connections"])
 @pytest.mark.parametrize("table", ["items", "lines"])
 def test_a_table_that_is_written_anew_is_not_taken_for_empty(

@@ -412,6 +412,7 @@ def test_a_run_waits_for_another_longer_than_the_role_may_wait(database: str) ->
     assert [run.results[0].outcome for run in checked] == ["complete"]
 
 
+@pytest.mark.one_server
 def test_a_check_that_fails_stops_no_other_and_resolves_nothing(database: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)

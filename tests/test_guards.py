@@ -146,6 +146,7 @@ def test_a_writer_that_stays_open_keeps_its_own_check_from_being_filed_only(
     assert opened(GUARD) == ["2"]
 
 
+@pytest.mark.one_server
 def test_nobody_waits_for_a_run_that_waits_for_a_writer(db: Connection, database: str) -> None:
     guards.set_mode(GUARD, "observe", database=database)
     db.execute("select factory.call(id => 3, appointment_made => false)")

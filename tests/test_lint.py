@@ -493,6 +493,7 @@ def test_a_function_in_sql_is_tried(shop: Path, scratch: str) -> None:
     assert "o.pric" in message
 
 
+@pytest.mark.one_server
 def test_a_table_that_a_function_hides_is_found(shop: Path, scratch: str) -> None:
     sql(
         scratch,
@@ -528,6 +529,7 @@ def test_a_table_that_a_function_hides_is_found(shop: Path, scratch: str) -> Non
     assert found(shop, database=scratch) == []
 
 
+@pytest.mark.one_server
 def test_a_table_that_a_function_of_the_application_hides_is_found(shop: Path, scratch: str) -> None:
     """It finds the table by its search_path, or in public."""
     body = "select exists (select 1 from Lots as l where l.order_id = p_order_id)"

@@ -674,6 +674,7 @@ def test_two_repairs_at_once_correct_each_entity_once(database: str) -> None:
     assert trueup.check(database=database).violations == 0
 
 
+@pytest.mark.one_server
 def test_a_locked_entity_is_busy_and_stays_open(database: str) -> None:
     plant(database, ONE)
     with psycopg.connect(database) as other:
@@ -683,6 +684,7 @@ def test_a_locked_entity_is_busy_and_stays_open(database: str) -> None:
     assert trueup.repair([CHECK], database=database, apply=True).corrected == 1
 
 
+@pytest.mark.one_server
 def test_an_item_that_somebody_is_writing_keeps_nothing_else_from_repair(database: str) -> None:
     """The reviewer who just claims it may take longer than a repair waits."""
     plant(

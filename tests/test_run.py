@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +136,15 @@ def made(database: str, tmp_path: Path) -> Iterator[Made]:
         each.close()
 
 
+def hourly() -> str:
+    """Have a slot each hour, the last one half an hour ago: one of the last minute would not be late."""
+    return f'at = "{(datetime.now(UTC).minute + 30) % 60} * * * *"'
+
+
 @pytest.fixture
 def held(made: Made) -> Schedule:
     """A schedule of one job that lasts until it is let go, due since the first runner registered it."""
-    schedule = made(QUIET + OFF + HELD_JOB)
+    schedule = made(QUIET + OFF + HELD_JOB.replace('every = "1h"', hourly()))
     sql(schedule.url, HELD)
     assert schedule.start("--once", "held").wait(20) == 0
     sql(schedule.url, "truncate trueup.job_runs")
@@ -457,7 +462,7 @@ def test_a_job_whose_thread_cannot_be_ended_ends_its_runner(made: Made) -> None:
 
 def test_a_claim_whose_answer_was_lost_blocks_its_job_no_longer_than_a_silence(made: Made) -> None:
     """As the connection leaves it that breaks after the claim was committed: the runner knows nothing of it."""
-    schedule = made(QUIET + OFF + '[run.jobs.hourly]\ndoes = "queue"\nevery = "1h"\n')
+    schedule = made(QUIET + OFF + f'[run.jobs.hourly]\ndoes = "queue"\n{hourly()}\n')
     schedule.start()
     eventually(lambda: schedule.count("trueup.jobs") == 1)
     sql(

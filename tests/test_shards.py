@@ -122,6 +122,7 @@ def test_the_coordinator_finds_what_one_database_would(shards: Shards) -> None:
     assert len(found[0][0]) > 200
 
 
+@pytest.mark.one_server
 def test_the_coordinator_says_what_it_leaves_out(shards: Shards) -> None:
     url = shards.coordinator
     compared = run("adopt", url=url)

@@ -201,6 +201,7 @@ def test_the_locks_are_those_that_are_told(used_database: str) -> None:
             connection.rollback()
 
 
+@pytest.mark.one_server
 def test_interrupted_after_any_step_it_goes_on(
     incident_database: str, used_database: str, binaries: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def pack(tmp_path: Path) -> Path:
 # ------------------------------------------------------------------ one at a time
 
 
+@pytest.mark.one_server
 def test_a_pool_in_transaction_mode_is_refused_before_anything_changes(
     postgres: Postgres, databases: Databases
 ) -> None:
