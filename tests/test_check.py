@@ -313,6 +313,7 @@ def test_two_runners_at_once_file_each_fault_once(database: str) -> None:
     assert {row[1] for row in rows} == {"open"}
 
 
+@pytest.mark.one_server
 def test_an_older_snapshot_never_overrules_a_newer_one(database: str) -> None:
     """The slow run saw the fault, the quick one saw it mended and filed first."""
     plant(database, FAULTS)

@@ -114,6 +114,7 @@ def goes_on(url: str, source: Source) -> None:
     assert value(url, status, alert_id) == "resolved"
 
 
+@pytest.mark.one_server
 def test_without_the_roles_all_but_the_grants_comes(source: Source, cluster: server.Server) -> None:
     plain, custom = source.dump(), source.dump("--format=custom")
     for options, dump, is_custom in (

@@ -160,6 +160,7 @@ def test_every_repair_can_be_undone(partitioned_incident: str) -> None:
     assert trueup.verify(database=partitioned_incident).problems == ()
 
 
+@pytest.mark.one_server
 def test_what_is_left_out_is_neither_disarmed_nor_enforced(partitioned: str) -> None:
     assert _left_out(partitioned) == LEFT_OUT
     verified = trueup.verify(database=partitioned)

@@ -259,6 +259,7 @@ def test_eight_writers_on_twenty_calls_neither_deadlock_nor_mislead(database: st
     assert main.execute("select count(*) from trueup.data_consistency_alerts").fetchone() == (0,)
 
 
+@pytest.mark.one_server
 def test_mixed_work_of_eight_clients_neither_deadlocks_nor_loses_an_update(database: str) -> None:
     """Ten seconds of what `benchmarks/writers.py --race` does for minutes."""
     path = Path(__file__).resolve().parents[1] / "benchmarks" / "writers.py"

@@ -147,6 +147,7 @@ def test_the_coordinator_says_what_it_leaves_out(shards: Shards) -> None:
     assert {change.what for change in left} >= set(packs.load().guards)
 
 
+@pytest.mark.one_server
 def test_a_repair_belongs_to_the_shard(shards: Shards) -> None:
     for url in (shards.coordinator, shards.first, shards.second):
         trueup.adopt(database=url, apply=True)

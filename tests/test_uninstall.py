@@ -109,6 +109,7 @@ def removed(url: str, **more: Any) -> uninstalling.Removal:
     return trueup.uninstall(database=url, database_name=name_of(url), no_dump=True, apply=True, **more)
 
 
+@pytest.mark.one_server
 def test_the_incidents_schema_is_as_it_was_and_its_rows_stay(
     incident_database: str, binaries: Path, tmp_path: Path
 ) -> None:
