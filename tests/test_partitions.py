@@ -123,6 +123,7 @@ def test_adopt_tells_what_cannot_be_there(partitioned_incident: str) -> None:
     assert "9 left out" in status.stdout
 
 
+@pytest.mark.one_server
 def test_the_incident_ends_as_on_plain_tables(partitioned_incident: str, incident_database: str) -> None:
     found = []
     for url in (incident_database, partitioned_incident):

@@ -134,6 +134,7 @@ def test_what_fires_on_a_subscriber_with_a_layer_of_its_own(pair: Pair) -> None:
     assert sql(pair.subscriber, ENTITIES) == [("1", "resolved"), ("3", "open")]
 
 
+@pytest.mark.one_server
 def test_a_database_moves_to_another_server_while_it_is_used(pair: Pair, databases: Databases) -> None:
     """The way to a newer release without a long pause: rows of both schemas, the structure by pg_dump."""
     plant(
