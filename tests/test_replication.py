@@ -149,7 +149,7 @@ def test_a_database_moves_to_another_server_while_it_is_used(pair: Pair, databas
         capture_output=True,
         check=True,
     ).stdout
-    for role in ("app", "dashboard", "owner", "reviewer", "runner"):
+    for role in ("app", "console", "dashboard", "owner", "reviewer", "runner"):
         if not value(pair.subscriber, "select to_regrole('trueup_' || %s) is not null", role):
             sql(pair.subscriber, f"create role trueup_{role}")
     psql = [str(programs / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-d", pair.subscriber]
