@@ -94,9 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="keep the database for the next run")
     options = parser.parse_args(arguments)
     try:
-        release = server.find_binaries(options.postgres).version
+        binaries = server.find_binaries(options.postgres)
         for calls in options.calls:
-            _refuse_others(calls, release, options.variants)
+            _refuse_others(calls, binaries.version, options.variants)
     except (TrueupError, ValueError) as error:
         parser.error(str(error))
     failed = False
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             calls,
             options.variants,
             options.repetitions,
-            options.postgres,
+            binaries,
             options.data.resolve(),
             keep=options.keep,
         )
@@ -136,10 +136,15 @@ def _refuse_others(calls: int, release: int, variants: Sequence[str]) -> None:
 
 
 def measure_size(
-    calls: int, variants: Sequence[str], repetitions: int, release: int | None, data: Path, *, keep: bool
+    calls: int,
+    variants: Sequence[str],
+    repetitions: int,
+    binaries: server.Binaries,
+    data: Path,
+    *,
+    keep: bool,
 ) -> bool:
     """Run the variants at one size and merge them into its results; False when one of them failed."""
-    binaries = server.find_binaries(release)
     directory = data / f"{calls}-calls-on-{binaries.version}"
     directory.mkdir(parents=True, exist_ok=True)
     interrupted = directory / "figures.json"

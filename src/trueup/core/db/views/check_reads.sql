@@ -2,9 +2,10 @@
 --
 -- Which columns of which tables the verdict and the evidence of each active check rest on:
 -- what the server knows of the check's view, through other views, through operators and through
--- functions with an SQL-standard body. Of a sequence, what it has given out. Of a table that is read as a whole, or for its number of rows
--- only, these are all columns. Functions whose body is a string hide what they read; those
--- that checks use read nothing, or what the check's header names.
+-- functions with an SQL-standard body. Of a sequence, what it has given out. Of a table that is
+-- read as a whole, or for its number of rows only, these are all columns. Functions whose body is
+-- a string hide what they read; those that checks use read nothing, or what the check's header
+-- names.
 
 create or replace view trueup.check_reads as
 with recursive whole as materialized (
