@@ -19,7 +19,7 @@ from helpers import TRUEUP, eventually, launch, plant, run, sql, value
 import trueup
 from trueup import packs
 from trueup.errors import UsageError
-from trueup.evaluation import _counts, evaluate
+from trueup.evaluation import _Count, _counts, _expected_ms, _Task, evaluate
 from trueup.model import Result, Run, silent
 from trueup.store import session
 
@@ -253,6 +253,29 @@ def test_rows_are_estimated_once_for_each_partition(database: str) -> None:
         assert connection.values("estimated_rows", names=names) == [1000, None, 7, None, 500]
 
 
+def test_scans_are_expected_to_take_as_long_as_the_longest_view(database: str) -> None:
+    sql(
+        database,
+        """
+        create table public.big as select i from generate_series(1, 600) as i;
+        create table public.small as select i from generate_series(1, 200) as i;
+        create table public.fresh (id bigint) with (autovacuum_enabled = off);
+        analyze public.big;
+        analyze public.small;
+        """,
+    )
+    counts = [
+        _Count("public.big", ("i > 1", "i > 2", "i > 3")),
+        _Count("public.small", ("true",)),
+        _Count("public.fresh", ("true",)),
+    ]
+    views = [_Task((), "0", lambda _: None, ms) for ms in (7.0, 1000.0, None)]
+    with session(database, "test") as connection:
+        assert _expected_ms(connection, counts, views) == [900, 100, None]
+        # nothing to go by
+        assert _expected_ms(connection, counts, views[2:]) == [None, None, None]
+
+
 def test_a_lock_of_a_partition_that_no_check_is_about_keeps_nobody_waiting(database: str) -> None:
     sql(
         database,
@@ -291,8 +314,11 @@ def test_a_statement_that_somebody_cancels_is_no_timeout(database: str) -> None:
     assert result(found[0], SLOW).error == "canceling statement due to user request"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_is_terminated_has_failed(database: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"), (signal.SIGHUP, "terminated")],
+)
+def test_a_run_that_is_told_to_end_has_failed(database: str, number: int, said: str) -> None:
     replace_view(database, SLOW, "'x'", "from (select pg_sleep(60)) as s")
     runner = launch("check", SLOW, url=database)
     eventually(
@@ -302,7 +328,7 @@ def test_a_run_that_is_terminated_has_failed(database: str, number: int) -> None
     runner.communicate(timeout=30)
     assert runner.returncode == 128 + number
     last = "select cr.status, cr.error from trueup.check_runs as cr order by cr.id desc limit 1"
-    assert sql(database, last) == [("failed", "terminated")]
+    assert sql(database, last) == [("failed", said)]
 
 
 @pytest.mark.one_server

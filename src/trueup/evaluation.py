@@ -253,7 +253,8 @@ def recorded(connection: Session, kind: str, checks: int) -> Iterator[int]:
     try:
         yield run_id
     except (ServerSaid, TrueupError, KeyboardInterrupt, SystemExit) as error:
-        said = "terminated" if isinstance(error, SystemExit) else str(error) or type(error).__name__
+        ended = {KeyboardInterrupt: "interrupted", SystemExit: "terminated"}.get(type(error))
+        said = ended or str(error) or type(error).__name__
         # when the connection is gone, the next run finds this one abandoned
         with suppress(ServerSaid):
             connection.run("fail_run", run_id=run_id, error=said)
@@ -646,8 +647,9 @@ class _Patience:
 def _expected_ms(connection: Session, counts: list[_Count], views: list[_Task]) -> list[float | None]:
     """Return how long each scan may take, None where nobody can tell.
 
-    Nobody keeps what they took: all together they are taken for a task as long as the others are on
-    average, and each for its share by the rows of its table.
+    Nobody keeps what they took: all together they are taken for as long as the longest other task, and
+    each for its share by the rows of its table and what is counted of each. One that begins too early
+    costs less than a long one that is left for the end.
     """
     unknown: list[float | None] = [None] * len(counts)
     known = [task.expected_ms for task in views if task.expected_ms is not None]
@@ -660,8 +662,12 @@ def _expected_ms(connection: Session, counts: list[_Count], views: list[_Task]) 
         # of a schema that the role may not use its own scan will tell
         raise_lost(error)
         return unknown
-    ms_per_row = sum(known) / len(known) / max(sum(of_table or 0 for of_table in rows), 1)
-    return [None if of_table is None else of_table * ms_per_row for of_table in rows]
+    shares = [
+        None if of_table is None else of_table * max(len(count.predicates), 1)
+        for count, of_table in zip(counts, rows, strict=True)
+    ]
+    ms_per_share = max(known) / max(sum(share or 0 for share in shares), 1)
+    return [None if share is None else share * ms_per_share for share in shares]
 
 
 def _count(count: _Count, patience: _Patience, expected_ms: float | None = None) -> _Task:
