@@ -12,7 +12,9 @@
 -- booking_details says appointment_creation_failed. A call that has an appointment by
 -- now, created later by hand or by the backfill, needs nobody. A queue item that somebody
 -- has decided counts as well: what a person closed is not put back before them. An open
--- item that asks for another reason where the appointment is has told somebody, too.
+-- item that asks for another reason where the appointment is has told somebody, too. One under
+-- the name of this check, which a repair that was refused leaves, does not count: it would end
+-- the violation, and a run closes it when the violation ends.
 
 create or replace view trueup.call_creation_failed_unqueued as
 select
@@ -47,8 +49,7 @@ where
                     and q.reason in (
                         'validation_failed', 'customer_creation_failed', 'service_unknown',
                         'call_booked_without_appointment', 'call_made_without_appointment',
-                        'call_outcome_without_appointment', 'call_creation_pending_stale',
-                        'call_creation_failed_unqueued'
+                        'call_outcome_without_appointment', 'call_creation_pending_stale'
                     )
                 )
             )

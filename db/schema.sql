@@ -12279,7 +12279,7 @@ CREATE VIEW trueup.call_creation_failed_unqueued AS
            FROM trueup.kept_appointments ka
           WHERE (ka.call_id = c.id)))) AND (NOT (EXISTS ( SELECT 1
            FROM trueup.manual_review_queue q
-          WHERE ((q.entity_type = 'call'::text) AND (q.entity_id = (c.id)::text) AND ((q.reason = 'provider_booking_failed'::text) OR ((q.status = ANY (ARRAY['pending'::text, 'in_progress'::text])) AND (q.reason = ANY (ARRAY['validation_failed'::text, 'customer_creation_failed'::text, 'service_unknown'::text, 'call_booked_without_appointment'::text, 'call_made_without_appointment'::text, 'call_outcome_without_appointment'::text, 'call_creation_pending_stale'::text, 'call_creation_failed_unqueued'::text])))))))));
+          WHERE ((q.entity_type = 'call'::text) AND (q.entity_id = (c.id)::text) AND ((q.reason = 'provider_booking_failed'::text) OR ((q.status = ANY (ARRAY['pending'::text, 'in_progress'::text])) AND (q.reason = ANY (ARRAY['validation_failed'::text, 'customer_creation_failed'::text, 'service_unknown'::text, 'call_booked_without_appointment'::text, 'call_made_without_appointment'::text, 'call_outcome_without_appointment'::text, 'call_creation_pending_stale'::text])))))))));
 
 CREATE VIEW trueup.call_creation_pending_stale AS
  SELECT company_id,

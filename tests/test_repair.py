@@ -814,3 +814,37 @@ def test_the_journal_is_listed_with_the_ids_that_undo_takes(database: str) -> No
     trueup.undo(entries[0].id, database=database, actor="ada")
     assert trueup.journal(database=database)[0].undone_by == "ada"
     assert run("repair", "--list", "--apply", url=database).returncode == 2
+
+
+def test_who_is_asked_about_a_refused_repair_is_asked_until_it_is_mended(database: str) -> None:
+    """The question counted as somebody who was told: it ended the violation, which closed it, and so on."""
+    check = "call_creation_failed_unqueued"
+    plant(
+        database,
+        "select factory.company(1); "
+        "select factory.call(id => 1, booking_details => '{\"appointment_creation_failed\": true}')",
+    )
+    mended = value(
+        database, "select pg_get_functiondef('trueup.repair_call_creation_failed_unqueued'::regproc)"
+    )
+    sql(
+        database,
+        """
+        create or replace function trueup.repair_call_creation_failed_unqueued(p_call_id bigint)
+            returns trueup.repair_outcome language plpgsql as
+        $$ begin raise exception 'not now'; end $$
+        """,
+    )
+    assert trueup.repair([check], database=database, apply=True).review == 1
+    state = """
+    select q.status, al.status, al.reopened_count
+    from trueup.manual_review_queue as q
+    cross join trueup.data_consistency_alerts as al
+    where q.reason = 'call_creation_failed_unqueued' and al.alert_type = q.reason
+    """
+    for judge in (trueup.check_changed, trueup.check, trueup.check_changed):
+        judge(database=database)
+        assert sql(database, state) == [("pending", "open", 0)]
+    sql(database, mended)
+    assert trueup.repair([check], database=database, apply=True).corrected == 1
+    assert sql(database, state) == [("resolved", "resolved", 0)]
