@@ -4831,6 +4831,7 @@ declare
     v_check trueup.checks;
     v_new bigint;
     v_unlisted bigint;
+    v_age integer;
     v_late_types text[];
     v_late_ids text[];
     v_lock_timeout text := current_setting('lock_timeout');
@@ -4844,6 +4845,7 @@ begin
 
     select cr.* into v_run from trueup.check_runs as cr where cr.id = p_run_id;
     select ch.* into v_check from trueup.checks as ch where ch.name = p_check;
+    v_age := age(pg_snapshot_xmin(v_run.snapshot)::xid);
 
     -- two runs file one after the other, and the later one sees what the earlier wrote
     perform pg_advisory_xact_lock(hashtext('trueup.file_violations'), v_check.id::integer);
@@ -4900,6 +4902,11 @@ begin
             select 1
             from trueup.data_consistency_alerts as al
             where al.alert_type = p_check and al.status <> 'resolved'
+        )
+        and not exists (
+            select 1
+            from trueup.manual_review_queue as q
+            where q.reason = p_check and q.status in ('pending', 'in_progress')
         )
     then
         missed := case when p_expected is not null then 0 end;
@@ -5100,7 +5107,51 @@ begin
         returning al.id, al.entity_type, al.entity_id
     ),
 
+    -- open questions about what was judged; two branches, as above
+    asked as (
+        select
+            q.entity_type,
+            q.entity_id,
+            age(q.xmin) > v_age as is_ours
+        from trueup.manual_review_queue as q
+        where
+            p_entity_type is null
+            and q.reason = p_check
+            and q.entity_type = any(regexp_split_to_array(v_check.entity, '\s*,\s*'))
+            and q.status in ('pending', 'in_progress')
+        union all
+        select
+            q.entity_type,
+            q.entity_id,
+            age(q.xmin) > v_age as is_ours
+        from trueup.manual_review_queue as q
+        where
+            p_entity_type is not null
+            and q.reason = p_check
+            and q.entity_type = p_entity_type
+            and q.entity_id = any(p_entity_ids)
+            and q.status in ('pending', 'in_progress')
+    ),
+
     -- nobody should be asked to decide what is no longer wrong
+    answered as (
+        select g.entity_type, g.entity_id
+        from gone as g
+        union
+        (
+            select a.entity_type, a.entity_id
+            from asked as a
+            where not flooded
+            except
+            select s.entity_type, s.entity_id
+            from seen as s
+            except
+            select l.entity_type, l.entity_id
+            from latest as l
+            where l.status <> 'resolved'
+        )
+    ),
+
     closed as (
         update trueup.manual_review_queue as q
         set
@@ -5112,12 +5163,13 @@ begin
             decided_by = 'run ' || p_run_id,
             resolution_notes = 'the violation is gone',
             updated_at = clock_timestamp()
-        from gone as g
+        from answered as an
         where
             q.reason = p_check
-            and q.entity_type = g.entity_type
-            and q.entity_id = g.entity_id
+            and q.entity_type = an.entity_type
+            and q.entity_id = an.entity_id
             and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
+            and age(q.xmin) > v_age
         returning q.id
     ),
 
@@ -5127,7 +5179,7 @@ begin
         from closed as c
     ),
 
-    -- somebody wrote the alert after the snapshot: the next pass judges the entity again
+    -- somebody wrote the alert, or the question, after the snapshot: the next pass judges the entity again
     deferred as (
         select l.entity_type, l.entity_id
         from latest as l
@@ -5137,6 +5189,13 @@ begin
             and not exists (select 1 from known as k where k.id = l.id)
             and not exists (select 1 from back as b where b.id = l.id)
             and not exists (select 1 from gone as g where g.id = l.id)
+        union
+        select a.entity_type, a.entity_id
+        from asked as a
+        where not a.is_ours
+        intersect
+        select an.entity_type, an.entity_id
+        from answered as an
     )
 
     select

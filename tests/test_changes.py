@@ -634,6 +634,56 @@ def test_it_is_judged_again_though_the_header_names_no_row_of_its_own(
     assert item_alerts(empty_database) == []
 
 
+ASK = "select trueup.queue_review('call_direction_missing', 'call', '1', 'which way?')"
+ASKED = """
+select q.status
+from trueup.manual_review_queue as q
+where q.reason = 'call_direction_missing' and q.entity_id = '1'
+"""
+
+
+def test_a_pass_closes_a_question_that_has_no_alert(caught_up: str) -> None:
+    """Asked before a run has seen the violation, which is mended before one sees it."""
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(i, direction => null) from generate_series(1, 2) as i")
+    sql(caught_up, ASK)
+    sql(caught_up, ASK.replace("'1'", "'2'"))
+    sql(caught_up, "update calls set direction = 'inbound' where id = 1")
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["2"]
+    assert value(caught_up, ASKED) == "resolved"
+    assert value(caught_up, ASKED.replace("'1'", "'2'")) == "pending"
+
+
+def test_a_question_that_a_pass_could_not_see_is_judged_by_the_next(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(1, direction => null)")
+    changed(caught_up)
+    sql(caught_up, "update calls set direction = 'inbound'")
+    with psycopg.connect(caught_up) as person:
+        person.execute("select pg_current_xact_id()")
+        sql(caught_up, ASK)
+        # whether it was asked before or after what this one has done nobody can tell
+        changed(caught_up)
+        assert alerts(caught_up, "call_direction_missing") == []
+        assert value(caught_up, ASKED) == "pending"
+    changed(caught_up)
+    assert value(caught_up, ASKED) == "resolved"
+    # that the question is closed is a change itself, for a check that reads the queue
+    changed(caught_up)
+    assert value(caught_up, "select count(*) from trueup.changes") == 0
+
+
+def test_a_pass_closes_questions_by_a_plan_that_is_kept(caught_up: str) -> None:
+    sql(caught_up, BARE)
+    with session(caught_up, "test") as connection:
+        for _ in range(8):
+            sql(caught_up, "insert into trueup.changes (table_name, keys) values ('public.calls', '{id=1}')")
+            sql(caught_up, ASK)
+            changes.judge(connection, packs.load())
+            assert sql(caught_up, ASKED + " and q.status <> 'resolved'") == []
+
+
 WRITTEN_MEANWHILE = "somebody wrote one of its alerts while it was judged"
 
 

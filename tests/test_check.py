@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -12,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 import trueup
 from trueup.errors import NotFoundError
+from trueup.model import Run
 
 CHECK = "call_made_without_appointment"
 FAULTS = """
@@ -602,3 +606,159 @@ def test_text_of_any_kind_is_filed_and_printed(database: str) -> None:
         done = run("check", CHECK, "--format", form, url=database)
         assert done.returncode == 1, done.stderr
     assert value(database, "select al.description from trueup.data_consistency_alerts as al") == nasty
+
+
+# questions to people that no alert takes with it
+
+ONE = """
+select factory.company(1);
+select factory.call(id => 1, appointment_made => true, session_outcome => 'appointment_rescheduled')
+"""
+HAND_OVER = f"select r.outcome from trueup.apply_repair('{CHECK}', 'call', '1', p_correct => false) as r"
+ASKED = """
+select q.status, q.resolution_notes
+from trueup.manual_review_queue as q
+where q.reason = 'call_made_without_appointment'
+"""
+OVER = [("resolved", "the violation is gone")]
+WAITS = """
+select count(*)
+from pg_locks as l
+inner join pg_database as d on l.database = d.oid
+where d.datname = current_database() and l.locktype = 'advisory' and not l.granted
+"""
+
+
+def queue(database: str, call: int = 1, reason: str = CHECK, entity: str = "call") -> int:
+    return int(
+        value(database, "select trueup.queue_review(%s, %s, %s, 'look')", reason, entity, str(call)) or 0
+    )
+
+
+def claim(database: str) -> str:
+    return str(value(database, "select claim_token::text from trueup.claim_review('ann')"))
+
+
+@contextmanager
+def held_up(database: str) -> Iterator[Future[Run]]:
+    """Give a run of one check that has taken its snapshot and waits to file; it goes on at the end."""
+    with psycopg.connect(database, autocommit=True) as other, ThreadPoolExecutor(1) as pool:
+        other.execute(
+            "select pg_advisory_lock(hashtext('trueup.file_violations'), id::integer) "
+            "from trueup.checks where name = %s",
+            [CHECK],
+        )
+        run = pool.submit(trueup.check, [CHECK], database=database)
+        eventually(lambda: value(database, WAITS) == 1)
+        yield run
+        other.execute("select pg_advisory_unlock_all()")
+        run.result(60)
+
+
+def test_a_question_of_a_repair_while_a_run_resolves_the_alert_is_closed_by_the_next(database: str) -> None:
+    plant(database, ONE)
+    trueup.check([CHECK], database=database)
+    with psycopg.connect(database) as repair:
+        assert repair.execute(HAND_OVER.encode()).fetchone() == ("review",)
+        mend(database, 1)
+        assert result(trueup.check([CHECK], database=database)).resolved == 1
+    assert sql(database, ASKED) == [("pending", None)]
+    trueup.check([CHECK], database=database)
+    assert sql(database, ASKED) == OVER
+    events = "select e.event, e.actor ~ '^run ' from trueup.manual_review_events as e order by e.id"
+    assert sql(database, events) == [("queued", False), ("resolved", True)]
+
+
+@pytest.mark.one_server
+def test_a_question_about_what_no_run_has_seen_is_closed(database: str) -> None:
+    """A repair that somebody ordered by name; no alert was ever filed."""
+    plant(database, ONE)
+    assert value(database, HAND_OVER) == "review"
+    mend(database, 1)
+    trueup.check([CHECK], database=database)
+    assert sql(database, ASKED) == OVER
+    assert value(database, "select count(*) from trueup.data_consistency_alerts") == 0
+
+
+@pytest.mark.one_server
+def test_questions_about_a_flood_are_closed_when_it_is_over(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.repair([CHECK], database=database, apply=True, max_alerts=2)
+    assert sql(database, ASKED) == [("pending", None)] * 5
+    mend(database, 1)
+    # of a flood not every row is handed to filing: nobody knows which are gone
+    trueup.check([CHECK], database=database, max_alerts=2)
+    assert sql(database, ASKED) == [("pending", None)] * 5
+    plant(database, "update public.calls set appointment_made = false")
+    trueup.check([CHECK], database=database)
+    assert sql(database, ASKED) == OVER * 5
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize("end", ["released", "lapsed"])
+def test_a_question_that_somebody_held_when_the_alert_was_resolved_is_closed_once_it_is_free(
+    database: str, end: str
+) -> None:
+    plant(database, ONE)
+    trueup.check([CHECK], database=database)
+    item = queue(database)
+    token = claim(database)
+    mend(database, 1)
+    for _ in range(2):
+        trueup.check([CHECK], database=database)
+        # its reviewer has the last word
+        assert sql(database, ASKED) == [("in_progress", None)]
+    if end == "released":
+        sql(database, "select trueup.release_review(%s, %s)", item, token)
+    else:
+        sql(database, "update trueup.manual_review_queue set lease_expires_at = now() - interval '1 s'")
+    trueup.check([CHECK], database=database)
+    assert sql(database, ASKED) == OVER
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_question_that_the_snapshot_could_not_see_is_left_alone(database: str, nested: bool) -> None:
+    """Asked before the snapshot was taken, and committed after it, with the violation."""
+    sql(database, "select factory.company(1), factory.call(id => 1)")
+    with psycopg.connect(database) as writer:
+        writer.execute("select pg_current_xact_id()")
+        writer.execute("select factory.behind_the_back(true)")
+        writer.execute("update public.calls set appointment_made = true")
+        with writer.transaction() if nested else nullcontext():
+            writer.execute("select trueup.queue_review(%s, 'call', '1', 'look')", [CHECK])
+        # of a transaction within another a snapshot does not know what became of it
+        value(database, "select pg_current_xact_id()")
+        with held_up(database):
+            writer.commit()
+    assert sql(database, ASKED) == [("pending", None)]
+    checked = trueup.check([CHECK], database=database)
+    assert result(checked).opened == 1
+    assert sql(database, ASKED) == [("pending", None)]
+
+
+def test_a_question_about_what_came_back_after_the_snapshot_is_left_alone(database: str) -> None:
+    plant(database, ONE)
+    trueup.check([CHECK], database=database)
+    mend(database, 1)
+    with held_up(database):
+        plant(database, "update public.calls set appointment_made = true")
+        assert value(database, HAND_OVER) == "review"
+    assert sql(database, ASKED) == [("pending", None)]
+
+
+@pytest.mark.one_server
+def test_a_run_closes_no_question_that_it_did_not_judge(database: str) -> None:
+    """Of another check, of a reason that is no check, about what the check does not judge, with an alert."""
+    plant(database, FAULTS)
+    trueup.check([CHECK], database=database)
+    queue(database)
+    queue(database, 7, reason="call_backlink_missing")
+    queue(database, 7, reason="asked_by_us")
+    queue(database, 7, entity="customer")
+    for _ in range(2):
+        trueup.check([CHECK], database=database)
+    states = "select distinct q.status from trueup.manual_review_queue as q"
+    assert sql(database, states) == [("pending",)]
+    trueup.check(database=database)
+    closed = "select q.reason from trueup.manual_review_queue as q where q.status = 'resolved'"
+    assert sql(database, closed) == [("call_backlink_missing",)]

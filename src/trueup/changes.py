@@ -484,7 +484,7 @@ class _Pass:
         return filed
 
     def _touched(self) -> dict[tuple[str, str], set[str]]:
-        """Return the entities of which each check has something to file: violations, or open alerts."""
+        """Return the entities of which each check has something to file: violations, alerts, questions."""
         names = [name for name, result in self.results.items() if result.outcome == "changed"]
         # most checks look at the same
         scopes = {scope for name in names for scope in self.scopes[name].entities.items()}

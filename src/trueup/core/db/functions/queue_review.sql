@@ -3,6 +3,10 @@
 -- One open item per (reason, entity): a second call returns the first item's id and
 -- changes nothing. Priority comes from trueup.review_priorities (5 when the reason has
 -- no row there), the due time from the severity. Applications may call it; repairs do.
+--
+-- Under the name of a check it asks about a violation, by entity type and key as the view spells
+-- them: the run that judges the entity and does not find it closes the item (trueup.file_violations).
+-- What a person is to look at whatever the check says bears another name.
 
 create or replace function trueup.queue_review(
     p_reason text,

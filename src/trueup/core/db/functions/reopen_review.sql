@@ -1,7 +1,8 @@
 -- reopen_review(item, actor, note): a decision is taken back; the item waits again
 --
 -- With a new due time. What a dismissal accepted is open again, unless somebody
--- accepted it anew since. A resolved alert stays resolved: the next run looks.
+-- accepted it anew since. A resolved alert stays resolved: the next run looks, and closes the item
+-- again when nothing is wrong and nobody has claimed it.
 
 create or replace function trueup.reopen_review(
     p_item_id bigint,
