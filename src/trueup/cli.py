@@ -5,6 +5,7 @@ Nothing is imported before the command that needs it, so that `trueup --help` is
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from trueup.model import Change, Migration, Repairs, Run
 
 logger = logging.getLogger(__name__)
+
+# objects that may be made before those are looked for that only point to each other
+GARBAGE = 50_000
 
 EXIT_CODES = """
 \b
@@ -873,11 +877,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in ending():
         if number != signal.SIGINT:
             signal.signal(number, _told_to_end)
+    # modules make no garbage: to look for it while they load, and once more at the end, is a fifth of a command
+    gc.set_threshold(GARBAGE)
     try:
         _run(["--debug", *words] if debug else words, log, debug)
     except SystemExit as end:
         log.end(end.code)
         raise
+    finally:
+        gc.freeze()
 
 
 def _told_to_end(number: int, _: object) -> None:
