@@ -14109,7 +14109,9 @@ CREATE VIEW trueup.object_states AS
         END AS state,
     (o.server_version = ((current_setting('server_version_num'::text))::integer / 10000)) AS is_current_release
    FROM (trueup.objects o
-     CROSS JOIN LATERAL ( SELECT trueup.object_definition(o.kind, o.identity) AS definition) live);
+     CROSS JOIN LATERAL ( SELECT trueup.object_definition(named.kind, named.identity) AS definition
+           FROM ( VALUES (o.kind,o.identity)) named(kind, identity)
+         OFFSET 0) live);
 
 CREATE TABLE trueup.tables (
     id bigint NOT NULL,

@@ -100,9 +100,10 @@ class _Partition:
     is_partitioned: bool
 
 
-def pending_files(session: Session, pack: Pack) -> list[tuple[SqlFile, str]]:
-    """Return the files that a deployment would run, each with the reason."""
-    states = object_states(session)
+def pending_files(
+    session: Session, pack: Pack, states: Mapping[tuple[str, str], ObjectState]
+) -> list[tuple[SqlFile, str]]:
+    """Return the files that a deployment would run over what `object_states` found, each with the reason."""
     distant = distant_tables(session, pack.objects)
     found = []
     for file in pack.files:
@@ -167,11 +168,6 @@ def _once(work: Callable[[], T]) -> T:
     return work()
 
 
-def drifted_objects(session: Session) -> list[ObjectState]:
-    """Return the views, functions and triggers of ours that are there and were changed by hand."""
-    return [state for state in object_states(session).values() if state.state in CHANGED_BY_HAND]
-
-
 def summary(changes: list[Change]) -> str:
     """Return what a deployment did, in a few words for the ledger."""
     names = [change.what for change in changes]
@@ -230,10 +226,10 @@ def _deploy_together(
 ) -> tuple[list[Change], _Triggers | None]:
     """Deploy all; return what was done, and the triggers that are left when all of them are new."""
     states = object_states(session)
-    kept = drifted_objects(session) if keep_drift else []
+    kept = [state for state in states.values() if state.state in CHANGED_BY_HAND] if keep_drift else []
     kept_files = {state.file for state in kept}
     kept_keys = frozenset((state.kind, state.identity) for state in kept)
-    files = [(file, why) for file, why in pending_files(session, pack) if file.name not in kept_files]
+    files = [(file, why) for file, why in pending_files(session, pack, states) if file.name not in kept_files]
     changes = [Change("deploy", file.name, reason) for file, reason in files]
     quiet = [file for file, _ in files if file.folder != "triggers"]
     loud = [file for file, _ in files if file.folder == "triggers"]
@@ -492,8 +488,7 @@ def _drop_strays(session: Session) -> Iterator[Change]:
 
 
 def _strays(session: Session) -> list[Named]:
-    known = [identity for kind, identity in object_states(session) if kind == "trigger"]
-    return session.rows("stray_triggers", Named, known=known)
+    return session.rows("stray_triggers", Named, known=session.values("deployed_triggers"))
 
 
 def _register(
@@ -675,14 +670,10 @@ def generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str]]
     return entities + ([(in_time, begun_function(begun, partners))] if begun else []) + tables
 
 
-def pending_generated(session: Session, pack: Pack) -> list[tuple[list[SqlObject], str, str]]:
-    """Return what of it a deployment would write, each with its SQL and the reason."""
-    return _pending(generated(session, pack), object_states(session))
-
-
-def _pending(
+def pending_generated(
     wanted: list[tuple[list[SqlObject], str]], states: Mapping[tuple[str, str], ObjectState]
 ) -> list[tuple[list[SqlObject], str, str]]:
+    """Return what of `generated` a deployment would write, each with its SQL and the reason."""
     found = []
     for items, text in wanted:
         digest = checksum(text)
@@ -717,7 +708,7 @@ def _generate(
     for state in sorted(retired, key=lambda state: state.kind != "trigger"):
         each(partial(drop, state))
         yield Change("drop", state.identity, "no check needs it any more")
-    pending = _pending(wanted, states)
+    pending = pending_generated(wanted, states)
     rests = _rests(session, pack) if pending else {}
     for items, text, reason in pending:
         if any((item.kind, item.identity) in kept for item in items):

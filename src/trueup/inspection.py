@@ -200,7 +200,9 @@ def status(*, database: str | None = None, pack: Path | None = None) -> Status:
             (
                 *(
                     Change("deploy", file.name, reason)
-                    for file, reason in deploy.pending_files(connection, loaded)
+                    for file, reason in deploy.pending_files(
+                        connection, loaded, deploy.object_states(connection)
+                    )
                 ),
                 *(
                     Change("backfill", fill.name, fill.table)
@@ -270,17 +272,20 @@ def verify(*, database: str | None = None, pack: Path | None = None) -> Verifica
             Change("unfinished", f"backfill {fill.name}", fill.table)
             for fill in backfilling.pending(connection, loaded)
         ]
+        states = deploy.object_states(connection)
+        generated = deploy.generated(connection, loaded)
         problems += [
-            Change("differs", file.name, why) for file, why in deploy.pending_files(connection, loaded)
+            Change("differs", file.name, why)
+            for file, why in deploy.pending_files(connection, loaded, states)
         ]
         problems += [
             Change("differs", items[0].identity, why)
-            for items, _, why in deploy.pending_generated(connection, loaded)
+            for items, _, why in deploy.pending_generated(generated, states)
         ]
         problems += _constraints(connection, problem=True)
         notes = _constraints(connection, problem=False) + deploy.left_out(connection, loaded)
         ours = list(loaded.objects)
-        ours += [item for items, _ in deploy.generated(connection, loaded) for item in items]
+        ours += [item for items, _ in generated for item in items]
         problems += [
             Change(
                 "unknown",

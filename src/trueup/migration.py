@@ -232,7 +232,8 @@ def _count(connection: Session, pack: Pack) -> list[str]:
         for path in [Path(script.path).with_suffix(".up.sql")]
         if path.is_file()
     ]
-    files = [file.name for file, _ in deploy.pending_files(connection, pack)]
+    states = deploy.object_states(connection)
+    files = [file.name for file, _ in deploy.pending_files(connection, pack, states)]
     names = effects.affected(connection, pack, bodies, files)
     return effects.remember(connection, names) if names else []
 

@@ -41,4 +41,9 @@ select
     end as state,
     o.server_version = current_setting('server_version_num')::integer / 10000 as is_current_release
 from trueup.objects as o
-cross join lateral (select trueup.object_definition(o.kind, o.identity) as definition) as live;
+cross join lateral (
+    select trueup.object_definition(named.kind, named.identity) as definition
+    from (values (o.kind, o.identity)) as named (kind, identity)
+    -- else it is printed once for each place above that names it, and printing is what costs
+    offset 0
+) as live;
