@@ -29,6 +29,8 @@ SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "128MB",
     "max_wal_size": "256MB",
+    "wal_retrieve_retry_interval": "100ms",  # a subscription that failed waits as long, 5 s by default
+    "wal_writer_delay": "10ms",  # what was committed without a flush is sent to others after it
     "jit": "off",  # plans of views over the catalogue look dear enough for it, and are run once
 }
 OLDEST = 15
