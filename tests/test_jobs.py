@@ -293,7 +293,7 @@ def test_a_lock_of_a_partition_that_no_check_is_about_keeps_nobody_waiting(datab
 def test_a_table_that_others_hold_costs_a_run_the_time_of_a_check(database: str) -> None:
     with psycopg.connect(database) as other:
         other.execute("lock table public.calls in access exclusive mode")
-        with ended_by_force(launch("check", "--timeout", "200ms", url=database)) as waiting:
+        with ended_by_force(launch("check", "--timeout", "50ms", url=database)) as waiting:
             waiting.communicate(timeout=120)
     assert waiting.returncode == 3
     assert trueup.check(database=database).exit_code("never") == 0
