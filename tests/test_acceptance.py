@@ -142,6 +142,7 @@ def test_a_second_repair_changes_nothing_and_everything_can_be_undone(incident_d
     assert sql(incident_database, PICTURE) == before, "every correction can be undone"
 
 
+@pytest.mark.one_server
 def test_clean_calls_that_look_odd_have_no_alert(incident_database: str) -> None:
     trueup.adopt(database=incident_database, apply=True)
     trueup.check(database=incident_database)

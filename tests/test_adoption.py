@@ -275,6 +275,7 @@ def test_a_column_that_goes_later_is_a_fault(database: str) -> None:
     assert results["appointment_modification_mismatch"] == "error"
 
 
+@pytest.mark.one_server
 def test_naive_timestamps_are_refused_with_the_statement_for_each_case(
     legacy_database: str,
 ) -> None:

@@ -47,6 +47,7 @@ def ids(found: list[alerts.Alert]) -> set[int]:
     return {alert.id for alert in found}
 
 
+@pytest.mark.one_server
 def test_list_by_status_company_check_severity_and_entity(db: Connection, database: str) -> None:
     first, second, third, fourth = file(db, "1"), file(db, "2", "2"), file(db, "3"), file(db, "4")
     other = file(db, "5", check="validation_failed")

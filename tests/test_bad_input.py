@@ -132,6 +132,7 @@ def test_adopt_names_the_statement_that_mends(legacy_database: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.one_server
 def test_read_only_database(databases: Databases) -> None:
     name = databases.create(databases.migrated())
     url = databases.server.url(name)
@@ -184,6 +185,7 @@ def test_settings_of_a_role_or_database_change_nothing(databases: Databases) -> 
         databases.drop(name)
 
 
+@pytest.mark.one_server
 def test_a_database_that_is_not_in_utf8(databases: Databases) -> None:
     name = f"{databases.prefix}_latin"
     for encoding in ("LATIN1", "SQL_ASCII"):

@@ -291,6 +291,7 @@ def test_a_snapshot_from_before_the_booking_books_nothing_twice(
         assert told.value.sqlstate == state
 
 
+@pytest.mark.one_server
 def test_staff_who_are_taken_are_named(desk: Bookings) -> None:
     early = desk.book(1, NOON - 5 * HOUR, NOON + QUARTER, service_id=1, staff_id=1, customer_id=1)
     late = desk.book(1, NOON + QUARTER, service_id=1, staff_id=1, customer_id=2)

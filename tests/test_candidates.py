@@ -218,6 +218,7 @@ def test_a_view_that_is_gone_costs_its_own_check_only(database: str) -> None:
 OPEN = "select array_agg(entity_id) from trueup.data_consistency_alerts where alert_type = %s and status = 'open'"
 
 
+@pytest.mark.one_server
 def test_candidates_that_are_not_deployed_yet_are_not_asked(database: str, tmp_path: Path) -> None:
     """The file says for which checks they are; the view in the database may know nothing of one."""
     name = "appointment_without_call"

@@ -442,6 +442,7 @@ def test_the_first_pass_evaluates_everything_and_the_second_what_time_can_change
     }
 
 
+@pytest.mark.one_server
 def test_a_pass_answers_with_everything_that_is_open(caught_up: str) -> None:
     sql(caught_up, BARE)
     sql(caught_up, "select factory.call(1, direction => null)")
@@ -869,6 +870,7 @@ def test_a_trigger_of_the_application_may_write_what_its_statement_does_not_name
     assert value(caught_up, "select count(*) from trueup.changes") == 0
 
 
+@pytest.mark.one_server
 def test_a_full_run_counts_what_the_passes_had_missed(caught_up: str) -> None:
     sql(caught_up, BARE)
     plant(caught_up, "select factory.call(1, direction => null)")
@@ -1813,6 +1815,7 @@ def test_names_that_need_quotes_are_followed(empty_database: str, tmp_path: Path
     assert trueup.verify(database=empty_database, pack=pack).problems == ()
 
 
+@pytest.mark.one_server
 def test_a_pack_begun_for_a_table_whose_name_needs_quotes(empty_database: str, tmp_path: Path) -> None:
     sql(empty_database, 'create table public."user" (id bigint primary key, name text)')
     begun = run("init", tmp_path / "pack", "--table", "public.user", url=empty_database)

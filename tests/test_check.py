@@ -511,6 +511,7 @@ def test_a_violation_without_a_key_is_an_error_of_the_check(database: str) -> No
     assert result(checked).error == "the view lists a row whose entity_id is NULL"
 
 
+@pytest.mark.one_server
 def test_a_violation_without_evidence_is_an_error_of_its_check_alone(database: str) -> None:
     """No alert can be without: it would end the run of all checks when it files."""
     sql(database, "select factory.company(1)")
@@ -530,6 +531,7 @@ def test_a_violation_without_evidence_is_an_error_of_its_check_alone(database: s
         assert [item.name for item in checked.results if item.outcome == "error"] == [CHECK]
 
 
+@pytest.mark.one_server
 def test_a_violation_of_a_type_that_the_header_does_not_name_is_an_error_of_the_check(database: str) -> None:
     """No population would count it: everything would be consistent, whatever the view lists."""
     sql(

@@ -90,6 +90,7 @@ def test_a_repair_at_work_is_no_interrupted_one(database: str) -> None:
     assert value(database, "select status from trueup.check_runs where kind = 'repair'") == "partial"
 
 
+@pytest.mark.one_server
 def test_runner_killed_during_check(database: str) -> None:
     plant(database, FAULTS)
     sql(

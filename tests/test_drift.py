@@ -314,6 +314,7 @@ def test_a_function_with_other_parameters_takes_the_place_of_the_old_one(
     assert value(database, "select count(*) from trueup.call_old") == 1
 
 
+@pytest.mark.one_server
 def test_status_shows_drift_as_a_diff(database: str) -> None:
     """From the file's definition to that in the catalogue, both as the server prints them."""
     sql(database, BROKEN["a view edited"])

@@ -807,6 +807,7 @@ def test_a_guard_refuses_the_event_and_not_the_batch(ground: str) -> None:
 ENDED = ("call_ended", "call_analyzed")
 
 
+@pytest.mark.one_server
 def test_a_locked_row_delays_the_events_that_need_it_and_is_named(ground: str) -> None:
     receive(ground, call_event("call_started"))
     process(ground)
@@ -958,6 +959,7 @@ def settled(url: str, count: int) -> None:
     assert value(url, "select count(*) from public.appointment_modifications") == count
 
 
+@pytest.mark.one_server
 def test_workers_share_the_inbox(ground: str) -> None:
     receive(ground, *crowd(30))
     with connected(ground, 4) as connections:
@@ -990,6 +992,7 @@ def test_nobody_else_takes_the_object_of_a_worker(ground: str) -> None:
     assert sql(ground, "select status, appointment_made from public.calls") == [("ended", True)]
 
 
+@pytest.mark.one_server
 def test_a_worker_that_is_killed_loses_nothing(ground: str) -> None:
     receive(ground, *crowd(40))
     waiting = "select count(*) from trueup.webhook_events where status = 'received'"

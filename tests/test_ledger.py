@@ -133,6 +133,7 @@ def newest_of_core() -> str:
     return f"core_{newest.stem[:4]}"
 
 
+@pytest.mark.one_server
 def test_a_database_from_before_the_ledger(database: str) -> None:
     """What it holds is found, and from then on an edit is noticed."""
     migration.rollback("core@core_0005", database=database)

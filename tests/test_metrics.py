@@ -114,6 +114,7 @@ def ours(text: str) -> str:
 # -- values
 
 
+@pytest.mark.one_server
 def test_every_number_is_that_of_the_tables(database: str, login: str) -> None:
     made = ("call_made_without_appointment", "critical")
     before = told(login)

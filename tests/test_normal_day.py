@@ -319,6 +319,7 @@ class Day:
         return self.call(customer, outcome=outcome)
 
 
+@pytest.mark.one_server
 def test_a_normal_day_files_nothing(connection: Connection) -> None:
     day = Day(connection, random.Random(2025))
     day.open()

@@ -237,6 +237,7 @@ def outcome(connection: Connection, content: Any) -> str | None:
     return "stored"
 
 
+@pytest.mark.one_server
 @settings(
     max_examples=150,
     deadline=None,

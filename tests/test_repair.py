@@ -368,6 +368,7 @@ def test_undo_finds_its_rows_by_index(database: str) -> None:
     assert read == (0,)
 
 
+@pytest.mark.one_server
 def test_what_somebody_undid_is_repaired_again_only_by_a_person(database: str) -> None:
     plant(database, BOOKED)
     trueup.repair([MADE], database=database, apply=True)
@@ -400,6 +401,7 @@ def test_what_somebody_undid_is_repaired_again_only_by_a_person(database: str) -
     assert "undone" not in done.checks[0].reasons[0][1]
 
 
+@pytest.mark.one_server
 def test_what_somebody_undid_is_not_repaired_for_another_check(database: str) -> None:
     plant(
         database,
@@ -564,6 +566,7 @@ def test_what_ails_the_server_is_no_question_for_people(database: str, state: st
     assert value(database, "select count(*) from trueup.manual_review_queue") == 0
 
 
+@pytest.mark.one_server
 def test_over_budget_nothing_is_applied_and_one_alert_says_so(database: str) -> None:
     plant(
         database,

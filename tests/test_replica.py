@@ -148,6 +148,7 @@ def test_it_waits_for_the_standby_to_catch_up(database: str, paused: str) -> Non
     assert result(running.checked).opened == 5
 
 
+@pytest.mark.one_server
 def test_a_standby_that_stays_behind_resolves_nothing(database: str, replica: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)
@@ -173,6 +174,7 @@ def test_a_standby_that_stays_behind_resolves_nothing(database: str, replica: st
     assert [entity for entity, state in sql(database, STATES) if state == "resolved"] == ["1", "2"]
 
 
+@pytest.mark.one_server
 def test_what_somebody_decides_while_the_run_waits_is_left_alone(database: str, replica: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)

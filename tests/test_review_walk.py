@@ -18,6 +18,7 @@ from trueup.errors import RefusedError
 # the preview
 
 
+@pytest.mark.one_server
 def test_a_preview_says_what_the_repair_then_does(incident_database: str) -> None:
     trueup.adopt(database=incident_database, apply=True)
     (call_id,) = sql(

@@ -168,6 +168,7 @@ def test_a_repair_belongs_to_the_shard(shards: Shards) -> None:
     assert trueup.check(["call_direction_missing"], database=shards.coordinator).violations == 0
 
 
+@pytest.mark.one_server
 def test_nothing_notes_changes_on_the_coordinator(shards: Shards) -> None:
     """So a pass over the changes is a full run there, whoever wrote the rows."""
     trueup.adopt(database=shards.coordinator, apply=True)
@@ -198,6 +199,7 @@ def test_prevention_on_the_shard_holds_for_writes_through_the_coordinator(shards
     assert value(shards.second, f"select c.direction from public.calls as c where c.id = {call}")
 
 
+@pytest.mark.one_server
 def test_an_alert_of_a_shard_that_cannot_be_reached_is_not_resolved(shards: Shards) -> None:
     url = shards.coordinator
     trueup.adopt(database=url, apply=True)
@@ -212,6 +214,7 @@ def test_an_alert_of_a_shard_that_cannot_be_reached_is_not_resolved(shards: Shar
     assert trueup.check(database=url).exit_code("never") == 0
 
 
+@pytest.mark.one_server
 def test_views_over_the_shards_do_as_well(shards: Shards) -> None:
     """Plain views instead of partitioned tables: read alike, and left alone alike."""
     url = shards.coordinator

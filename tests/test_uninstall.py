@@ -545,6 +545,7 @@ def test_an_adoption_that_was_cut_off_is_removed(legacy_database: str, binaries:
     assert schema(legacy_database, binaries) == before
 
 
+@pytest.mark.one_server
 def test_the_owner_of_the_tables_can_and_nobody_else(
     databases: Databases, incident_database: str, binaries: Path
 ) -> None:
@@ -599,6 +600,7 @@ def test_the_owner_of_the_tables_can_and_nobody_else(
         databases.admin("drop role removing_owner; drop role removing_other; drop role looking")
 
 
+@pytest.mark.one_server
 def test_another_migration_is_waited_for(incident_database: str) -> None:
     trueup.adopt(database=incident_database, apply=True)
     with connected(incident_database, 1) as (holder,):

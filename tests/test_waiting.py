@@ -75,6 +75,7 @@ def test_a_pool_in_transaction_mode_is_refused_before_anything_changes(
         databases.drop(name)
 
 
+@pytest.mark.one_server
 def test_a_pool_in_session_mode_will_do(postgres: Postgres, empty_database: str) -> None:
     with pgbouncer(postgres, "session") as pool:
         pooled = through(pool, empty_database)
@@ -83,6 +84,7 @@ def test_a_pool_in_session_mode_will_do(postgres: Postgres, empty_database: str)
     assert trueup.verify(database=empty_database).ok
 
 
+@pytest.mark.one_server
 def test_who_waits_for_the_lock_holds_no_index_up(database: str) -> None:
     """`create index concurrently` waits for old snapshots: whoever waits for the migration lock has none."""
     plant(database, ROWS.replace("20000", "200"))
@@ -138,6 +140,7 @@ def test_a_lost_lock_stops_the_migration_between_two_steps(database: str, pack: 
 # ------------------------------------------------------------------ locks on tables
 
 
+@pytest.mark.one_server
 def test_the_message_says_who_blocked_a_revision(
     database: str, pack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +196,7 @@ def test_only_a_lock_not_granted_is_tried_again(
     assert [row.name for row in trueup.history(database=database)].count("fails") == 1
 
 
+@pytest.mark.one_server
 def test_a_deployment_and_a_run_that_reads_its_views_do_not_end_the_migration(
     empty_database: str, tmp_path: Path
 ) -> None:
@@ -241,6 +245,7 @@ def test_no_statement_that_defines_anything_runs_without_a_lock_timeout(empty_da
     assert trueup.verify(database=empty_database).ok
 
 
+@pytest.mark.one_server
 def test_a_deployment_in_parts_forgets_nothing_when_one_of_them_waits(databases: Databases) -> None:
     """What the parts before did is in the result and in the ledger, and is done once."""
     found = {}
