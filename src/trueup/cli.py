@@ -877,7 +877,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in ending():
         if number != signal.SIGINT:
             signal.signal(number, _told_to_end)
-    # modules make no garbage: to look for it while they load, and once more at the end, is a fifth of a command
+    # modules make no garbage: to look for it while they load, and at the end, is a fifth of a command
     gc.set_threshold(GARBAGE)
     try:
         _run(["--debug", *words] if debug else words, log, debug)
