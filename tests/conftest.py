@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
 import re
@@ -65,12 +64,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
-
-
-def pytest_collection_finish() -> None:
-    """What was collected stays to the end: it need not be searched for garbage after every few tests."""
-    gc.freeze()
-    gc.set_threshold(50_000)
 
 
 def _has_room(memory: Path) -> bool:

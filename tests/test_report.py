@@ -271,7 +271,7 @@ def test_what_runs_and_repairs_close_was_decided_by_nobody(database: str) -> Non
     plant(
         database,
         "select factory.company(1);"
-        "select factory.call(id => i, customer_name => 'hallo') from generate_series(1, 2) as i;"
+        "select factory.call(id => i, customer_name => 'hallo') from generate_series(1, 3) as i;"
         "update public.calls set customer_link_status = 'name_only'",
     )
     trueup.check(database=database)
