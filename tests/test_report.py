@@ -281,13 +281,12 @@ def test_what_runs_and_repairs_close_was_decided_by_nobody(database: str) -> Non
     )
     # one is mended by the job of the schedule, one by hand, and of one a person decides
     sql(database, "select trueup.apply_repair('call_transcript_name', 'call', '1', 'trueup run')")
-    plant(
-        database,
-        "update public.calls set customer_name = null, customer_link_status = 'anonymous' where id = 2",
-    )
+    mend = "update public.calls set customer_name = null, customer_link_status = 'anonymous' where id = "
+    plant(database, mend + "2")
     trueup.check(database=database)
     claim = trueup.review.next_item("run 9", database=database)
     assert claim is not None
+    plant(database, mend + "3")
     trueup.review.resolve(claim.item.id, claim.token, database=database)
     queue = build(database=database).queue
     assert (queue.decided, queue.decided_in_time, queue.settled) == (1, 1, 2)
