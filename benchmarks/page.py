@@ -91,12 +91,12 @@ def written(results: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def number(value: float | None) -> str:
-    """Return a number in three digits or so."""
+    """Return a number in three digits or so: enough to tell 0.104 from a goal of 0.10."""
     if value is None:
         return NOTHING
     if value == int(value) or value >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
 def with_unit(value: float | None, unit: str) -> str:
