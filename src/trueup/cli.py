@@ -877,15 +877,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in ending():
         if number != signal.SIGINT:
             signal.signal(number, _told_to_end)
-    # modules make no garbage: to look for it while they load, and at the end, is a fifth of a command
-    gc.set_threshold(GARBAGE)
+    is_process = arguments is None
+    if is_process:
+        # modules make no garbage: to look for it while they load, and at the end, is a fifth of a command
+        gc.set_threshold(GARBAGE)
     try:
         _run(["--debug", *words] if debug else words, log, debug)
     except SystemExit as end:
         log.end(end.code)
         raise
     finally:
-        gc.freeze()
+        if is_process:
+            gc.freeze()
 
 
 def _told_to_end(number: int, _: object) -> None:
