@@ -190,6 +190,28 @@ def statement(draw: st.DrawFn) -> str:
     )
 
 
+# questions about violations and about what is none, and what people do with them
+ASKED = [
+    "select trueup.queue_review(al.alert_type, al.entity_type, al.entity_id, 'asked', al.company_id) "
+    "from trueup.data_consistency_alerts as al where al.status <> 'resolved'",
+    "select trueup.queue_review(ck.name, 'call', g::text, 'asked') from trueup.checks as ck, "
+    "generate_series(1, 2) as g where ck.entity = 'call'",
+    "select trueup.claim_review('erika')",
+    *(
+        f"select trueup.{decision} from trueup.manual_review_queue as q "
+        "where q.status = 'in_progress' order by q.id limit 1"
+        for decision in (
+            "release_review(q.id, q.claim_token)",
+            "dismiss_review(q.id, q.claim_token, 'it is meant to be so')",
+            "resolve_review(q.id, q.claim_token)",
+        )
+    ),
+    "select trueup.reopen_review(q.id) from trueup.manual_review_queue as q "
+    "where q.status = 'resolved' order by q.id limit 1",
+]
+# it reads the queue: what a run closes under other names may be its violation
+QUEUED = "call_creation_failed_unqueued"
+
 OTHERS = [
     "update trueup.settings set value = '1 hour' where name = 'ongoing_limit'",
     "update trueup.settings set value = '2 hours' where name = 'ongoing_limit'",
@@ -201,6 +223,7 @@ OTHERS = [
     '\'{"call": {"end_timestamp": 1761000000000}}\', random()::text from calls as c limit 2',
     "select trueup.queue_review('provider_booking_failed', 'call', '1', 'x', '1', 'warning', '{}', 'test')",
     "delete from trueup.manual_review_events; delete from trueup.manual_review_queue",
+    *ASKED,
     "insert into trueup.sync_failures (company_id, operation, attempt_count) values (1, 'create', 3)",
     "update trueup.sync_failures set status = 'resolved'",
     *(
@@ -220,6 +243,7 @@ STEP = st.one_of(
     st.tuples(st.just("write"), st.integers(0, 1), statement()),
     st.tuples(st.just("undone"), st.integers(0, 1), statement()),
     st.tuples(st.just("other"), st.integers(0, 1), st.sampled_from(OTHERS)),
+    st.tuples(st.just("other"), st.integers(0, 1), st.sampled_from(ASKED)),
     st.tuples(st.sampled_from(["commit", "commit", "rollback"]), st.integers(0, 1), st.just("")),
     st.tuples(st.sampled_from(["pass", "pass", "full"]), st.just(0), st.just("")),
 )
@@ -237,6 +261,35 @@ had as (
 (select 'missing' as what, x.* from (select * from wanted except select * from had) as x)
 union all
 (select 'stale' as what, x.* from (select * from had except select * from wanted) as x)
+"""
+
+# questions that the newest run closed, and whether their violation is there all the same
+CLOSED = """
+select
+    q.reason,
+    q.entity_type,
+    q.entity_id,
+    exists (
+        select 1
+        from pg_temp.wanted() as w
+        where w.check_name = q.reason and w.entity_type = q.entity_type and w.entity_id = q.entity_id
+    ) as is_violation
+from trueup.manual_review_queue as q
+where q.decided_by = 'run ' || (select max(cr.id) from trueup.check_runs as cr)
+"""
+
+# questions that nobody holds about what is no violation
+IDLE = """
+select q.reason, q.entity_type, q.entity_id
+from trueup.manual_review_queue as q
+where
+    q.status = 'pending'
+    and q.reason = any(%s::text[])
+    and not exists (
+        select 1
+        from pg_temp.wanted() as w
+        where w.check_name = q.reason and w.entity_type = q.entity_type and w.entity_id = q.entity_id
+    )
 """
 
 
@@ -314,17 +367,30 @@ class History:
             elif kind == "rollback":
                 writer.rollback()
             elif kind == "pass":
-                changes.judge(connection, self.pack)
-                self.compare()
+                self.judge(connection)
             else:
                 assert trueup.check(database=self.url).missed == 0
-                self.compare()
+                self.compare(connection)
         for writer in self.writers:
             writer.commit()
-        changes.judge(connection, self.pack)
-        self.compare()
+        self.judge(connection)
+        if self.reader.execute(IDLE, [self.names]).fetchone():
+            trueup.check(database=self.url)
+            self.compare(connection)
+            assert not self.reader.execute(IDLE, [self.names]).fetchall()
 
-    def compare(self) -> None:
+    def judge(self, connection: Session) -> None:
+        changes.judge(connection, self.pack)
+        self.compare(connection)
+
+    def compare(self, connection: Session) -> None:
+        closed = self.reader.execute(CLOSED).fetchall()
+        assert not [reason for reason, *_, is_violation in closed if is_violation and reason != QUEUED], (
+            closed
+        )
+        if closed:
+            # a change, too, which the next pass judges
+            changes.judge(connection, self.pack)
         found = self.reader.execute(DIFFERENCE, [self.names]).fetchall()
         assert not found, found
         missed = self.reader.execute(self.missed.encode()).fetchall()
