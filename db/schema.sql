@@ -4975,6 +4975,7 @@ begin
             al.accepted_by,
             al.accepted_until,
             al.accepted_evidence,
+            al.touched_xid,
             al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot) as is_ours
         from judged as al
@@ -5013,10 +5014,7 @@ begin
             and al.alert_type = p_check
             and l.is_ours
             and al.status <> 'resolved'
-            and (
-                al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
-                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
-            )
+            and al.touched_xid = l.touched_xid
         returning al.id
     ),
 
@@ -5095,10 +5093,7 @@ begin
             and al.alert_type = p_check
             and l.is_ours
             and al.status <> 'resolved'
-            and (
-                al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
-                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
-            )
+            and al.touched_xid = l.touched_xid
             and not exists (
                 select 1
                 from seen as s

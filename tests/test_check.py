@@ -294,6 +294,34 @@ def test_a_run_waits_for_a_person_who_is_deciding(database: str) -> None:
     assert sql(database, ALERTS, CHECK)[0][1] == "acknowledged"
 
 
+def test_what_is_accepted_while_a_run_waits_for_somebody_else_is_judged_again(database: str) -> None:
+    """The acceptance begins after the run has begun to file, and is for evidence that is changing."""
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    plant(database, "update public.calls set booking_id = 'b'")
+    state = "select al.status from trueup.data_consistency_alerts as al where al.entity_id = '5'"
+    with psycopg.connect(database) as person, ThreadPoolExecutor(1) as pool:
+        person.execute(
+            "select trueup.acknowledge_alert(al.id, 'ada') from trueup.data_consistency_alerts as al "
+            "where al.entity_id = '1'"
+        )
+        run = pool.submit(trueup.check, database=database)
+        eventually(
+            lambda: bool(
+                value(database, "select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+            )
+        )
+        accepted = "select al.id from trueup.data_consistency_alerts as al where al.entity_id = '5'"
+        trueup.alerts.accept(value(database, accepted), "no booking", database=database)
+        person.commit()
+        run.result(60)
+    assert value(database, METADATA, "5")["booking_id"] is None
+    assert value(database, state) == "acknowledged"
+    trueup.check_changed(database=database)
+    assert value(database, METADATA, "5")["booking_id"] == "b"
+    assert value(database, state) == "open"
+
+
 def test_two_runners_at_once_file_each_fault_once(database: str) -> None:
     plant(database, FAULTS)
     barrier = threading.Barrier(4)

@@ -17,11 +17,12 @@
 --
 -- Left alone: an alert whose last writer the run's snapshot cannot see, decided by
 -- transaction id (a visible row with an id that this snapshot does not know yet belongs to
--- another cluster, after a restore, and is ours); it is noted as a change, for the next pass,
--- under the key of its population. One of a type that has none, such as the alert of a flood, the
--- run itself finds left when it settles which checks owe a full evaluation. A question likewise; its
--- row tells who wrote it last, but that may be a transaction within another, of which no snapshot
--- tells. It was seen when it is older than every transaction that was open then.
+-- another cluster, after a restore, and is ours), or that somebody writes while this waits for
+-- another; it is noted as a change, for the next pass, under the key of its population. One of a
+-- type that has none, such as the alert of a flood, the run itself finds left when it settles which
+-- checks owe a full evaluation. A question likewise; its row tells who wrote it last, but that may
+-- be a transaction within another, of which no snapshot tells. It was seen when it is older than
+-- every transaction that was open then.
 -- And everything, when a run with a newer snapshot has already filed this check
 -- (superseded). More new violations than p_most are counted in one flood alert instead; of
 -- such a flood the run hands over what has an alert already, some others, and how many there are
@@ -214,6 +215,7 @@ begin
             al.accepted_by,
             al.accepted_until,
             al.accepted_evidence,
+            al.touched_xid,
             al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
                 or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot) as is_ours
         from judged as al
@@ -252,10 +254,7 @@ begin
             and al.alert_type = p_check
             and l.is_ours
             and al.status <> 'resolved'
-            and (
-                al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
-                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
-            )
+            and al.touched_xid = l.touched_xid
         returning al.id
     ),
 
@@ -334,10 +333,7 @@ begin
             and al.alert_type = p_check
             and l.is_ours
             and al.status <> 'resolved'
-            and (
-                al.touched_xid >= pg_snapshot_xmax(pg_current_snapshot())
-                or pg_visible_in_snapshot(al.touched_xid, v_run.snapshot)
-            )
+            and al.touched_xid = l.touched_xid
             and not exists (
                 select 1
                 from seen as s
