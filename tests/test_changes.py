@@ -751,6 +751,57 @@ def test_a_pass_closes_questions_by_a_plan_that_is_kept(caught_up: str) -> None:
             assert sql(caught_up, ASKED + " and q.status <> 'resolved'") == []
 
 
+def test_a_decision_is_looked_at_by_the_next_pass(caught_up: str) -> None:
+    """What its check said of the entity was read before a pass judged it otherwise."""
+    sql(caught_up, BARE)
+    sql(
+        caught_up,
+        """
+        select factory.call(1, direction => null);
+        create function public.slow() returns boolean language plpgsql as
+        $$ begin perform pg_sleep(2 * (current_setting('application_name') = 'slow')::int); return true; end $$;
+        create or replace view trueup.call_direction_missing as
+        select c.company_id, 'call' as entity_type, c.id as entity_id, 'x' as description, '{}'::jsonb as evidence
+        from (select true as is_read from public.slow()) as s
+        left join public.calls as c on c.id > 0
+        where c.direction is null
+        """,
+    )
+    changed(caught_up)
+    sql(caught_up, ASK)
+    (item,) = sql(caught_up, "select q.id, q.claim_token from trueup.claim_review('ann') as q")
+    sql(caught_up, "update calls set direction = 'inbound'")
+    resolved = threading.Thread(
+        target=sql,
+        args=(f"{caught_up}&application_name=slow", "select trueup.resolve_review(%s, %s)", *item),
+    )
+    resolved.start()
+    eventually(
+        lambda: value(caught_up, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'") == 1
+    )
+    sql(caught_up, "update calls set direction = null")
+    changed(caught_up)
+    resolved.join()
+    assert value(caught_up, ASKED) == "resolved"
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+
+
+def test_what_is_mended_while_somebody_dismisses_it_is_judged_by_the_next_pass(caught_up: str) -> None:
+    """No run has seen the violation: the dismissal files the alert that it accepts."""
+    sql(caught_up, BARE)
+    sql(caught_up, "select factory.call(1, direction => null)")
+    sql(caught_up, ASK)
+    (item,) = sql(caught_up, "select q.id, q.claim_token from trueup.claim_review('ann') as q")
+    with psycopg.connect(caught_up) as person:
+        person.execute("select trueup.dismiss_review(%s, %s, 'known')", item)
+        sql(caught_up, "update calls set direction = 'inbound'")
+        changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == ["1"]
+    changed(caught_up)
+    assert alerts(caught_up, "call_direction_missing") == []
+
+
 WRITTEN_MEANWHILE = "somebody wrote one of its alerts while it was judged"
 
 

@@ -39,6 +39,12 @@ begin
             )
         into v_alert_id
         from trueup.violation_under_review(v_item.reason, v_item.entity_type, v_item.entity_id) as v;
+
+        -- a run that judges the entity before this commits cannot see the alert: the next pass looks again
+        insert into trueup.changes (table_name, keys)
+        select cp.table_name, array[cp.key_column || '=' || v_item.entity_id]
+        from trueup.check_populations as cp
+        where v_alert_id is not null and cp.check_name = v_item.reason and cp.entity_type = v_item.entity_type;
     end if;
 
     if v_alert_id is not null then

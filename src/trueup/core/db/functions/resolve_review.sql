@@ -83,6 +83,14 @@ begin
         and al.status <> 'resolved'
     returning al.id into v_alert_id;
 
+    -- a run may have judged the entity between the reading of its check and the resolution: the next pass looks again
+    if v_alert_id is not null then
+        insert into trueup.changes (table_name, keys)
+        select cp.table_name, array[cp.key_column || '=' || v_item.entity_id]
+        from trueup.check_populations as cp
+        where cp.check_name = v_item.reason and cp.entity_type = v_item.entity_type;
+    end if;
+
     -- the token stays: a repeated call is recognised by it
     update trueup.manual_review_queue as q
     set
