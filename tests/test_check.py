@@ -392,6 +392,18 @@ def test_a_clock_that_was_ahead_makes_no_run_an_older_one(database: str) -> None
     assert result(trueup.check_changed(database=database)).opened == 1
 
 
+def test_a_run_before_a_restore_makes_no_run_an_older_one(database: str) -> None:
+    """Its clock was ahead, and its numbers of transactions are those of another cluster."""
+    plant(database, FAULTS)
+    trueup.check([CHECK], database=database)
+    for table in ("check_runs", "check_results"):
+        sql(database, f"update trueup.{table} set snapshot_at = snapshot_at + interval '1 hour'")
+    sql(database, "update trueup.check_runs set snapshot = '4000000000:4000000000:'")
+    mend(database, 3)
+    checked = trueup.check([CHECK], database=database)
+    assert (checked.results[0].outcome, checked.results[0].resolved) == ("complete", 1)
+
+
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
 def test_a_run_that_waited_sees_what_was_filed_meanwhile(database: str, level: str) -> None:
     """Whatever level a role begins its transactions at."""

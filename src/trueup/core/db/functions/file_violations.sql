@@ -111,7 +111,8 @@ begin
                 using errcode = 'lock_not_available';
     end;
 
-    -- later by the clock, which may have been set back since, and by what it saw
+    -- later by the clock, which may have been set back since, and by what it saw; one that saw transactions which
+    -- are yet to come here was of another cluster, before a restore
     superseded := exists (
         select 1
         from trueup.check_results as r
@@ -121,6 +122,7 @@ begin
             and r.outcome = 'complete'
             and r.snapshot_at > v_run.snapshot_at
             and pg_snapshot_xmax(newer.snapshot) >= pg_snapshot_xmax(v_run.snapshot)
+            and pg_snapshot_xmax(newer.snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
     );
     flooded := false;
     select count(*) into violations
