@@ -758,6 +758,43 @@ def test_a_question_that_somebody_held_when_the_alert_was_resolved_is_closed_onc
     assert sql(database, ASKED) == OVER
 
 
+def test_a_run_does_not_wait_for_who_decides_what_it_has_resolved(database: str) -> None:
+    """The reviewer has the question and wants its alert, which the run has; the run waits for somebody else."""
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    item = queue(database)
+    plant(database, "update public.calls set appointment_made = false")
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+    decide = "select trueup.resolve_review(%s, %s, 'right')"
+    with psycopg.connect(database) as person, ThreadPoolExecutor(2) as pool:
+        person.execute(
+            "select trueup.acknowledge_alert(al.id, 'ada') from trueup.data_consistency_alerts as al "
+            "where al.entity_id = '5'"
+        )
+        run = pool.submit(trueup.check, database=database)
+        eventually(lambda: value(database, waiting) == 1)
+        decision = pool.submit(sql, database, decide, item, claim(database))
+        eventually(lambda: value(database, waiting) == 2)
+        person.commit()
+        assert [result.error for result in run.result(60).results if result.error] == []
+        decision.result(60)
+    assert sql(database, ASKED) == [("resolved", "right")]
+
+
+def test_a_question_that_somebody_is_claiming_is_judged_by_the_next_pass(database: str) -> None:
+    plant(database, ONE)
+    trueup.check(database=database)
+    queue(database)
+    mend(database, 1)
+    with psycopg.connect(database) as other:
+        other.execute("select trueup.claim_review('ann')")
+        assert result(trueup.check(database=database)).resolved == 1
+        assert sql(database, ASKED) == [("pending", None)]
+        other.rollback()
+    trueup.check_changed(database=database)
+    assert sql(database, ASKED) == OVER
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_question_that_the_snapshot_could_not_see_is_left_alone(database: str, nested: bool) -> None:
     """Asked before the snapshot was taken, and committed after it, with the violation."""

@@ -9,7 +9,8 @@
 -- An accepted alert comes back when its term has ended or its evidence has changed.
 --
 -- An open question under the check's name ends with the violation, whether or not there was an
--- alert; one that somebody holds is closed by a later run, once it is free. Of a flood only
+-- alert; one that somebody holds is closed by a later run, once it is free, and one that somebody
+-- is writing is left to the next pass. Of a flood only
 -- those with an alert are: which of the others are gone is not known.
 --
 -- With p_entity_type and p_entity_ids only those entities were judged, and only their
@@ -349,7 +350,8 @@ begin
         select
             q.entity_type,
             q.entity_id,
-            age(q.xmin) > v_age as is_ours
+            age(q.xmin) > v_age as is_ours,
+            q.status = 'pending' or q.lease_expires_at < clock_timestamp() as is_free
         from trueup.manual_review_queue as q
         where
             p_entity_type is null
@@ -360,7 +362,8 @@ begin
         select
             q.entity_type,
             q.entity_id,
-            age(q.xmin) > v_age as is_ours
+            age(q.xmin) > v_age as is_ours,
+            q.status = 'pending' or q.lease_expires_at < clock_timestamp() as is_free
         from trueup.manual_review_queue as q
         where
             p_entity_type is not null
@@ -389,6 +392,18 @@ begin
         )
     ),
 
+    -- one that somebody is writing is never waited for: that may be a decision, which waits for the alert
+    free as (
+        select q.id
+        from trueup.manual_review_queue as q
+        inner join answered as an on q.entity_type = an.entity_type and q.entity_id = an.entity_id
+        where
+            q.reason = p_check
+            and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
+            and age(q.xmin) > v_age
+        for no key update of q skip locked
+    ),
+
     closed as (
         update trueup.manual_review_queue as q
         set
@@ -400,14 +415,9 @@ begin
             decided_by = 'run ' || p_run_id,
             resolution_notes = 'the violation is gone',
             updated_at = clock_timestamp()
-        from answered as an
-        where
-            q.reason = p_check
-            and q.entity_type = an.entity_type
-            and q.entity_id = an.entity_id
-            and (q.status = 'pending' or (q.status = 'in_progress' and q.lease_expires_at < clock_timestamp()))
-            and age(q.xmin) > v_age
-        returning q.id
+        from free as f
+        where q.reason = p_check and q.id = f.id
+        returning q.id, q.entity_type, q.entity_id
     ),
 
     noted as (
@@ -427,12 +437,17 @@ begin
             and not exists (select 1 from back as b where b.id = l.id)
             and not exists (select 1 from gone as g where g.id = l.id)
         union
-        select a.entity_type, a.entity_id
-        from asked as a
-        where not a.is_ours
-        intersect
-        select an.entity_type, an.entity_id
-        from answered as an
+        (
+            select a.entity_type, a.entity_id
+            from asked as a
+            where not a.is_ours or a.is_free
+            intersect
+            select an.entity_type, an.entity_id
+            from answered as an
+            except
+            select c.entity_type, c.entity_id
+            from closed as c
+        )
     )
 
     select
