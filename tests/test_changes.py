@@ -1332,6 +1332,32 @@ def test_a_key_that_a_collation_lets_be_spelled_freely_is_followed(
     assert item_alerts(empty_database) == []
 
 
+@pytest.mark.parametrize("ahead", [False, True], ids=["in its time", "by a clock that was ahead"])
+def test_a_definition_that_a_run_has_not_seen_is_owed(
+    empty_database: str, tmp_path: Path, ahead: bool
+) -> None:
+    """Whenever, by the clock, the checks were deployed that the run has seen."""
+    sql(empty_database, "create table public.items (id bigint primary key, price integer)")
+    pack = items_pack(tmp_path / "pack", item_negative=("items.id", "i.price < 0"))
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, "insert into items values (1, 0)")
+    if ahead:
+        sql(
+            empty_database,
+            "update trueup.checks set definition_changed_at = now() + interval '1 hour' where is_core",
+        )
+
+    def deploy(name: str, done: int, total: int) -> None:
+        if not name:
+            newer = items_pack(tmp_path / "newer", item_negative=("items.id", "i.price <= 0"))
+            trueup.migrate(database=empty_database, pack=newer)
+
+    assert trueup.check(database=empty_database, pack=pack, progress=deploy).violations == 0
+    assert owed(empty_database, "item_negative") == "its definition has changed"
+    outcomes(empty_database, tmp_path / "newer")
+    assert alerts(empty_database, "item_negative") == ["1"]
+
+
 def test_an_older_run_leaves_the_debt_of_a_newer_one(empty_database: str, tmp_path: Path) -> None:
     """The newer one has failed, and taken the changes with it that the older one did not see."""
     sql(empty_database, "create table public.items (id bigint primary key, price integer)")

@@ -3,5 +3,9 @@
 update trueup.checks as ch
 set
     owes_full = coalesce(ch.owes_full, 'what it rests on has changed'),
-    definition_changed_at = clock_timestamp()
+    -- as when they are registered: later than all that a run may have seen
+    definition_changed_at = greatest(
+        clock_timestamp(),
+        (select max(other.definition_changed_at) from trueup.checks as other) + interval '1 microsecond'
+    )
 where ch.is_active and ch.name = any(%(names)s::text[]);

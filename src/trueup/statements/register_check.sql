@@ -22,7 +22,11 @@ on conflict (name) do update set
     is_active = true,
     definition_changed_at = case
         when ch.checksum = excluded.checksum and ch.is_active then ch.definition_changed_at
-        else clock_timestamp()
+        -- later than all that a run may have seen, also when the clock has been set back since
+        else greatest(
+            clock_timestamp(),
+            (select max(other.definition_changed_at) from trueup.checks as other) + interval '1 microsecond'
+        )
     end,
     owes_full = case
         when ch.checksum = excluded.checksum and ch.is_active then ch.owes_full
