@@ -34,6 +34,7 @@ from trueup.revisions import (
     pending_revisions,
     refuse_branches,
     refuse_newer,
+    refuse_no_target,
     scripts,
 )
 from trueup.scripts import bare, lock_of
@@ -414,12 +415,16 @@ def stamp(database: str | None, pack: Pack, revision: str) -> None:
 def rollback(
     revision: str, *, database: str | None = None, pack: Path | None = None, wait: float = WAIT
 ) -> Migration:
-    """Take the database down to `revision`, views and triggers first; `migrate` brings it up again."""
+    """Take the database down to `revision`, views and triggers first; `migrate` brings it up again.
+
+    Raises UsageError, with nothing changed, when there is no such revision below the database's.
+    """
     loaded = packs.load(pack)
     with session(database, "rollback") as connection, one_at_a_time(database, wait):
         loaded = fitted(connection, loaded)
         refuse_foreign(connection)
         refuse_newer(connection, loaded)
+        refuse_no_target(connection, loaded, revision)
         limit_waiting(connection)
         ledger = Ledger(connection)
         ledger.close_interrupted()
@@ -434,7 +439,7 @@ def rollback(
         try:
             _command(connection, database, loaded, "downgrade", revision, ledger)
         except MigrationError:
-            # no revision was taken back, for want of one of this name for instance
+            # no revision was taken back, for want of a lock for instance
             if current(connection) == before:
                 retried(
                     connection,

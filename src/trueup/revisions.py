@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueup import packs
-from trueup.errors import CatalogError, DatabaseError
+from trueup.errors import CatalogError, DatabaseError, UsageError
 from trueup.packs import CORE, Pack
 from trueup.store import Session
 
@@ -135,6 +135,21 @@ def refuse_branches(pack: Pack) -> None:
             f"(down_revision = '{trails[0][0].revision}' in {Path(firsts[1].path).name}), "
             "unless a database has run it already; then let the other one follow"
         )
+
+
+def refuse_no_target(connection: Session, pack: Pack, revision: str) -> None:
+    """Raise UsageError when `revision` names nothing that a downgrade could take the database to."""
+    from alembic.util.exc import CommandError
+
+    # of an empty name, also behind a branch, Alembic says nothing
+    if not revision.rpartition("@")[2]:
+        raise UsageError(
+            f"rollback '{revision}' names no revision, as bookings@bookings_0004 does; nothing was changed"
+        )
+    try:
+        scripts(pack)._downgrade_revs(revision, tuple(current(connection)))
+    except CommandError as error:
+        raise UsageError(f"rollback {revision}: {error}; nothing was changed") from error
 
 
 def alembic_config(pack: Pack, output: StringIO | None = None) -> Config:
