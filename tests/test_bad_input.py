@@ -227,6 +227,22 @@ def test_unknown_names(database: str) -> None:
 
 
 @pytest.mark.one_server
+def test_words_that_are_not_utf8(database: str) -> None:
+    """As a terminal in Latin-1 sends them; one that is a path may be so."""
+    for words in (
+        ["review", "next", "--as", "J\udcf6rg"],
+        ["alerts", "ack", "1", "--as", "J\udcf6rg"],
+        ["check", "--timeout", "5\udcf6"],
+        ["adopt", "--host-schema", "b\udcf6"],
+    ):
+        refused(run(*words, url=database), 2, f"word {len(words)} after trueup is not UTF-8")
+    said = run("status", "--database", "postgresql://ada:ses\udcf6me@/x?host=/nonexistent")
+    refused(said, 2, "word 3 after trueup is not UTF-8")
+    assert "me@" not in said.stderr
+    refused(run("status", url="dbname=\udcf6"), 2, "TRUEUP_DATABASE_URL is not UTF-8")
+
+
+@pytest.mark.one_server
 def test_a_time_that_is_none(database: str) -> None:
     for command in (["check"], ["check", "--changed"], ["repair"], ["explain", "call_direction_missing"]):
         refused(run(*command, "--timeout", "soon", url=database), 2, "'soon' is no time", "5min")

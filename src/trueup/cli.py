@@ -31,7 +31,7 @@ from trueup.cli_options import (
     shown_progress,
 )
 from trueup.durations import elapsed_ms
-from trueup.errors import TrueupError, logged
+from trueup.errors import TrueupError, UsageError, logged
 from trueup.signals import ending
 
 if TYPE_CHECKING:
@@ -918,12 +918,36 @@ def _run(words: list[str], log: Logging, debug: bool) -> None:
     except Exception as error:  # whatever it is, a terminal gets a line and not a traceback
         if debug:
             raise
+        if isinstance(error, UnicodeEncodeError) and (where := _not_utf8(words)):
+            # what it is may be an address with a password
+            misused = UsageError(f"{where} is not UTF-8 text; only names of files may be anything else")
+            log.failed(misused, str(misused))
+            sys.exit(misused.exit_code)
         if isinstance(error, OSError):
             text = f"{error.filename or 'output'}: {error.strerror or error}"
         else:
             text = f"a fault of trueup's own, {type(error).__name__}: {error}; --debug shows where"
         log.failed(error, text)
         sys.exit(3)
+
+
+def _not_utf8(words: Sequence[str]) -> str | None:
+    """Say which word, or else which variable of ours, holds bytes that are not UTF-8."""
+    for number, word in enumerate(words, 1):
+        if not _is_utf8(word):
+            return f"word {number} after trueup"
+    for name, value in os.environ.items():
+        if name.startswith("TRUEUP_") and not _is_utf8(value):
+            return name
+    return None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Logging:

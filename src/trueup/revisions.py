@@ -146,8 +146,10 @@ def refuse_no_target(connection: Session, pack: Pack, revision: str) -> None:
         raise UsageError(
             f"rollback '{revision}' names no revision, as bookings@bookings_0004 does; nothing was changed"
         )
+    # declared as one; Alembic itself passes all of them
+    heads: Any = current(connection)
     try:
-        scripts(pack)._downgrade_revs(revision, tuple(current(connection)))
+        scripts(pack)._downgrade_revs(revision, heads)
     except CommandError as error:
         raise UsageError(f"rollback {revision}: {error}; nothing was changed") from error
 
