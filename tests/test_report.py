@@ -476,6 +476,7 @@ def test_options_and_configuration(
         (("--until", "2001-01-01", "--since", "2002-01-01"), "before it begins"),
         (("--fail-under", "101"), "is no rate"),
         (("--output", "a.md/b.md"), "cannot be written"),
+        (("--output", ""), "--output names no file"),
         (("--company", "9"), "no run and no alert knows company 9"),
     ):
         code, _, error = called(*options)

@@ -770,6 +770,8 @@ def render(report: Report, form: str) -> str:
 
 def save(text: str, file: Path) -> None:
     """Write a rendered report; a reader sees the old file or the new one, never half of it."""
+    if not file.name:
+        raise UsageError("--output names no file")
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
