@@ -178,6 +178,21 @@ def test_the_applications_own_constraint_is_left_to_it(legacy_database: str) -> 
     )
 
 
+def test_a_constraint_that_is_left_refuses_writes_from_now_on(incident_database: str) -> None:
+    """Two customers of no company have appointments: the key waited for them, and cannot be validated."""
+    trueup.adopt(database=incident_database, apply=True)
+    trueup.repair(database=incident_database, apply=True)
+    key = "appointments_company_id_customer_id_fkey"
+    there = f"select count(*) from pg_constraint where conname = '{key}'"
+    assert value(incident_database, there) == 0
+    left = of(trueup.enforce([key], database=incident_database), key)
+    assert value(incident_database, there) == 1
+    assert (left.action, left.detail[:17]) == ("leave", "added NOT VALID: ")
+    assert "is not present in table" in left.detail
+    again = of(trueup.enforce([key], database=incident_database), key)
+    assert (again.action, again.detail[:5]) == ("leave", "Key (")
+
+
 def test_the_commands(ground: str) -> None:
     assert "guard for company 1" in invoke(GUARD, "--company", "1", url=ground).output
     listed = CliRunner().invoke(cli, ["guard", "list", "--database", ground]).output

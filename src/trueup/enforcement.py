@@ -243,7 +243,9 @@ def _constraint(
             [state.table_name],
         )
     except MigrationError as error:
-        return Change("leave", state.name, str(error).splitlines()[-1])
+        # what was built refuses new rows from now on, valid or not
+        built = "added NOT VALID: " if action == "build" else ""
+        return Change("leave", state.name, built + str(error).splitlines()[-1])
     return Change(action, state.name, state.check_name or "")
 
 
