@@ -5720,31 +5720,36 @@ begin
     end if;
 
     -- the lock of trueup.file_violations, tried and never waited for; writers share it
-    if coalesce(current_setting('trueup.repair_id', true), '') <> '' or not pg_try_advisory_xact_lock_shared(
+    if coalesce(current_setting('trueup.repair_id', true), '') = '' and pg_try_advisory_xact_lock_shared(
         hashtext('trueup.guard_tripped'),
         (select ch.id::integer from trueup.checks as ch where ch.name = p_guard)
     ) then
-        insert into trueup.changes (table_name, keys)
-        select cp.table_name, array[cp.key_column || '=' || v.entity_id]
-        from trueup.check_populations as cp
-        where cp.check_name = p_guard and cp.entity_type = v.entity_type;
-        return;
+        begin
+            perform trueup.file_alert(
+                p_guard,
+                v.company_id,
+                v.entity_type,
+                v.entity_id,
+                v.description,
+                v.evidence || jsonb_build_object(
+                    'written_by', jsonb_build_object(
+                        'transaction', pg_current_xact_id()::text,
+                        'role', v_role,
+                        'application', current_setting('application_name')
+                    )
+                )
+            );
+            return;
+        exception
+            when serialization_failure then
+                null; -- noted below
+        end;
     end if;
 
-    perform trueup.file_alert(
-        p_guard,
-        v.company_id,
-        v.entity_type,
-        v.entity_id,
-        v.description,
-        v.evidence || jsonb_build_object(
-            'written_by', jsonb_build_object(
-                'transaction', pg_current_xact_id()::text,
-                'role', v_role,
-                'application', current_setting('application_name')
-            )
-        )
-    );
+    insert into trueup.changes (table_name, keys)
+    select cp.table_name, array[cp.key_column || '=' || v.entity_id]
+    from trueup.check_populations as cp
+    where cp.check_name = p_guard and cp.entity_type = v.entity_type;
 end;
 $_$;
 

@@ -191,7 +191,7 @@ def statement(draw: st.DrawFn) -> str:
 
 
 # questions about violations and about what is none, and what people do with them
-ASKED = [
+QUESTIONS = [
     "select trueup.queue_review(al.alert_type, al.entity_type, al.entity_id, 'asked', al.company_id) "
     "from trueup.data_consistency_alerts as al where al.status <> 'resolved'",
     "select trueup.queue_review(ck.name, 'call', g::text, 'asked') from trueup.checks as ck, "
@@ -223,7 +223,7 @@ OTHERS = [
     '\'{"call": {"end_timestamp": 1761000000000}}\', random()::text from calls as c limit 2',
     "select trueup.queue_review('provider_booking_failed', 'call', '1', 'x', '1', 'warning', '{}', 'test')",
     "delete from trueup.manual_review_events; delete from trueup.manual_review_queue",
-    *ASKED,
+    *QUESTIONS,
     "insert into trueup.sync_failures (company_id, operation, attempt_count) values (1, 'create', 3)",
     "update trueup.sync_failures set status = 'resolved'",
     *(
@@ -243,7 +243,7 @@ STEP = st.one_of(
     st.tuples(st.just("write"), st.integers(0, 1), statement()),
     st.tuples(st.just("undone"), st.integers(0, 1), statement()),
     st.tuples(st.just("other"), st.integers(0, 1), st.sampled_from(OTHERS)),
-    st.tuples(st.just("other"), st.integers(0, 1), st.sampled_from(ASKED)),
+    st.tuples(st.just("other"), st.integers(0, 1), st.sampled_from(QUESTIONS)),
     st.tuples(st.sampled_from(["commit", "commit", "rollback"]), st.integers(0, 1), st.just("")),
     st.tuples(st.sampled_from(["pass", "pass", "full"]), st.just(0), st.just("")),
 )

@@ -168,6 +168,24 @@ def test_nobody_waits_for_a_run_that_waits_for_a_writer(db: Connection, database
     assert sorted(alert.entity_id for alert in found) == ["2", "3"]
 
 
+def test_observe_refuses_no_writer_whose_snapshot_is_older_than_the_alert(
+    db: Connection, database: str
+) -> None:
+    guards.set_mode(GUARD, "observe", database=database)
+    db.execute(FLAG)
+    db.commit()
+    trueup.check_changed(database=database)
+    db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    db.execute("select factory.call(id => 3, appointment_made => true)")
+    # writes to the alert of call 2
+    trueup.check(database=database)
+    db.execute(FLAG)
+    db.commit()
+    trueup.check_changed(database=database)
+    found = alerts.list_alerts(check=GUARD, database=database)
+    assert sorted(alert.entity_id for alert in found) == ["2", "3"]
+
+
 def test_a_rollback_takes_the_alert_along(db: Connection, database: str) -> None:
     guards.set_mode(GUARD, "observe", database=database)
     db.execute(FLAG)
