@@ -121,6 +121,27 @@ def test_analyze_measures_and_changes_nothing(filled: str) -> None:
     assert value(filled, "select count(*) from trueup.check_runs") == before
 
 
+def test_no_plan_is_compiled(database: str) -> None:
+    """Where jit is on, as servers are delivered: to compile a plan takes longer than most checks."""
+    sql(
+        database,
+        """
+        do $$
+        begin
+            execute format('alter database %I set jit = on', current_database());
+            execute format('alter database %I set jit_above_cost = 0', current_database());
+        end;
+        $$
+        """,
+    )
+    assert value(database, "select current_setting('jit')") == "on"
+    done = run("explain", "customer_duplicate", "--analyze", url=database)
+    assert done.returncode == 0, done.stderr
+    assert "JIT:" not in done.stdout
+    with session(database, "check") as connection:
+        assert connection.texts("select current_setting('jit')") == ["off"]
+
+
 def test_what_does_not_finish_is_said_and_the_plan_shown(database: str) -> None:
     sql(
         database,
