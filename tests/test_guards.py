@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ import trueup
 from trueup import alerts, guards
 from trueup.cli_review import guard as command
 from trueup.errors import NotFoundError, UsageError
+from trueup.operating import notify
 
 Connection = psycopg.Connection[Any]
 GUARD = "call_made_without_appointment"
@@ -321,6 +323,31 @@ def test_an_unknown_guard_or_mode(database: str) -> None:
         guards.set_mode("zzz", "off", database=database)
     with pytest.raises(UsageError, match="off, observe, enforce"):
         guards.set_mode(GUARD, "loud", database=database)
+
+
+@pytest.mark.one_server
+def test_a_company_that_nobody_knows_is_told(
+    db: Connection, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One may be set up before its first row; a slip of the pen looks the same."""
+
+    def told() -> list[str]:
+        found = [vars(record)["company"] for record in caplog.records if record.msg == "company unknown"]
+        caplog.clear()
+        return found
+
+    db.commit()
+    for company in ("1", "11"):
+        guards.set_mode(GUARD, "enforce", company=company, database=database)
+        trueup.enforce([GUARD], company=company, dry_run=True, database=database)
+        notify.mute(timedelta(hours=1), "a test", company=company, database=database)
+    assert told() == ["1"] * 3 + ["11"] * 3
+    trueup.check(database=database)
+    for company in ("1", "11", None):
+        guards.set_mode(GUARD, "observe", company=company, database=database)
+    assert told() == ["11"]
+    guards.set_mode(GUARD, None, company="11", database=database)
+    assert told() == []
 
 
 @pytest.mark.one_server

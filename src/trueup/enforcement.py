@@ -14,6 +14,7 @@ from trueup.durations import length
 from trueup.errors import MigrationError, NotFoundError
 from trueup.evaluation import query_of, require, with_candidates
 from trueup.fitting import fitted
+from trueup.guards import tell_unknown
 from trueup.ledger import Ledger
 from trueup.locks import limit_waiting, one_at_a_time, patiently
 from trueup.migration import WAIT
@@ -95,6 +96,7 @@ def enforce(
         require(connection, loaded)
         limit_waiting(connection)
         _refuse_unknown(connection, loaded, wanted)
+        tell_unknown(connection, company)
         violations = _Violations(
             connection, {check.name: check for check in with_candidates(connection, list(loaded.checks))}
         )

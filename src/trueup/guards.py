@@ -8,7 +8,7 @@ from datetime import datetime
 
 from trueup.errors import UsageError
 from trueup.names import unknown
-from trueup.store import session
+from trueup.store import Session, session
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,15 @@ def set_mode(
         known = [guard.name for guard in connection.rows("guards", Guard)]
         if name not in known:
             raise unknown("guard", name, known, "`trueup guard list`")
+        if mode is not None:
+            tell_unknown(connection, company)
         connection.run("set_guard_mode", name=name, mode=mode, actor=actor, company_id=company)
         found = next(guard for guard in connection.rows("guards", Guard) if guard.name == name)
     logger.info("guard mode set", extra={"check": name, "mode": mode, "company": company})
     return found
+
+
+def tell_unknown(connection: Session, company: str | None) -> None:
+    """Log a warning about a company without rows: its id may be misspelt, and what is set be for nobody."""
+    if company is not None and not connection.value("knows_company", company=company):
+        logger.warning("company unknown", extra={"company": company})

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from trueup.errors import NotFoundError, RefusedError, UsageError
+from trueup.guards import tell_unknown
 from trueup.names import unknown
 from trueup.operating import channels
 from trueup.operating.channels import ChannelError, Message
@@ -251,6 +252,7 @@ def mute(
         refuse_foreign(connection)
         if check is not None and check not in (known := connection.values("alert_types")):
             raise unknown("check", check, known, "`trueup catalog`")
+        tell_unknown(connection, company)
         mute_id = connection.value(
             "notify_mute", length=length, reason=reason, check=check, company=company, actor=actor
         )

@@ -432,7 +432,7 @@ def build(
                 connection.set_local("statement_timeout", f"{timeout.total_seconds():.3f}s")
             facts = connection.row("report_facts", _Facts)
             assert facts is not None
-            if company is not None and not connection.value("report_knows_company", company=company):
+            if company is not None and not connection.value("knows_company", company=company):
                 raise NotFoundError(f"no run and no alert knows company {company}")
             begins, ends = _period(facts.taken_at, since, until, place)
             return _read(connection, facts, begins, ends, company, place)
