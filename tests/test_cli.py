@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -100,6 +101,31 @@ def test_an_interrupt_is_no_violation(database: str) -> None:
     assert (runner.returncode, error.strip().splitlines()[-1]) == (130, "trueup: interrupted")
     assert sql(database, "select cr.status from trueup.check_runs as cr") == [("failed",)]
     assert value(database, "select count(*) from trueup.data_consistency_alerts") == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_meets_the_end_of_an_object_ends_the_command(number: signal.Signals, code: int) -> None:
+    """What is raised while an object is finished, as a connection, Python prints and forgets."""
+    command = f"""
+import signal, sys, time
+from trueup.cli import cli, main
+
+class Connection:
+    def __del__(self):
+        signal.raise_signal({int(number)})
+
+@cli.command()
+def told():
+    Connection()
+    time.sleep(60)
+
+sys.argv = ["trueup", "told"]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
 
 
 def test_a_full_disk_and_a_closed_pipe_are_no_traceback(database: str) -> None:

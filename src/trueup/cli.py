@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -881,6 +882,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if is_process:
         # modules make no garbage: to look for it while they load, and at the end, is a fifth of a command
         gc.set_threshold(GARBAGE)
+        sys.unraisablehook = _told_again
     try:
         _run(["--debug", *words] if debug else words, log, debug)
     except SystemExit as end:
@@ -896,6 +898,18 @@ def _told_to_end(number: int, _: object) -> None:
         # the terminal and its shell may both send it
         signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
+
+
+def _told_again(lost: sys.UnraisableHookArgs) -> None:
+    """Have a signal told again that came while Python finished an object: what it raised is lost there."""
+    if isinstance(lost.exc_value, KeyboardInterrupt | SystemExit):
+        number = signal.SIGINT if isinstance(lost.exc_value, KeyboardInterrupt) else signal.SIGTERM
+        # by another thread and later, for here it would be lost again
+        again = threading.Timer(0.01, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _run(words: list[str], log: Logging, debug: bool) -> None:
