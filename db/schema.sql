@@ -4938,6 +4938,7 @@ begin
         flooded := v_unlisted > 0 or v_new > p_most;
     end if;
 
+    perform set_config('lock_timeout', '5s', true);
     with seen as (
         -- of an entity that the view lists more than once every run takes the same row
         (
@@ -5236,6 +5237,7 @@ begin
         (select array_agg(d.entity_type order by d.entity_type, d.entity_id) from deferred as d),
         (select array_agg(d.entity_id order by d.entity_type, d.entity_id) from deferred as d)
     into opened, reopened, resolved, missed, v_late_types, v_late_ids;
+    perform set_config('lock_timeout', v_lock_timeout, true);
 
     if v_late_ids is not null then
         insert into trueup.changes (table_name, keys)

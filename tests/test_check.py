@@ -781,6 +781,25 @@ def test_a_run_does_not_wait_for_who_decides_what_it_has_resolved(database: str)
     assert sql(database, ASKED) == [("resolved", "right")]
 
 
+@pytest.mark.one_server
+def test_a_run_files_the_other_checks_while_somebody_holds_an_alert(database: str) -> None:
+    plant(database, FAULTS)
+    trueup.check(database=database)
+    plant(database, "update public.calls set call_type = null")
+    with psycopg.connect(database) as person:
+        person.execute(
+            "select trueup.acknowledge_alert(al.id, 'ada') from trueup.data_consistency_alerts as al "
+            "where al.alert_type = %s",
+            [CHECK],
+        )
+        run = trueup.check(database=database)
+        assert [(found.name, found.sqlstate) for found in run.results if found.error] == [(CHECK, "55P03")]
+        assert result(run, "call_type_missing").opened > 0
+        person.commit()
+    again = result(trueup.check_changed(database=database))
+    assert (again.outcome, again.error) == ("complete", None)
+
+
 def test_a_question_that_somebody_is_claiming_is_judged_by_the_next_pass(database: str) -> None:
     plant(database, ONE)
     trueup.check(database=database)

@@ -35,7 +35,8 @@
 -- Filed one run after the other, so two locks to the end of the transaction. For the first a run
 -- waits for other runs and for a prune. The second keeps guards from filing alerts of the check meanwhile.
 -- A writer whose guard has filed one shares it until COMMIT, which may be long: it is waited for two
--- seconds. Then, as after a deadlock, this raises lock_not_available: nothing of the check is filed.
+-- seconds; somebody who writes an alert, for five. Then, as after a deadlock, this raises
+-- lock_not_available: nothing of the check is filed.
 --
 -- enable_nestloop: neither a CTE nor the caller's temporary table has statistics, and those
 -- of the alerts may be from before an incident. A nested loop over both costs their product:
@@ -173,6 +174,7 @@ begin
         flooded := v_unlisted > 0 or v_new > p_most;
     end if;
 
+    perform set_config('lock_timeout', '5s', true);
     with seen as (
         -- of an entity that the view lists more than once every run takes the same row
         (
@@ -471,6 +473,7 @@ begin
         (select array_agg(d.entity_type order by d.entity_type, d.entity_id) from deferred as d),
         (select array_agg(d.entity_id order by d.entity_type, d.entity_id) from deferred as d)
     into opened, reopened, resolved, missed, v_late_types, v_late_ids;
+    perform set_config('lock_timeout', v_lock_timeout, true);
 
     if v_late_ids is not null then
         insert into trueup.changes (table_name, keys)
