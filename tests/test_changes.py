@@ -360,8 +360,8 @@ class History:
                 # refused, or the other session holds the row: nothing was written
                 with suppress(psycopg.Error), writer.transaction(force_rollback=kind == "undone"):
                     writer.execute(text.encode())
-                if "truncate" in text:
-                    writer.commit()  # nobody can read the table before
+                if any(word in text for word in ("truncate", "dismiss_review", "resolve_review")):
+                    writer.commit()  # nobody can read the table, or file the alert, before
             elif kind == "commit":
                 writer.commit()
             elif kind == "rollback":
