@@ -31,8 +31,9 @@
 --              constraint branches_company_known; constraint services_company_exists;
 --              constraint services_company_known; constraint customers_company_exists
 -- repair:      review
--- cost:        each table once, each combination of references looked up once, calls and appointments in
---              one join (calls_and_appointments_candidates); one entity costs its own probes
+-- cost:        calls and appointments in one join, each combination of what else they refer to looked up once,
+--              all by indexes (calls_and_appointments_candidates), and the other tables once; one entity costs
+--              its own probes
 --
 -- One row per entity; the evidence lists every column at fault and what it leads to. Rows
 -- deleted softly count: the constraints speak of all rows. Never moved automatically,

@@ -12905,7 +12905,7 @@ UNION ALL
                     a_1.staff_id,
                     a_1.branch_id
                    FROM public.appointments a_1
-                  GROUP BY a_1.company_id, a_1.service_id, a_1.staff_id, a_1.branch_id) g
+                  GROUP BY a_1.company_id, a_1.branch_id, a_1.service_id, a_1.staff_id) g
              LEFT JOIN public.companies co ON ((g.company_id = co.id)))
              LEFT JOIN public.services s ON ((g.service_id = s.id)))
              LEFT JOIN public.staff m ON ((g.staff_id = m.id)))
@@ -15407,6 +15407,8 @@ CREATE UNIQUE INDEX appointments_booking_uid_key ON public.appointments USING bt
 
 CREATE INDEX appointments_call_id_idx ON public.appointments USING btree (call_id, id) INCLUDE (company_id, customer_id, deleted_at) WHERE (call_id IS NOT NULL);
 
+CREATE INDEX appointments_company_id_branch_id_idx ON public.appointments USING btree (company_id, branch_id, service_id, staff_id);
+
 CREATE UNIQUE INDEX appointments_company_id_id_key ON public.appointments USING btree (company_id, id);
 
 CREATE INDEX appointments_customer_id_idx ON public.appointments USING btree (customer_id, company_id, starts_at) WHERE (customer_id IS NOT NULL);
@@ -15440,6 +15442,8 @@ CREATE INDEX calls_appointment_id_idx ON public.calls USING btree (appointment_i
 CREATE INDEX calls_appointment_made_idx ON public.calls USING btree (id) INCLUDE (company_id, appointment_id, customer_id, deleted_at) WHERE appointment_made;
 
 CREATE INDEX calls_booking_id_idx ON public.calls USING btree (company_id, booking_id) WHERE (booking_id IS NOT NULL);
+
+CREATE INDEX calls_company_id_branch_id_idx ON public.calls USING btree (company_id, branch_id, phone_number_id);
 
 CREATE UNIQUE INDEX calls_company_id_id_key ON public.calls USING btree (company_id, id);
 

@@ -208,6 +208,45 @@ def test_calls_that_are_not_flagged_are_read_by_their_index(database: str) -> No
     assert "using calls_unflagged_idx" in str(plan)
 
 
+def test_references_are_grouped_in_the_order_of_an_index(database: str) -> None:
+    """Grouped in another order they would be sorted, on releases that do not look for a better one."""
+    with psycopg.connect(database) as connection:
+        connection.execute("set enable_seqscan = off")
+        connection.execute("set enable_hashagg = off")
+        connection.execute("set enable_bitmapscan = off")
+        plan = str(
+            connection.execute(
+                "explain select * from trueup.calls_and_appointments_candidates as c "
+                "where c.check_name = 'tenant_mismatch'"
+            ).fetchall()
+        )
+    assert "using calls_company_id_branch_id_idx on calls" in plan
+    assert "using appointments_company_id_branch_id_idx on appointments" in plan
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        "insert into public.calls (company_id, branch_id, retell_call_id, direction, call_type) "
+        "select 1, i, 'call_' || md5(i::text), 'inbound', 'phone_call' from generate_series(1, 2000) as i",
+        "insert into public.appointments (company_id, branch_id, starts_at, ends_at) "
+        "select 1, i, now() + i * interval '1 day', now() + i * interval '25 hours' from generate_series(1, 2000) as i",
+    ],
+    ids=["calls", "appointments"],
+)
+def test_a_branch_is_looked_up_when_it_is_deleted(database: str, fill: str) -> None:
+    """What the foreign key asks then would read all rows of the company otherwise."""
+    table = fill.split()[2]
+    with psycopg.connect(database) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.execute(fill.encode())
+        connection.execute(f"analyze {table}".encode())
+        plan = connection.execute(
+            f"explain select 1 from only {table} as x where 1 = company_id and 1 = branch_id for key share of x".encode()
+        ).fetchall()
+    assert "Index Cond: ((company_id = 1) AND (branch_id = 1))" in str(plan), plan
+
+
 def test_a_view_that_is_gone_costs_its_own_check_only(database: str) -> None:
     """Candidates are asked about by a function that rests on the views of all checks of the entity."""
     sql(database, "drop view trueup.call_transcript_name")

@@ -11,8 +11,9 @@
 -- appointments_call_id_idx. Calls that say booked and are not flagged come from
 -- calls_unflagged_idx, which holds these and no others, and suspect calls in addition.
 --
--- What else calls and appointments refer to repeats: each combination is looked up once, and
--- rows are read only where one is at fault. The other tables are read as tenant_mismatch reads them.
+-- What else calls and appointments refer to repeats: each combination is looked up once, as two more
+-- indexes list it, calls_company_id_branch_id_idx and appointments_company_id_branch_id_idx, and rows are
+-- read only where one is at fault. The other tables are read as tenant_mismatch reads them.
 --
 -- Five things here are for the planner: what is grouped is looked up before the table is read
 -- again, of an equality with 1 it expects few rows, a combination that is one array is hashed,
@@ -190,7 +191,7 @@ from (
             a.staff_id,
             a.branch_id
         from public.appointments as a
-        group by a.company_id, a.service_id, a.staff_id, a.branch_id
+        group by a.company_id, a.branch_id, a.service_id, a.staff_id
     ) as g
     left join public.companies as co on g.company_id = co.id
     left join public.services as s on g.service_id = s.id
