@@ -69,6 +69,7 @@ def test_list_by_status_company_check_severity_and_entity(db: Connection, databa
     assert ids(alerts.list_alerts(database=database)) == {first, third, other}
 
 
+@pytest.mark.one_server
 def test_the_gravest_come_first(db: Connection, database: str) -> None:
     warning, critical = file(db, "5", check="validation_failed"), file(db, "1")
     newer = file(db, "2")

@@ -601,6 +601,7 @@ def test_what_the_provider_has_taken_is_booked_whenever_it_is(world: str, desk: 
     )
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("spelled", "utc"),
     [
@@ -720,6 +721,7 @@ def test_a_move_is_refused_where_a_booking_would_be(world: str, desk: Bookings) 
     assert count(world, "public.appointment_modifications") == 2
 
 
+@pytest.mark.one_server
 def test_what_the_agent_booked_is_moved_ahead_and_not_too_far(world: str, desk: Bookings) -> None:
     by_agent = desk.book(1, NOON, service_id=1, staff_id=1, call_id=3).appointment_id
     past, far = NOON - timedelta(days=33), NOON + timedelta(days=5 * 365)

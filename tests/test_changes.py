@@ -27,7 +27,7 @@ from trueup.errors import CatalogError
 from trueup.model import Run
 from trueup.store import FEW, Session, session
 
-HISTORIES = int(os.environ.get("TRUEUP_HISTORIES", "60"))
+HISTORIES = int(os.environ.get("TRUEUP_HISTORIES", "40"))
 
 # what stands in no way of planting faults: our constraints are gone ...
 LEGACY = """
@@ -455,6 +455,7 @@ def is_waiting(url: str) -> bool:
     )
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("name", ["call_made_without_appointment", "appointment_past_open"])
 def test_a_pass_refuses_what_the_header_does_not_name_as_a_run_does(database: str, name: str) -> None:
     """Read whole, because it owes that, and because time begins it."""
@@ -527,6 +528,7 @@ def test_a_pass_answers_with_everything_that_is_open(caught_up: str) -> None:
     assert changed(caught_up)["exit_code"] == 0
 
 
+@pytest.mark.one_server
 def test_an_alert_follows_its_entity_to_another_company(caught_up: str) -> None:
     sql(caught_up, BARE)
     sql(caught_up, "select factory.company(2); select factory.call(1, direction => null)")
@@ -571,6 +573,7 @@ def test_an_update_that_concerns_no_check_leaves_no_note(caught_up: str) -> None
     assert value(caught_up, "select keys from trueup.changes") == ["id=1", None]
 
 
+@pytest.mark.one_server
 def test_both_halves_of_a_pair_are_judged_when_one_of_them_changes(caught_up: str) -> None:
     sql(caught_up, BARE)
     sql(
@@ -656,6 +659,7 @@ def test_an_acceptance_ends_without_a_change(caught_up: str) -> None:
     assert value(caught_up, "select status from trueup.data_consistency_alerts") == "open"
 
 
+@pytest.mark.one_server
 def test_an_alert_that_somebody_wrote_meanwhile_is_judged_again_by_the_next_pass(caught_up: str) -> None:
     sql(caught_up, BARE)
     sql(caught_up, "select factory.call(1, direction => null)")
@@ -722,6 +726,7 @@ def test_a_pass_closes_a_question_that_has_no_alert(caught_up: str) -> None:
     assert value(caught_up, ASKED.replace("'1'", "'2'")) == "pending"
 
 
+@pytest.mark.one_server
 def test_a_question_that_a_pass_could_not_see_is_judged_by_the_next(caught_up: str) -> None:
     sql(caught_up, BARE)
     sql(caught_up, "select factory.call(1, direction => null)")
@@ -751,6 +756,7 @@ def test_a_pass_closes_questions_by_a_plan_that_is_kept(caught_up: str) -> None:
             assert sql(caught_up, ASKED + " and q.status <> 'resolved'") == []
 
 
+@pytest.mark.one_server
 def test_a_decision_is_looked_at_by_the_next_pass(caught_up: str) -> None:
     """What its check said of the entity was read before a pass judged it otherwise."""
     sql(caught_up, BARE)
@@ -825,6 +831,7 @@ def flood_over_while_accepted(url: str, pack: Path, *options: str) -> None:
     assert alerts(url, "item_price_negative") == [flood]
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("options", [["--changed"], []], ids=["pass", "full run"])
 def test_a_flood_alert_that_somebody_wrote_meanwhile_is_judged_by_the_next_pass(
     empty_database: str, tmp_path: Path, options: list[str]
@@ -838,6 +845,7 @@ def test_a_flood_alert_that_somebody_wrote_meanwhile_is_judged_by_the_next_pass(
     assert outcomes(empty_database, pack) == {"item_price_negative": "changed"}
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("options", [["--changed"], []], ids=["pass", "full run"])
 @pytest.mark.parametrize("line", ["items.price", "items.price, time ends"])
 def test_a_pass_judges_in_full_what_it_cannot_ask_about_when_an_acceptance_ends(
@@ -1127,6 +1135,7 @@ def test_a_value_that_cannot_be_looked_up_costs_a_full_evaluation(
     assert set(outcomes(empty_database, pack).values()) == {"changed"}
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("key", "reference", "one", "spelled"),
     [
@@ -1173,6 +1182,7 @@ def test_a_reference_that_spells_a_key_in_its_own_way_is_followed(
     assert trueup.check(database=empty_database, pack=pack).missed == 0
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("value_of_others", ["1e999999999", "NaN", "Infinity", "7.5", "1e19", "--7", ""])
 def test_a_number_that_is_no_key_concerns_none(
     empty_database: str, tmp_path: Path, value_of_others: str
@@ -1332,6 +1342,7 @@ def test_a_key_that_a_collation_lets_be_spelled_freely_is_followed(
     assert item_alerts(empty_database) == []
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("ahead", [False, True], ids=["in its time", "by a clock that was ahead"])
 def test_a_definition_that_a_run_has_not_seen_is_owed(
     empty_database: str, tmp_path: Path, ahead: bool
@@ -1358,6 +1369,7 @@ def test_a_definition_that_a_run_has_not_seen_is_owed(
     assert alerts(empty_database, "item_negative") == ["1"]
 
 
+@pytest.mark.one_server
 def test_an_older_run_leaves_the_debt_of_a_newer_one(empty_database: str, tmp_path: Path) -> None:
     """The newer one has failed, and taken the changes with it that the older one did not see."""
     sql(empty_database, "create table public.items (id bigint primary key, price integer)")
@@ -1709,6 +1721,7 @@ def test_keys_are_compared_as_the_server_writes_them(empty_database: str, tmp_pa
     assert item_alerts(empty_database) == []
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(("kind", "ours", "noted"), [("numeric", "5", "5.00"), ("char(3)", "ab ", "ab")])
 def test_a_key_may_be_noted_in_another_spelling(
     empty_database: str, tmp_path: Path, kind: str, ours: str, noted: str
@@ -1738,6 +1751,7 @@ def test_a_key_may_be_noted_in_another_spelling(
     assert trueup.check(database=empty_database, pack=pack).missed == 0
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("failing", ["call", "appointment"])
 def test_a_check_of_two_entities_that_fails_for_one_of_them(caught_up: str, failing: str) -> None:
     """What the other finds is no verdict: nothing is resolved, and the check is owed."""
@@ -1924,6 +1938,7 @@ def test_no_two_tables_share_what_notes_their_changes(empty_database: str, tmp_p
     assert re.fullmatch("note_billing_lines_[0-9a-f]{8}", other)
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("spelled", ['public."order"', "public.order", '"order"', "order"])
 def test_names_that_need_quotes_are_followed(empty_database: str, tmp_path: Path, spelled: str) -> None:
     sql(
@@ -1989,6 +2004,7 @@ def test_a_pack_that_is_newer_than_the_database_resolves_nothing(caught_up: str,
             sql(caught_up, f"select * from trueup.{asked}", [name, "call_new"])
 
 
+@pytest.mark.one_server
 def test_a_check_with_partners_that_time_begins_counts_each_violation_once(
     caught_up: str, tmp_path: Path
 ) -> None:
@@ -2012,6 +2028,7 @@ def test_a_check_with_partners_that_time_begins_counts_each_violation_once(
     assert alerts(caught_up, overlap) == ["1", "2"]
 
 
+@pytest.mark.one_server
 def test_a_run_that_began_earlier_does_not_have_the_last_word(caught_up: str) -> None:
     sql(caught_up, BARE)
     with psycopg.connect(caught_up, autocommit=True) as other:
@@ -2027,6 +2044,7 @@ def test_a_run_that_began_earlier_does_not_have_the_last_word(caught_up: str) ->
     assert value(caught_up, "select count(*) from trueup.changes") == 0
 
 
+@pytest.mark.one_server
 def test_a_run_that_ends_while_a_pass_files_does_not_have_the_last_word(
     caught_up: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -2063,6 +2081,7 @@ def test_one_pass_at_a_time(caught_up: str) -> None:
     changed(caught_up)
 
 
+@pytest.mark.one_server
 def test_a_pass_and_a_full_run_file_in_the_same_order(caught_up: str) -> None:
     """Both keep each check locked until they have filed all, so another order is a deadlock."""
     middle = value(caught_up, "select id from trueup.checks where name = 'call_customer_not_linked'")
@@ -2160,6 +2179,7 @@ def test_entities_are_named_by_columns_of_any_type(empty_database: str, tmp_path
     assert trueup.check(database=empty_database, pack=pack).missed == 0
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("kind", ["char(3)", "bit(4)", "bytea", '"char"'])
 def test_a_key_is_not_cut_to_one_letter(empty_database: str, tmp_path: Path, kind: str) -> None:
     first, second = KINDS[kind]
@@ -2319,6 +2339,7 @@ STAMPED = (
 )
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("more", "wrong", "quiet"),
     [
@@ -2464,6 +2485,7 @@ def test_a_check_of_an_entity_that_is_not_deployed_fails_alone(empty_database: s
     assert item_alerts(empty_database) == [("item_negative", "1")]
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("judge", [trueup.check_changed, trueup.check])
 def test_a_runner_with_an_older_pack_costs_no_violation(
     empty_database: str, tmp_path: Path, judge: Callable[..., Run]

@@ -86,6 +86,7 @@ def test_a_selected_run_resolves_nothing_of_other_checks(database: str) -> None:
     assert {row[1] for row in sql(database, ALERTS, CHECK)} == {"open"}
 
 
+@pytest.mark.one_server
 def test_a_resolved_alert_says_why(database: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)
@@ -99,6 +100,7 @@ def test_a_resolved_alert_says_why(database: str) -> None:
     assert sql(database, ALERTS, CHECK)[1] == ("2", "resolved", 2, 0, "definition changed")
 
 
+@pytest.mark.one_server
 def test_people_decide_states_and_a_run_keeps_them(database: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)
@@ -117,6 +119,7 @@ def test_people_decide_states_and_a_run_keeps_them(database: str) -> None:
     assert result(checked).failing == 4
 
 
+@pytest.mark.one_server
 def test_an_accepted_alert_comes_back_when_its_evidence_changes(database: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)
@@ -131,6 +134,7 @@ def test_an_accepted_alert_comes_back_when_its_evidence_changes(database: str) -
     ) == [("open", None)]
 
 
+@pytest.mark.one_server
 def test_an_accepted_alert_comes_back_when_its_term_ends(database: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)
@@ -159,6 +163,7 @@ def test_a_flood_is_one_alert(database: str) -> None:
     assert (result(again).opened, result(again).resolved) == (5, 1)
 
 
+@pytest.mark.one_server
 def test_a_flood_leaves_the_alerts_that_are_there_alone(database: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)
@@ -189,6 +194,7 @@ def test_a_flood_leaves_the_alerts_that_are_there_alone(database: str) -> None:
     assert (result(again).opened, result(again).resolved, result(again).violations) == (395, 1, 399)
 
 
+@pytest.mark.one_server
 def test_a_flood_lowers_the_rate_as_its_rows_would(database: str) -> None:
     """Also of each company, and what is accepted lowers nothing."""
     plant(
@@ -211,6 +217,7 @@ def test_a_flood_lowers_the_rate_as_its_rows_would(database: str) -> None:
     assert all(0 < rate.rate < 100 for rate in listed.rates)
 
 
+@pytest.mark.one_server
 def test_a_flood_that_lists_an_entity_twice_leaves_the_others_their_alerts(database: str) -> None:
     plant(database, FAULTS)
     trueup.check(database=database)
@@ -227,6 +234,7 @@ def test_a_flood_that_lists_an_entity_twice_leaves_the_others_their_alerts(datab
     assert (result(flooded).flooded, result(flooded).resolved) == (True, 0)
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_as_many_as_are_listed_are_no_flood(database: str, jobs: int) -> None:
     plant(database, FAULTS)
@@ -241,6 +249,7 @@ def test_as_many_as_are_listed_are_no_flood(database: str, jobs: int) -> None:
     assert (result(listed).violations, result(listed).opened) == (15, 10)
 
 
+@pytest.mark.one_server
 def test_an_alert_touched_after_the_snapshot_is_left_alone(database: str) -> None:
     """The run holds its snapshot while somebody acknowledges an alert that the run would resolve."""
     plant(database, FAULTS)
@@ -294,6 +303,7 @@ def test_a_run_waits_for_a_person_who_is_deciding(database: str) -> None:
     assert sql(database, ALERTS, CHECK)[0][1] == "acknowledged"
 
 
+@pytest.mark.one_server
 def test_what_is_accepted_while_a_run_waits_for_somebody_else_is_judged_again(database: str) -> None:
     """The acceptance begins after the run has begun to file, and is for evidence that is changing."""
     plant(database, FAULTS)
@@ -610,6 +620,7 @@ def test_an_unknown_name_gets_the_nearest(database: str) -> None:
         trueup.check(["call_made_without_apointment"], database=database)
 
 
+@pytest.mark.one_server
 def test_rates_are_bounded_and_per_company(database: str) -> None:
     plant(
         database,
@@ -758,6 +769,7 @@ def test_a_question_that_somebody_held_when_the_alert_was_resolved_is_closed_onc
     assert sql(database, ASKED) == OVER
 
 
+@pytest.mark.one_server
 def test_a_run_does_not_wait_for_who_decides_what_it_has_resolved(database: str) -> None:
     """The reviewer has the question and wants its alert, which the run has; the run waits for somebody else."""
     plant(database, FAULTS)

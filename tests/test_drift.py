@@ -180,6 +180,7 @@ def test_a_pass_judges_anew_what_was_hidden_from_it(database: str, damage: str) 
     assert trueup.check(database=database).missed == 0
 
 
+@pytest.mark.one_server
 def test_a_pass_judges_by_a_shared_view_that_has_changed(database: str, tmp_path: Path) -> None:
     """A release that changes a view changes what the checks above it say, and no others."""
     pack = copy_pack(tmp_path / "pack")
@@ -199,6 +200,7 @@ def test_a_pass_judges_by_a_shared_view_that_has_changed(database: str, tmp_path
     assert trueup.migrate(database=database, pack=pack).changes == ()
 
 
+@pytest.mark.one_server
 def test_a_run_that_could_not_see_a_release_yet_does_not_settle_it(database: str) -> None:
     """It began after the checks were told, and read the functions before they were there."""
     sql(database, "select factory.company(1); select factory.call(id => 1, call_type => null)")
@@ -265,6 +267,7 @@ def ours(url: str) -> list[str]:
     return [row[0] for row in sql(url, f"{names} union all {routines} order by 1")]
 
 
+@pytest.mark.one_server
 def test_a_release_without_a_check_changes_the_view_below_it(database: str, tmp_path: Path) -> None:
     pack = with_old(tmp_path / "pack")
     trueup.migrate(database=database, pack=pack)
@@ -291,6 +294,7 @@ def test_a_rollback_takes_down_what_has_no_file_any_more(database: str, tmp_path
     assert sql(database, "select * from trueup.objects") == []
 
 
+@pytest.mark.one_server
 def test_a_function_with_other_parameters_takes_the_place_of_the_old_one(
     database: str, tmp_path: Path
 ) -> None:

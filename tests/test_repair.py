@@ -65,6 +65,7 @@ def test_repair_corrects_on_evidence_and_a_second_run_changes_nothing(database: 
     assert trueup.check(database=database).violations == 0
 
 
+@pytest.mark.one_server
 def test_a_misspelled_word_keeps_its_meaning(legacy_database: str) -> None:
     sql(
         legacy_database,
@@ -149,6 +150,7 @@ def test_an_outcome_that_denies_the_appointment_stops_no_repair(
     assert trueup.check(database=database).violations == 0
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("from_number", ["anonymous", None])
 def test_a_booking_ahead_of_a_caller_who_withheld_the_number_is_created(
     database: str, from_number: str | None
@@ -181,6 +183,7 @@ def test_a_booking_ahead_of_a_caller_who_withheld_the_number_is_created(
     assert listed == {"customer_unreachable"}
 
 
+@pytest.mark.one_server
 def test_words_that_constraints_refuse_are_mended_before_the_rest_of_their_rows(legacy_database: str) -> None:
     """An application that wrote its words in capitals: every row violates two constraints and more."""
     sql(
@@ -584,6 +587,7 @@ def test_over_budget_nothing_is_applied_and_one_alert_says_so(database: str) -> 
     assert sql(database, alerts) == [("resolved", 2)]
 
 
+@pytest.mark.one_server
 def test_an_accepted_violation_is_left_alone(database: str) -> None:
     plant(database, ONE)
     trueup.check(database=database)
@@ -627,6 +631,7 @@ def test_a_repair_of_one_kind_of_rows_leaves_the_others_of_that_number_alone(dat
     assert value(database, status, alert) == "acknowledged"
 
 
+@pytest.mark.one_server
 def test_what_is_accepted_is_not_in_the_budget(database: str) -> None:
     plant(
         database,
@@ -761,6 +766,7 @@ def test_a_repair_and_a_run_that_files_do_not_end_each_other(
     assert value(database, resolved) == [UNKNOWN]
 
 
+@pytest.mark.one_server
 def test_a_repair_gives_up_whole_when_others_keep_an_alert(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -819,6 +825,7 @@ def test_the_journal_is_listed_with_the_ids_that_undo_takes(database: str) -> No
     assert run("repair", "--list", "--apply", url=database).returncode == 2
 
 
+@pytest.mark.one_server
 def test_who_is_asked_about_a_refused_repair_is_asked_until_it_is_mended(database: str) -> None:
     """The question counted as somebody who was told: it ended the violation, which closed it, and so on."""
     check = "call_creation_failed_unqueued"

@@ -182,6 +182,7 @@ def test_nothing_notes_changes_on_the_coordinator(shards: Shards) -> None:
     assert "trigger trueup_changes_update on public.staff" in left
 
 
+@pytest.mark.one_server
 def test_prevention_on_the_shard_holds_for_writes_through_the_coordinator(shards: Shards) -> None:
     for url in (shards.coordinator, shards.second):
         trueup.adopt(database=url, apply=True)
@@ -240,6 +241,7 @@ def test_views_over_the_shards_do_as_well(shards: Shards) -> None:
     assert _wrong(trueup.check(database=url)) == _wrong(trueup.check(database=shards.plain))
 
 
+@pytest.mark.one_server
 def test_a_table_whose_rows_move_to_shards(shards: Shards) -> None:
     """Adopted while the rows were here: the next migration forgets the triggers instead of missing them."""
     url = shards.plain

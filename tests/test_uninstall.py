@@ -309,6 +309,7 @@ def test_who_holds_a_table_is_named_and_the_next_call_goes_on(
     assert schema(used_database, binaries) == before
 
 
+@pytest.mark.one_server
 def test_writers_go_on(used_database: str) -> None:
     """Nobody is refused, nothing deadlocks, and no write waits longer than a catalogue change takes."""
     stop, waits, errors = threading.Event(), [], []
@@ -371,6 +372,7 @@ def test_nothing_refuses_a_write_while_triggers_go_one_table_after_the_other(
     assert len(tried) == 1
 
 
+@pytest.mark.one_server
 def test_a_writer_waits_no_longer_than_the_timeout(used_database: str) -> None:
     """Behind a transaction that stays open the removal tries and steps aside, again and again."""
     waits = []

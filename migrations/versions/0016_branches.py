@@ -1,4 +1,4 @@
-"""The branch that a call or an appointment refers to is found by an index, and what they refer to is grouped in one."""
+"""What calls and appointments refer to is grouped in two indexes, which find those of a branch, too."""
 
 from trueup.migration import run_sql
 
