@@ -12901,9 +12901,9 @@ UNION ALL
     a.id AS entity_id
    FROM (( SELECT ARRAY[g.company_id, g.service_id, g.staff_id, g.branch_id] AS combination
            FROM ((((( SELECT a_1.company_id,
+                    a_1.branch_id,
                     a_1.service_id,
-                    a_1.staff_id,
-                    a_1.branch_id
+                    a_1.staff_id
                    FROM public.appointments a_1
                   GROUP BY a_1.company_id, a_1.branch_id, a_1.service_id, a_1.staff_id) g
              LEFT JOIN public.companies co ON ((g.company_id = co.id)))

@@ -15,11 +15,12 @@
 -- indexes list it, calls_company_id_branch_id_idx and appointments_company_id_branch_id_idx, and rows are
 -- read only where one is at fault. The other tables are read as tenant_mismatch reads them.
 --
--- Five things here are for the planner: what is grouped is looked up before the table is read
--- again, of an equality with 1 it expects few rows, a combination that is one array is hashed,
--- and compared with what is NULL in it, and the predicate of calls_unflagged_idx is repeated word
--- for word. And a limit that it cannot know, which is none, makes it look for the plan that begins
--- at once: two indexes merged in their order, where a hash table takes twice as long, and all cores.
+-- Six things here are for the planner: what is grouped is looked up before the table is read
+-- again, and grouped in the order of its index, of an equality with 1 it expects few rows, a
+-- combination that is one array is hashed, and compared with what is NULL in it, and the predicate
+-- of calls_unflagged_idx is repeated word for word. And a limit that it cannot know, which is none,
+-- makes it look for the plan that begins at once: two indexes merged in their order, where a hash
+-- table takes twice as long, and all cores.
 -- The limit has a name, because a dump gives it one: the view would not be the same when restored.
 
 create or replace view trueup.calls_and_appointments_candidates as
@@ -187,9 +188,9 @@ from (
     from (
         select
             a.company_id,
+            a.branch_id,
             a.service_id,
-            a.staff_id,
-            a.branch_id
+            a.staff_id
         from public.appointments as a
         group by a.company_id, a.branch_id, a.service_id, a.staff_id
     ) as g

@@ -4,8 +4,8 @@
 -- indexes and leaves the tables alone (calls_and_appointments_candidates). The foreign keys look
 -- here when a branch is deleted; without it they read every call and appointment of its company.
 --
--- The same few combinations stand in millions of rows, and a btree keeps each once with a list of
--- rows: no column is included, or it would not. `trueup migrate` builds them concurrently.
+-- The same few combinations stand in millions of rows, which a btree keeps as lists of rows; with
+-- a column included it could not. `trueup migrate` builds them concurrently.
 
 insert into trueup.constraints (name, table_name, kind, definition, check_name, purpose) values
 ('calls_company_id_branch_id_idx', 'public.calls', 'index', '(company_id, branch_id, phone_number_id)',
