@@ -114,7 +114,6 @@ def test_only_the_twelve_checks_find_the_faults(place: Place) -> None:
     assert found == answered.answers
 
 
-@pytest.mark.one_server
 def test_a_view_costs_little_more_than_the_plain_query(place: Place) -> None:
     seconds = plain.measure(place)["seconds"]
     ratios = {check: ratio(seconds[f"view {check}"], seconds[f"plain {check}"]) for check in peers.CHECKS}

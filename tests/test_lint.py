@@ -419,7 +419,6 @@ BODIES = {
 }
 
 
-@pytest.mark.one_server
 @pytest.mark.parametrize(("broken", "told", "near"), BODIES.values(), ids=BODIES)
 def test_a_body_that_cannot_run_is_found(
     shop: Path, scratch: str, broken: str, told: tuple[int, str], near: str

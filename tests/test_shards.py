@@ -182,7 +182,6 @@ def test_nothing_notes_changes_on_the_coordinator(shards: Shards) -> None:
     assert "trigger trueup_changes_update on public.staff" in left
 
 
-@pytest.mark.one_server
 def test_prevention_on_the_shard_holds_for_writes_through_the_coordinator(shards: Shards) -> None:
     for url in (shards.coordinator, shards.second):
         trueup.adopt(database=url, apply=True)

@@ -219,7 +219,6 @@ def test_a_deployment_and_a_run_that_reads_its_views_do_not_end_the_migration(
     assert trueup.verify(database=empty_database, pack=pack).ok
 
 
-@pytest.mark.one_server
 def test_no_statement_that_defines_anything_runs_without_a_lock_timeout(empty_database: str) -> None:
     """The server itself refuses one that does."""
     sql(
