@@ -1984,11 +1984,12 @@ declare
     v_starts timestamptz[];
     v_ends timestamptz[];
     v_mode text;
-    v_days_limit integer;
-    v_companies_limit integer;
     v_horizon bigint;
     v_position text;
-    v_notice record;
+    v_zone text;
+    v_first date;
+    v_last date;
+    v_dates date[];
 begin
     if tg_op = 'INSERT' then
         select array_agg(n.company_id), array_agg(n.starts_at), array_agg(n.ends_at)
@@ -2016,47 +2017,51 @@ begin
                 from old_appointments as o
             )
         then
-            -- the rows that stand on one side only, each with the day it was or is on
-            select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
+            -- the rows that stand on one side only, each with the time it was or is at
+            select array_agg(t.company_id), array_agg(t.starts_at), array_agg(t.ends_at)
             into v_company_ids, v_starts, v_ends
             from (
-                (
-                    select
-                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
-                    from old_appointments as o
-                    where o.deleted_at is null
-                    except all
-                    select
-                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
-                    from new_appointments as n
-                    where n.deleted_at is null
-                )
-                union all
-                (
-                    select
-                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
-                    from new_appointments as n
-                    where n.deleted_at is null
-                    except all
-                    select
-                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
-                    from old_appointments as o
-                    where o.deleted_at is null
-                )
-            ) as d;
+                select distinct
+                    d.company_id,
+                    d.starts_at,
+                    d.ends_at
+                from (
+                    (
+                        select
+                            o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id,
+                            o.branch_id
+                        from old_appointments as o
+                        where o.deleted_at is null
+                        except all
+                        select
+                            n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id,
+                            n.branch_id
+                        from new_appointments as n
+                        where n.deleted_at is null
+                    )
+                    union all
+                    (
+                        select
+                            n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id,
+                            n.branch_id
+                        from new_appointments as n
+                        where n.deleted_at is null
+                        except all
+                        select
+                            o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id,
+                            o.branch_id
+                        from old_appointments as o
+                        where o.deleted_at is null
+                    )
+                ) as d
+            ) as t;
         end if;
     end if;
     if tg_op <> 'TRUNCATE' and v_company_ids is null then
         return null;
     end if;
 
-    select
-        max(st.value) filter (where st.name = 'appointment_notices'),
-        max(st.value::integer) filter (where st.name = 'notice_days_limit'),
-        max(st.value::integer) filter (where st.name = 'notice_companies_limit')
-    into v_mode, v_days_limit, v_companies_limit
-    from trueup.settings as st
-    where st.name in ('appointment_notices', 'notice_days_limit', 'notice_companies_limit');
+    select st.value into v_mode from trueup.settings as st where st.name = 'appointment_notices';
     if v_mode = 'off' then
         return null;
     end if;
@@ -2071,23 +2076,43 @@ begin
         perform set_config('trueup.notice_position', v_horizon::text, true);
     end if;
 
-    for v_notice in
-        insert into trueup.appointment_notices as an (company_id, date)
-        select nt.company_id, nt.date
-        from trueup.notice_days(v_company_ids, v_starts, v_ends, v_days_limit, v_companies_limit) as nt
-        where tg_op <> 'TRUNCATE'
-        union all
-        select null, null
-        where tg_op = 'TRUNCATE'
-        returning an.company_id, an.date
-    loop
+    if cardinality(v_company_ids) = 1 then
+        -- one appointment within one day, as nearly every statement writes it
+        select cm.timezone into v_zone from public.companies as cm where cm.id = v_company_ids[1];
+        begin
+            v_first := (v_starts[1] at time zone coalesce(v_zone, 'Europe/Berlin'))::date;
+            v_last := (
+                greatest(v_starts[1], v_ends[1] - interval '1 microsecond')
+                at time zone coalesce(v_zone, 'Europe/Berlin')
+            )::date;
+        exception
+            when invalid_parameter_value or datetime_field_overflow then
+                null; -- trueup.notice_days knows what to make of it
+        end;
+    end if;
+    if v_first = v_last and isfinite(v_first) and v_company_ids[1] is not null then
+        v_dates := array[v_first];
+    elsif tg_op = 'TRUNCATE' then
+        v_company_ids := array[null];
+        v_dates := array[null];
+    else
+        select array_agg(nt.company_id), array_agg(nt.date)
+        into v_company_ids, v_dates
+        from trueup.notice_days(
+            v_company_ids, v_starts, v_ends,
+            trueup.setting('notice_days_limit')::integer, trueup.setting('notice_companies_limit')::integer
+        ) as nt;
+    end if;
+
+    for v_each in 1..coalesce(cardinality(v_dates), 0) loop
+        insert into trueup.appointment_notices (company_id, date) values (v_company_ids[v_each], v_dates[v_each]);
         if v_mode <> 'record' then
             perform pg_notify(
                 'trueup_appointments',
                 format(
                     '{"company_id":%s,"date":%s,"position":%s}',
-                    coalesce(v_notice.company_id::text, 'null'),
-                    coalesce('"' || to_char(v_notice.date, 'YYYY-MM-DD') || '"', 'null'),
+                    coalesce(v_company_ids[v_each]::text, 'null'),
+                    coalesce('"' || to_char(v_dates[v_each], 'YYYY-MM-DD') || '"', 'null'),
                     v_horizon
                 )
             );
@@ -6490,26 +6515,39 @@ CREATE FUNCTION trueup.note_appointment_modifications() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id", old."appointment_id", old."call_id", old."old_starts_at", old."new_starts_at", old."created_at", old."updated_at", old."kind", old."reason", old."actor")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."appointment_id", new."call_id", new."old_starts_at", new."new_starts_at", new."created_at", new."updated_at", new."kind", new."reason", new."actor")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id"
+            and old."appointment_id" is not distinct from new."appointment_id"
+            and old."call_id" is not distinct from new."call_id"
+            and old."old_starts_at" is not distinct from new."old_starts_at"
+            and old."new_starts_at" is not distinct from new."new_starts_at"
+            and old."created_at" is not distinct from new."created_at"
+            and old."updated_at" is not distinct from new."updated_at"
+            and old."kind" is not distinct from new."kind"
+            and old."reason" is not distinct from new."reason"
+            and old."actor" is not distinct from new."actor" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('public.appointment_modifications', array[
+        v_keys := array[
             'appointment_id=' || new."appointment_id"::text,
             'id=' || new."id"::text,
             case when old."appointment_id"::text is distinct from new."appointment_id"::text then 'appointment_id=' || old."appointment_id"::text end,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('public.appointment_modifications', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointment_modifications', case when count(*) <= 100000 then array_agg('appointment_id=' || n."appointment_id"::text) || array_agg('id=' || n."id"::text) end
+        select 'public.appointment_modifications', case when count(*) <= 100000 then array_agg(array['appointment_id=' || n."appointment_id"::text, 'id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointment_modifications', case when count(*) <= 100000 then array_agg('appointment_id=' || o."appointment_id"::text) || array_agg('id=' || o."id"::text) end
+        select 'public.appointment_modifications', case when count(*) <= 100000 then array_agg(array['appointment_id=' || o."appointment_id"::text, 'id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6528,13 +6566,33 @@ CREATE FUNCTION trueup.note_appointments() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id", old."branch_id", old."customer_id", old."service_id", old."staff_id", old."call_id", old."starts_at", old."ends_at", old."calcom_booking_id", old."idempotency_key", old."cancelled_at", old."deleted_at", old."created_at", old."status", old."source", old."sync_origin", old."calcom_booking_uid", old."calcom_sync_status", old."metadata")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."branch_id", new."customer_id", new."service_id", new."staff_id", new."call_id", new."starts_at", new."ends_at", new."calcom_booking_id", new."idempotency_key", new."cancelled_at", new."deleted_at", new."created_at", new."status", new."source", new."sync_origin", new."calcom_booking_uid", new."calcom_sync_status", new."metadata")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id"
+            and old."branch_id" is not distinct from new."branch_id"
+            and old."customer_id" is not distinct from new."customer_id"
+            and old."service_id" is not distinct from new."service_id"
+            and old."staff_id" is not distinct from new."staff_id"
+            and old."call_id" is not distinct from new."call_id"
+            and old."starts_at" is not distinct from new."starts_at"
+            and old."ends_at" is not distinct from new."ends_at"
+            and old."calcom_booking_id" is not distinct from new."calcom_booking_id"
+            and old."idempotency_key" is not distinct from new."idempotency_key"
+            and old."cancelled_at" is not distinct from new."cancelled_at"
+            and old."deleted_at" is not distinct from new."deleted_at"
+            and old."created_at" is not distinct from new."created_at"
+            and old."status" is not distinct from new."status"
+            and old."source" is not distinct from new."source"
+            and old."sync_origin" is not distinct from new."sync_origin"
+            and old."calcom_booking_uid" is not distinct from new."calcom_booking_uid"
+            and old."calcom_sync_status" is not distinct from new."calcom_sync_status"
+            and row(old."metadata")::record operator(pg_catalog.*=) row(new."metadata")::record then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('public.appointments', array[
+        v_keys := array[
             'calcom_booking_id=' || new."calcom_booking_id"::text,
             'calcom_booking_uid=' || new."calcom_booking_uid"::text,
             'call_id=' || new."call_id"::text,
@@ -6545,15 +6603,17 @@ begin
             case when old."call_id"::text is distinct from new."call_id"::text then 'call_id=' || old."call_id"::text end,
             case when old."customer_id"::text is distinct from new."customer_id"::text then 'customer_id=' || old."customer_id"::text end,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('public.appointments', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointments', case when count(*) <= 100000 then array_agg('calcom_booking_id=' || n."calcom_booking_id"::text) || array_agg('calcom_booking_uid=' || n."calcom_booking_uid"::text) || array_agg('call_id=' || n."call_id"::text) || array_agg('customer_id=' || n."customer_id"::text) || array_agg('id=' || n."id"::text) end
+        select 'public.appointments', case when count(*) <= 100000 then array_agg(array['calcom_booking_id=' || n."calcom_booking_id"::text, 'calcom_booking_uid=' || n."calcom_booking_uid"::text, 'call_id=' || n."call_id"::text, 'customer_id=' || n."customer_id"::text, 'id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.appointments', case when count(*) <= 100000 then array_agg('calcom_booking_id=' || o."calcom_booking_id"::text) || array_agg('calcom_booking_uid=' || o."calcom_booking_uid"::text) || array_agg('call_id=' || o."call_id"::text) || array_agg('customer_id=' || o."customer_id"::text) || array_agg('id=' || o."id"::text) end
+        select 'public.appointments', case when count(*) <= 100000 then array_agg(array['calcom_booking_id=' || o."calcom_booking_id"::text, 'calcom_booking_uid=' || o."calcom_booking_uid"::text, 'call_id=' || o."call_id"::text, 'customer_id=' || o."customer_id"::text, 'id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6572,24 +6632,28 @@ CREATE FUNCTION trueup.note_branches() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id")::record operator(pg_catalog.*=) row(new."id", new."company_id")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('public.branches', array[
+        v_keys := array[
             'id=' || new."id"::text,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('public.branches', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.branches', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
+        select 'public.branches', case when count(*) <= 100000 then array_agg(array['id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.branches', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
+        select 'public.branches', case when count(*) <= 100000 then array_agg(array['id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6608,26 +6672,58 @@ CREATE FUNCTION trueup.note_calls() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id", old."branch_id", old."phone_number_id", old."started_at", old."ended_at", old."duration_ms", old."customer_id", old."customer_linked_at", old."appointment_made", old."appointment_id", old."appointment_linked_at", old."booking_confirmed", old."booking_failed", old."requires_manual_processing", old."deleted_at", old."created_at", old."retell_call_id", old."from_number", old."to_number", old."direction", old."call_type", old."status", old."customer_name", old."customer_link_status", old."customer_link_method", old."customer_link_confidence", old."session_outcome", old."appointment_link_status", old."booking_id", old."booking_details", old."metadata")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."branch_id", new."phone_number_id", new."started_at", new."ended_at", new."duration_ms", new."customer_id", new."customer_linked_at", new."appointment_made", new."appointment_id", new."appointment_linked_at", new."booking_confirmed", new."booking_failed", new."requires_manual_processing", new."deleted_at", new."created_at", new."retell_call_id", new."from_number", new."to_number", new."direction", new."call_type", new."status", new."customer_name", new."customer_link_status", new."customer_link_method", new."customer_link_confidence", new."session_outcome", new."appointment_link_status", new."booking_id", new."booking_details", new."metadata")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id"
+            and old."branch_id" is not distinct from new."branch_id"
+            and old."phone_number_id" is not distinct from new."phone_number_id"
+            and old."started_at" is not distinct from new."started_at"
+            and old."ended_at" is not distinct from new."ended_at"
+            and old."duration_ms" is not distinct from new."duration_ms"
+            and old."customer_id" is not distinct from new."customer_id"
+            and old."customer_linked_at" is not distinct from new."customer_linked_at"
+            and old."appointment_made" is not distinct from new."appointment_made"
+            and old."appointment_id" is not distinct from new."appointment_id"
+            and old."appointment_linked_at" is not distinct from new."appointment_linked_at"
+            and old."booking_confirmed" is not distinct from new."booking_confirmed"
+            and old."booking_failed" is not distinct from new."booking_failed"
+            and old."requires_manual_processing" is not distinct from new."requires_manual_processing"
+            and old."deleted_at" is not distinct from new."deleted_at"
+            and old."created_at" is not distinct from new."created_at"
+            and old."retell_call_id" is not distinct from new."retell_call_id"
+            and old."from_number" is not distinct from new."from_number"
+            and old."to_number" is not distinct from new."to_number"
+            and old."direction" is not distinct from new."direction"
+            and old."call_type" is not distinct from new."call_type"
+            and old."status" is not distinct from new."status"
+            and old."customer_name" is not distinct from new."customer_name"
+            and old."customer_link_status" is not distinct from new."customer_link_status"
+            and old."customer_link_method" is not distinct from new."customer_link_method"
+            and old."session_outcome" is not distinct from new."session_outcome"
+            and old."appointment_link_status" is not distinct from new."appointment_link_status"
+            and old."booking_id" is not distinct from new."booking_id"
+            and row(old."customer_link_confidence", old."booking_details", old."metadata")::record operator(pg_catalog.*=) row(new."customer_link_confidence", new."booking_details", new."metadata")::record then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('public.calls', array[
+        v_keys := array[
             'customer_id=' || new."customer_id"::text,
             'id=' || new."id"::text,
             case when old."customer_id"::text is distinct from new."customer_id"::text then 'customer_id=' || old."customer_id"::text end,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('public.calls', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.calls', case when count(*) <= 100000 then array_agg('customer_id=' || n."customer_id"::text) || array_agg('id=' || n."id"::text) end
+        select 'public.calls', case when count(*) <= 100000 then array_agg(array['customer_id=' || n."customer_id"::text, 'id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.calls', case when count(*) <= 100000 then array_agg('customer_id=' || o."customer_id"::text) || array_agg('id=' || o."id"::text) end
+        select 'public.calls', case when count(*) <= 100000 then array_agg(array['customer_id=' || o."customer_id"::text, 'id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6661,24 +6757,34 @@ CREATE FUNCTION trueup.note_customers() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id", old."deleted_at", old."created_at", old."phone", old."phone_normalized", old."email", old."source")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."deleted_at", new."created_at", new."phone", new."phone_normalized", new."email", new."source")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id"
+            and old."deleted_at" is not distinct from new."deleted_at"
+            and old."created_at" is not distinct from new."created_at"
+            and old."phone" is not distinct from new."phone"
+            and old."phone_normalized" is not distinct from new."phone_normalized"
+            and old."email" is not distinct from new."email"
+            and old."source" is not distinct from new."source" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('public.customers', array[
+        v_keys := array[
             'id=' || new."id"::text,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('public.customers', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.customers', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
+        select 'public.customers', case when count(*) <= 100000 then array_agg(array['id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.customers', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
+        select 'public.customers', case when count(*) <= 100000 then array_agg(array['id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6697,24 +6803,30 @@ CREATE FUNCTION trueup.note_phone_numbers() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id", old."branch_id", old."number")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."branch_id", new."number")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id"
+            and old."branch_id" is not distinct from new."branch_id"
+            and old."number" is not distinct from new."number" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('public.phone_numbers', array[
+        v_keys := array[
             'id=' || new."id"::text,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('public.phone_numbers', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.phone_numbers', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
+        select 'public.phone_numbers', case when count(*) <= 100000 then array_agg(array['id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.phone_numbers', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
+        select 'public.phone_numbers', case when count(*) <= 100000 then array_agg(array['id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6740,24 +6852,28 @@ CREATE FUNCTION trueup.note_services() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id")::record operator(pg_catalog.*=) row(new."id", new."company_id")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('public.services', array[
+        v_keys := array[
             'id=' || new."id"::text,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('public.services', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.services', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
+        select 'public.services', case when count(*) <= 100000 then array_agg(array['id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.services', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
+        select 'public.services', case when count(*) <= 100000 then array_agg(array['id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6776,24 +6892,29 @@ CREATE FUNCTION trueup.note_staff() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id", old."branch_id")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."branch_id")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id"
+            and old."branch_id" is not distinct from new."branch_id" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('public.staff', array[
+        v_keys := array[
             'id=' || new."id"::text,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('public.staff', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'public.staff', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
+        select 'public.staff', case when count(*) <= 100000 then array_agg(array['id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'public.staff', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
+        select 'public.staff', case when count(*) <= 100000 then array_agg(array['id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6842,24 +6963,29 @@ CREATE FUNCTION trueup.note_trueup_former_bookings() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."company_id", old."ended_at", old."booking_uid")::record operator(pg_catalog.*=) row(new."company_id", new."ended_at", new."booking_uid")::record then
+        if old."company_id" is not distinct from new."company_id"
+            and old."ended_at" is not distinct from new."ended_at"
+            and old."booking_uid" is not distinct from new."booking_uid" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('trueup.former_bookings', array[
+        v_keys := array[
             'booking_uid=' || new."booking_uid"::text,
             case when old."booking_uid"::text is distinct from new."booking_uid"::text then 'booking_uid=' || old."booking_uid"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.former_bookings', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || n."booking_uid"::text) end
+        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg(array['booking_uid=' || n."booking_uid"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg('booking_uid=' || o."booking_uid"::text) end
+        select 'trueup.former_bookings', case when count(*) <= 100000 then array_agg(array['booking_uid=' || o."booking_uid"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6873,24 +6999,33 @@ CREATE FUNCTION trueup.note_trueup_idempotency_keys() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."key", old."company_id", old."lease_expires_at", old."id", old."attempt", old."scope", old."status")::record operator(pg_catalog.*=) row(new."key", new."company_id", new."lease_expires_at", new."id", new."attempt", new."scope", new."status")::record then
+        if old."key" is not distinct from new."key"
+            and old."company_id" is not distinct from new."company_id"
+            and old."lease_expires_at" is not distinct from new."lease_expires_at"
+            and old."id" is not distinct from new."id"
+            and old."attempt" is not distinct from new."attempt"
+            and old."scope" is not distinct from new."scope"
+            and old."status" is not distinct from new."status" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('trueup.idempotency_keys', array[
+        v_keys := array[
             'id=' || new."id"::text,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.idempotency_keys', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
+        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg(array['id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
+        select 'trueup.idempotency_keys', case when count(*) <= 100000 then array_agg(array['id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6904,24 +7039,32 @@ CREATE FUNCTION trueup.note_trueup_manual_review_queue() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."created_at", old."company_id", old."reason", old."entity_type", old."entity_id", old."status")::record operator(pg_catalog.*=) row(new."created_at", new."company_id", new."reason", new."entity_type", new."entity_id", new."status")::record then
+        if old."created_at" is not distinct from new."created_at"
+            and old."company_id" is not distinct from new."company_id"
+            and old."reason" is not distinct from new."reason"
+            and old."entity_type" is not distinct from new."entity_type"
+            and old."entity_id" is not distinct from new."entity_id"
+            and old."status" is not distinct from new."status" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('trueup.manual_review_queue', array[
+        v_keys := array[
             'entity_id=' || new."entity_id"::text,
             case when old."entity_id"::text is distinct from new."entity_id"::text then 'entity_id=' || old."entity_id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.manual_review_queue', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.manual_review_queue', case when count(*) <= 100000 then array_agg('entity_id=' || n."entity_id"::text) end
+        select 'trueup.manual_review_queue', case when count(*) <= 100000 then array_agg(array['entity_id=' || n."entity_id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.manual_review_queue', case when count(*) <= 100000 then array_agg('entity_id=' || o."entity_id"::text) end
+        select 'trueup.manual_review_queue', case when count(*) <= 100000 then array_agg(array['entity_id=' || o."entity_id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6945,24 +7088,34 @@ CREATE FUNCTION trueup.note_trueup_sync_failures() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id", old."appointment_id", old."attempt_count", old."max_attempts", old."lease_expires_at", old."operation", old."status")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."appointment_id", new."attempt_count", new."max_attempts", new."lease_expires_at", new."operation", new."status")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id"
+            and old."appointment_id" is not distinct from new."appointment_id"
+            and old."attempt_count" is not distinct from new."attempt_count"
+            and old."max_attempts" is not distinct from new."max_attempts"
+            and old."lease_expires_at" is not distinct from new."lease_expires_at"
+            and old."operation" is not distinct from new."operation"
+            and old."status" is not distinct from new."status" then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('trueup.sync_failures', array[
+        v_keys := array[
             'id=' || new."id"::text,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.sync_failures', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) end
+        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg(array['id=' || n."id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) end
+        select 'trueup.sync_failures', case when count(*) <= 100000 then array_agg(array['id=' || o."id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -6996,26 +7149,37 @@ CREATE FUNCTION trueup.note_trueup_webhook_events() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_keys text[];
 begin
     if tg_op = 'UPDATE' then
-        if row(old."id", old."company_id", old."received_at", old."provider", old."event_type", old."object_id", old."body", old."status", old."error")::record operator(pg_catalog.*=) row(new."id", new."company_id", new."received_at", new."provider", new."event_type", new."object_id", new."body", new."status", new."error")::record then
+        if old."id" is not distinct from new."id"
+            and old."company_id" is not distinct from new."company_id"
+            and old."received_at" is not distinct from new."received_at"
+            and old."provider" is not distinct from new."provider"
+            and old."event_type" is not distinct from new."event_type"
+            and old."object_id" is not distinct from new."object_id"
+            and old."status" is not distinct from new."status"
+            and old."error" is not distinct from new."error"
+            and row(old."body")::record operator(pg_catalog.*=) row(new."body")::record then
             return null;
         end if;
-        insert into trueup.changes (table_name, keys)
-        values ('trueup.webhook_events', array[
+        v_keys := array[
             'id=' || new."id"::text,
             'object_id=' || new."object_id"::text,
             case when old."id"::text is distinct from new."id"::text then 'id=' || old."id"::text end,
             case when old."object_id"::text is distinct from new."object_id"::text then 'object_id=' || old."object_id"::text end
-        ]);
+        ];
+        insert into trueup.changes (table_name, keys)
+        values ('trueup.webhook_events', v_keys);
     elsif tg_op = 'INSERT' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('id=' || n."id"::text) || array_agg('object_id=' || n."object_id"::text) end
+        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg(array['id=' || n."id"::text, 'object_id=' || n."object_id"::text]) end
         from (select * from new_rows limit 100001) as n
         having count(*) > 0;
     elsif tg_op = 'DELETE' then
         insert into trueup.changes (table_name, keys)
-        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg('id=' || o."id"::text) || array_agg('object_id=' || o."object_id"::text) end
+        select 'trueup.webhook_events', case when count(*) <= 100000 then array_agg(array['id=' || o."id"::text, 'object_id=' || o."object_id"::text]) end
         from (select * from old_rows limit 100001) as o
         having count(*) > 0;
     else
@@ -7032,70 +7196,31 @@ CREATE FUNCTION trueup.notice_days(p_company_ids bigint[], p_starts timestamp wi
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
-declare
-    v_zone text;
-    v_first date;
-    v_last date;
-    v_told_company_id bigint;
-    v_told_date date;
 begin
-    -- one appointment, as it was and as it is: nearly every statement ends here. When the second
-    -- of the two takes the long way, the first is told twice
-    if cardinality(p_company_ids) <= 2 and least(p_days_limit, p_companies_limit) >= 2 then
-        for v_each in 1..cardinality(p_company_ids) loop
-            v_zone := coalesce(
-                (select cm.timezone from public.companies as cm where cm.id = p_company_ids[v_each]), 'Europe/Berlin'
-            );
-            v_first := (p_starts[v_each] at time zone v_zone)::date;
-            v_last := (
-                greatest(p_starts[v_each], p_ends[v_each] - interval '1 microsecond') at time zone v_zone
-            )::date;
-            exit when
-                p_company_ids[v_each] is null
-                or v_first <> v_last
-                or not isfinite(v_first);
-            if (p_company_ids[v_each], v_first) is distinct from (v_told_company_id, v_told_date) then
-                company_id := p_company_ids[v_each];
-                date := v_first;
-                return next;
-            end if;
-            v_told_company_id := p_company_ids[v_each];
-            v_told_date := v_first;
-            if v_each = cardinality(p_company_ids) then
-                return;
-            end if;
-        end loop;
-    end if;
-
     return query
-    with touched as (
-        select
+    with spans as (
+        select distinct
             t.company_id,
-            co.zone,
-            t.starts_at,
-            greatest(t.starts_at, t.ends_at - interval '1 microsecond') as last_moment
+            (t.starts_at at time zone coalesce(cm.timezone, 'Europe/Berlin'))::date as first_date,
+            (
+                greatest(t.starts_at, t.ends_at - interval '1 microsecond')
+                at time zone coalesce(cm.timezone, 'Europe/Berlin')
+            )::date as last_date
         from unnest(p_company_ids, p_starts, p_ends) as t (company_id, starts_at, ends_at)
-        cross join lateral (
-            select coalesce(
-                (select cm.timezone from public.companies as cm where cm.id = t.company_id), 'Europe/Berlin'
-            ) as zone
-        ) as co
+        left join public.companies as cm on t.company_id = cm.id
         where t.company_id is not null
     ),
 
     days as (
         select distinct
-            t.company_id,
-            (t.starts_at at time zone t.zone)::date + d.further as date
-        from touched as t
+            sp.company_id,
+            sp.first_date + d.further as date
+        from spans as sp
         cross join lateral generate_series(
             0,
             case
-                when not isfinite(t.starts_at) or not isfinite(t.last_moment) then p_days_limit
-                else least(
-                    (t.last_moment at time zone t.zone)::date - (t.starts_at at time zone t.zone)::date,
-                    p_days_limit
-                )
+                when not isfinite(sp.first_date) or not isfinite(sp.last_date) then p_days_limit
+                else least(sp.last_date - sp.first_date, p_days_limit)
             end
         ) as d (further)
     ),

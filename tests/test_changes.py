@@ -1925,7 +1925,7 @@ def test_no_two_tables_share_what_notes_their_changes(empty_database: str, tmp_p
     for n, table in enumerate(tables):
         sql(empty_database, f"insert into {table} values ({n + 1}, true)")
         assert sql(empty_database, "select table_name, keys from trueup.changes") == [
-            (table, [f"item_id={n + 1}"])
+            (table, [[f"item_id={n + 1}"]])
         ]
         assert set(outcomes(empty_database, pack).values()) == {"changed"}
         assert len(item_alerts(empty_database)) == n + 1

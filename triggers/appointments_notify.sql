@@ -36,11 +36,12 @@ declare
     v_starts timestamptz[];
     v_ends timestamptz[];
     v_mode text;
-    v_days_limit integer;
-    v_companies_limit integer;
     v_horizon bigint;
     v_position text;
-    v_notice record;
+    v_zone text;
+    v_first date;
+    v_last date;
+    v_dates date[];
 begin
     if tg_op = 'INSERT' then
         select array_agg(n.company_id), array_agg(n.starts_at), array_agg(n.ends_at)
@@ -68,47 +69,51 @@ begin
                 from old_appointments as o
             )
         then
-            -- the rows that stand on one side only, each with the day it was or is on
-            select array_agg(d.company_id), array_agg(d.starts_at), array_agg(d.ends_at)
+            -- the rows that stand on one side only, each with the time it was or is at
+            select array_agg(t.company_id), array_agg(t.starts_at), array_agg(t.ends_at)
             into v_company_ids, v_starts, v_ends
             from (
-                (
-                    select
-                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
-                    from old_appointments as o
-                    where o.deleted_at is null
-                    except all
-                    select
-                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
-                    from new_appointments as n
-                    where n.deleted_at is null
-                )
-                union all
-                (
-                    select
-                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id
-                    from new_appointments as n
-                    where n.deleted_at is null
-                    except all
-                    select
-                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id
-                    from old_appointments as o
-                    where o.deleted_at is null
-                )
-            ) as d;
+                select distinct
+                    d.company_id,
+                    d.starts_at,
+                    d.ends_at
+                from (
+                    (
+                        select
+                            o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id,
+                            o.branch_id
+                        from old_appointments as o
+                        where o.deleted_at is null
+                        except all
+                        select
+                            n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id,
+                            n.branch_id
+                        from new_appointments as n
+                        where n.deleted_at is null
+                    )
+                    union all
+                    (
+                        select
+                            n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id,
+                            n.branch_id
+                        from new_appointments as n
+                        where n.deleted_at is null
+                        except all
+                        select
+                            o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id,
+                            o.branch_id
+                        from old_appointments as o
+                        where o.deleted_at is null
+                    )
+                ) as d
+            ) as t;
         end if;
     end if;
     if tg_op <> 'TRUNCATE' and v_company_ids is null then
         return null;
     end if;
 
-    select
-        max(st.value) filter (where st.name = 'appointment_notices'),
-        max(st.value::integer) filter (where st.name = 'notice_days_limit'),
-        max(st.value::integer) filter (where st.name = 'notice_companies_limit')
-    into v_mode, v_days_limit, v_companies_limit
-    from trueup.settings as st
-    where st.name in ('appointment_notices', 'notice_days_limit', 'notice_companies_limit');
+    select st.value into v_mode from trueup.settings as st where st.name = 'appointment_notices';
     if v_mode = 'off' then
         return null;
     end if;
@@ -123,23 +128,43 @@ begin
         perform set_config('trueup.notice_position', v_horizon::text, true);
     end if;
 
-    for v_notice in
-        insert into trueup.appointment_notices as an (company_id, date)
-        select nt.company_id, nt.date
-        from trueup.notice_days(v_company_ids, v_starts, v_ends, v_days_limit, v_companies_limit) as nt
-        where tg_op <> 'TRUNCATE'
-        union all
-        select null, null
-        where tg_op = 'TRUNCATE'
-        returning an.company_id, an.date
-    loop
+    if cardinality(v_company_ids) = 1 then
+        -- one appointment within one day, as nearly every statement writes it
+        select cm.timezone into v_zone from public.companies as cm where cm.id = v_company_ids[1];
+        begin
+            v_first := (v_starts[1] at time zone coalesce(v_zone, 'Europe/Berlin'))::date;
+            v_last := (
+                greatest(v_starts[1], v_ends[1] - interval '1 microsecond')
+                at time zone coalesce(v_zone, 'Europe/Berlin')
+            )::date;
+        exception
+            when invalid_parameter_value or datetime_field_overflow then
+                null; -- trueup.notice_days knows what to make of it
+        end;
+    end if;
+    if v_first = v_last and isfinite(v_first) and v_company_ids[1] is not null then
+        v_dates := array[v_first];
+    elsif tg_op = 'TRUNCATE' then
+        v_company_ids := array[null];
+        v_dates := array[null];
+    else
+        select array_agg(nt.company_id), array_agg(nt.date)
+        into v_company_ids, v_dates
+        from trueup.notice_days(
+            v_company_ids, v_starts, v_ends,
+            trueup.setting('notice_days_limit')::integer, trueup.setting('notice_companies_limit')::integer
+        ) as nt;
+    end if;
+
+    for v_each in 1..coalesce(cardinality(v_dates), 0) loop
+        insert into trueup.appointment_notices (company_id, date) values (v_company_ids[v_each], v_dates[v_each]);
         if v_mode <> 'record' then
             perform pg_notify(
                 'trueup_appointments',
                 format(
                     '{"company_id":%s,"date":%s,"position":%s}',
-                    coalesce(v_notice.company_id::text, 'null'),
-                    coalesce('"' || to_char(v_notice.date, 'YYYY-MM-DD') || '"', 'null'),
+                    coalesce(v_company_ids[v_each]::text, 'null'),
+                    coalesce('"' || to_char(v_dates[v_each], 'YYYY-MM-DD') || '"', 'null'),
                     v_horizon
                 )
             );

@@ -17,76 +17,37 @@ create or replace function trueup.notice_days(
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
-    -- planned anew for each array, as it otherwise is, a booking would pay for the planning
+    -- planned anew for each array, as it otherwise is, a load in small statements would pay for the planning
     set plan_cache_mode = force_generic_plan
     set jit = off
 as $$
 -- columns and results bear the same names
 #variable_conflict use_column
-declare
-    v_zone text;
-    v_first date;
-    v_last date;
-    v_told_company_id bigint;
-    v_told_date date;
 begin
-    -- one appointment, as it was and as it is: nearly every statement ends here. When the second
-    -- of the two takes the long way, the first is told twice
-    if cardinality(p_company_ids) <= 2 and least(p_days_limit, p_companies_limit) >= 2 then
-        for v_each in 1..cardinality(p_company_ids) loop
-            v_zone := coalesce(
-                (select cm.timezone from public.companies as cm where cm.id = p_company_ids[v_each]), 'Europe/Berlin'
-            );
-            v_first := (p_starts[v_each] at time zone v_zone)::date;
-            v_last := (
-                greatest(p_starts[v_each], p_ends[v_each] - interval '1 microsecond') at time zone v_zone
-            )::date;
-            exit when
-                p_company_ids[v_each] is null
-                or v_first <> v_last
-                or not isfinite(v_first);
-            if (p_company_ids[v_each], v_first) is distinct from (v_told_company_id, v_told_date) then
-                company_id := p_company_ids[v_each];
-                date := v_first;
-                return next;
-            end if;
-            v_told_company_id := p_company_ids[v_each];
-            v_told_date := v_first;
-            if v_each = cardinality(p_company_ids) then
-                return;
-            end if;
-        end loop;
-    end if;
-
     return query
-    with touched as (
-        select
+    with spans as (
+        select distinct
             t.company_id,
-            co.zone,
-            t.starts_at,
-            greatest(t.starts_at, t.ends_at - interval '1 microsecond') as last_moment
+            (t.starts_at at time zone coalesce(cm.timezone, 'Europe/Berlin'))::date as first_date,
+            (
+                greatest(t.starts_at, t.ends_at - interval '1 microsecond')
+                at time zone coalesce(cm.timezone, 'Europe/Berlin')
+            )::date as last_date
         from unnest(p_company_ids, p_starts, p_ends) as t (company_id, starts_at, ends_at)
-        cross join lateral (
-            select coalesce(
-                (select cm.timezone from public.companies as cm where cm.id = t.company_id), 'Europe/Berlin'
-            ) as zone
-        ) as co
+        left join public.companies as cm on t.company_id = cm.id
         where t.company_id is not null
     ),
 
     days as (
         select distinct
-            t.company_id,
-            (t.starts_at at time zone t.zone)::date + d.further as date
-        from touched as t
+            sp.company_id,
+            sp.first_date + d.further as date
+        from spans as sp
         cross join lateral generate_series(
             0,
             case
-                when not isfinite(t.starts_at) or not isfinite(t.last_moment) then p_days_limit
-                else least(
-                    (t.last_moment at time zone t.zone)::date - (t.starts_at at time zone t.zone)::date,
-                    p_days_limit
-                )
+                when not isfinite(sp.first_date) or not isfinite(sp.last_date) then p_days_limit
+                else least(sp.last_date - sp.first_date, p_days_limit)
             end
         ) as d (further)
     ),

@@ -38,9 +38,9 @@ class Watched:
 
     `columns` are those whose update counts. `any_update`: a BEFORE trigger of the
     application may write any of them, whatever columns an update names; `is_whole`: then its
-    rows are compared as wholes, not by these columns. `dated` are
-    the columns of the table whose values each session may write in its own way, `unseen`
-    those whose values no trigger sees.
+    rows are compared as wholes, not by these columns. Of the columns of the table, `exact` are
+    those whose values are the same, byte by byte, where they are equal, `dated` those whose
+    values each session may write in its own way, `unseen` those whose values no trigger sees.
     """
 
     table_name: str
@@ -49,6 +49,7 @@ class Watched:
     any_update: bool
     is_whole: bool
     columns: list[str]
+    exact: list[str]
     dated: list[str]
     unseen: list[str]
 
@@ -111,11 +112,12 @@ def tracker(table: Watched, keys: list[str]) -> str:
     INSERT and DELETE append one row per statement, because that is what a bulk load can
     bear; UPDATE one per row, because a transition table is filled by every update of the
     table, and a column list keeps those out that concern no check. Many applications write
-    all columns of a row, so old and new are compared, too; in the function, for the server parses a
-    WHEN clause in each statement. The function names only columns that cannot be dropped without the
-    trigger or a view of a check; else rows are compared as wholes. On a partitioned table all
-    of them note each row: triggers of rows fire for a statement that names a partition, too,
-    and a row that an update moves to another partition is deleted and inserted to them.
+    all columns of a row, so old and new are compared, too, up to the first difference; in the function, for
+    the server parses a WHEN clause in each statement. The function names only columns that cannot
+    be dropped, or changed in type, without the trigger or a view of a check; else rows are compared
+    as wholes. On a partitioned table all of them note each row: triggers of rows fire for a
+    statement that names a partition, too, and a row that an update moves to another partition is
+    deleted and inserted to them.
 
     In a repair the journal must see what is noted: trueup.require_journal refuses the rest. What
     the layer writes in its own tables is its own affair.
@@ -129,10 +131,11 @@ def tracker(table: Watched, keys: list[str]) -> str:
         return f"{literal(column + '=')} || {row}.{quoted(column)}::text"
 
     def listed(row: str, rows: str) -> str:
-        arrays = " || ".join(f"array_agg({tagged(row, column)})" for column in keys)
+        values = ", ".join(tagged(row, column) for column in keys)
         return (
             f"        insert into trueup.changes (table_name, keys)\n"
-            f"        select {literal(name)}, case when count(*) <= {MOST_KEYS} then {arrays} end\n"
+            f"        select {literal(name)}, "
+            f"case when count(*) <= {MOST_KEYS} then array_agg(array[{values}]) end\n"
             f"        from (select * from {rows} limit {MOST_KEYS + 1}) as {row}\n"
             f"        having count(*) > 0;\n"
         )
@@ -148,15 +151,7 @@ def tracker(table: Watched, keys: list[str]) -> str:
     whole = f"        insert into trueup.changes (table_name) values ({literal(name)});\n"
     compared = ""
     if table.columns:
-        # by their images: a type need not have an operator for equality
-        old, new = (
-            row
-            if table.is_whole
-            else f"row({', '.join(f'{row}.{quoted(column)}' for column in table.columns)})::record"
-            for row in ("old", "new")
-        )
-        compared = f"        if {old} operator(pg_catalog.*=) {new} then\n"
-        compared += "            return null;\n        end if;\n"
+        compared = f"        if {_alike(table)} then\n            return null;\n        end if;\n"
     columns = ""
     if table.columns and not table.any_update:
         columns = " of " + ", ".join(quoted(column) for column in table.columns)
@@ -168,9 +163,11 @@ def tracker(table: Watched, keys: list[str]) -> str:
             for column in keys
         ]
         values = ",\n            ".join([*(tagged("new", column) for column in keys), *moved])
+        # what is only handed over, the statement need not prepare for each row
         update = (
+            f"        v_keys := array[\n            {values}\n        ];\n"
             f"        insert into trueup.changes (table_name, keys)\n"
-            f"        values ({literal(name)}, array[\n            {values}\n        ]);\n"
+            f"        values ({literal(name)}, v_keys);\n"
         )
         body = (
             f"    if tg_op = 'UPDATE' then\n{compared}{update}"
@@ -206,6 +203,7 @@ def tracker(table: Watched, keys: list[str]) -> str:
             f"\n    if {noted}current_setting('trueup.repair_id', true) <> '' then\n"
             f"        perform trueup.require_journal(tg_relid, tg_op, {known});\n    end if;\n\n"
         )
+    declared = "declare\n    v_keys text[];\n" if keys else ""
     # a day is noted as a pass reads it, whatever the writer's DateStyle
     dated = not set(keys).isdisjoint(table.dated)
     settings = "".join(f"    set {setting}\n" for setting in _STYLES) if dated else ""
@@ -213,8 +211,27 @@ def tracker(table: Watched, keys: list[str]) -> str:
         f"create or replace function {function}()\n"
         "    returns trigger\n    language plpgsql\n    security definer\n"
         f"    set search_path = pg_catalog, pg_temp\n{settings}"
-        f"as $$\nbegin\n{body}{required}    return null;\nend;\n$$;\n" + "\n".join(events)
+        f"as $$\n{declared}begin\n{body}{required}    return null;\nend;\n$$;\n" + "\n".join(events)
     )
+
+
+def _alike(table: Watched) -> str:
+    """Return the condition that an update changed nothing that counts.
+
+    The first difference answers it; a type that need not have an operator for equality, or whose equal
+    values are not always written alike, is compared by images.
+    """
+    if table.is_whole:
+        return "old operator(pg_catalog.*=) new"
+    exact = [quoted(column) for column in table.columns if column in table.exact]
+    conditions = [f"old.{column} is not distinct from new.{column}" for column in exact]
+    if images := [column for column in table.columns if column not in table.exact]:
+        old, new = (
+            f"row({', '.join(f'{row}.{quoted(column)}' for column in images)})::record"
+            for row in ("old", "new")
+        )
+        conditions.append(f"{old} operator(pg_catalog.*=) {new}")
+    return "\n            and ".join(conditions)
 
 
 def _trigger(event: str, table: str, when: str, rest: str) -> str:

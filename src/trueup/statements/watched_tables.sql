@@ -99,6 +99,25 @@ select
         -- in the order in which old and new are compared: long values last
         order by a.attlen < 0, a.attnum
     ) as columns,
+    -- where values of these are equal they are the same, byte by byte; not so 1.0 and 1.00, or the two zeros
+    array(
+        select a.attname::text
+        from pg_catalog.pg_attribute as a
+        inner join pg_catalog.pg_type as ty on a.atttypid = ty.oid
+        left join pg_catalog.pg_collation as co on a.attcollation = co.oid
+        where
+            a.attrelid = w.relid
+            and a.attnum > 0
+            and not a.attisdropped
+            and coalesce(co.collisdeterministic, true)
+            and (
+                ty.typtype = 'e'
+                or ty.oid = any(
+                    '{boolean,smallint,integer,bigint,text,varchar,uuid,date,timestamp,timestamptz}'::regtype[]
+                )
+            )
+        order by a.attnum
+    ) as exact,
     -- how a value is written may depend on the session: on its DateStyle, time zone, bytea_output ...
     array(
         select a.attname::text
