@@ -15779,11 +15779,11 @@ CREATE TRIGGER appointments_fill_decoded BEFORE INSERT OR UPDATE ON public.appoi
 
 CREATE TRIGGER appointments_fill_key BEFORE INSERT OR UPDATE ON public.appointments FOR EACH ROW WHEN (((new.source = 'retell'::text) AND (new.idempotency_key IS NULL))) EXECUTE FUNCTION trueup.appointments_fill_key();
 
-CREATE TRIGGER appointments_fill_status BEFORE INSERT ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status();
+CREATE TRIGGER appointments_fill_status BEFORE INSERT ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL ('{pending,confirmed,completed,no_show,cancelled}'::text[])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status();
 
 CREATE TRIGGER appointments_fill_status_on_update BEFORE UPDATE OF status, cancelled_at ON public.appointments FOR EACH ROW WHEN (((new.status <> old.status) AND (new.cancelled_at = old.cancelled_at))) EXECUTE FUNCTION trueup.appointments_fill_status();
 
-CREATE TRIGGER appointments_fill_status_on_update_legacy BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status('any update');
+CREATE TRIGGER appointments_fill_status_on_update_legacy BEFORE UPDATE ON public.appointments FOR EACH ROW WHEN (((new.status <> ALL ('{pending,confirmed,completed,no_show,cancelled}'::text[])) OR ((new.status = 'cancelled'::text) AND (new.cancelled_at IS NULL)))) EXECUTE FUNCTION trueup.appointments_fill_status('any update');
 
 CREATE TRIGGER appointments_note_bookings_delete AFTER DELETE ON public.appointments FOR EACH ROW WHEN (((old.calcom_booking_uid IS NOT NULL) AND (old.company_id IS NOT NULL))) EXECUTE FUNCTION trueup.appointments_note_bookings();
 
@@ -15827,21 +15827,21 @@ CREATE TRIGGER calls_fill_customer_link_update BEFORE UPDATE OF company_id, cust
 
 CREATE TRIGGER calls_fill_customer_link_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.customer_link_status = 'linked'::text) AND ((new.customer_id IS NULL) OR (new.customer_link_method IS NULL) OR (new.customer_linked_at IS NULL)))) EXECUTE FUNCTION trueup.calls_fill_customer_link('any update');
 
-CREATE TRIGGER calls_fill_decoded BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN (((jsonb_typeof(new.booking_details) = 'string'::text) OR (jsonb_typeof(new.metadata) = 'string'::text))) EXECUTE FUNCTION trueup.calls_fill_decoded();
+CREATE TRIGGER calls_fill_decoded BEFORE INSERT OR UPDATE ON public.calls FOR EACH ROW WHEN ((('string'::text = jsonb_typeof(new.booking_details)) OR ('string'::text = jsonb_typeof(new.metadata)))) EXECUTE FUNCTION trueup.calls_fill_decoded();
 
-CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE OF company_id, from_number, to_number, direction, metadata ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
+CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE OF company_id, from_number, to_number, direction, metadata ON public.calls FOR EACH ROW WHEN ((((new.direction <> ''::text) IS NOT TRUE) OR (new.metadata @> '{"direction_defaulted": true}'::jsonb))) EXECUTE FUNCTION trueup.calls_fill_direction();
 
-CREATE TRIGGER calls_fill_direction_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction IS NULL) OR (new.direction = ''::text))) EXECUTE FUNCTION trueup.calls_fill_direction('any update');
+CREATE TRIGGER calls_fill_direction_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction <> ''::text) IS NOT TRUE)) EXECUTE FUNCTION trueup.calls_fill_direction('any update');
 
 CREATE TRIGGER calls_fill_duration BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.ended_at - new.started_at) <> ((new.duration_ms)::double precision * '00:00:00.001'::interval))) EXECUTE FUNCTION trueup.calls_fill_duration();
 
 CREATE TRIGGER calls_fill_outcome BEFORE INSERT OR UPDATE OF appointment_made, appointment_id, appointment_link_status, appointment_linked_at, session_outcome ON public.calls FOR EACH ROW WHEN ((new.appointment_made AND (new.session_outcome IS NULL))) EXECUTE FUNCTION trueup.calls_fill_outcome();
 
-CREATE TRIGGER calls_fill_status BEFORE INSERT ON public.calls FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))) EXECUTE FUNCTION trueup.calls_fill_status();
+CREATE TRIGGER calls_fill_status BEFORE INSERT ON public.calls FOR EACH ROW WHEN ((new.status <> ALL ('{registered,ongoing,ended,analyzed,failed}'::text[]))) EXECUTE FUNCTION trueup.calls_fill_status();
 
 CREATE TRIGGER calls_fill_status_on_update BEFORE UPDATE OF status ON public.calls FOR EACH ROW EXECUTE FUNCTION trueup.calls_fill_status();
 
-CREATE TRIGGER calls_fill_status_on_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))) EXECUTE FUNCTION trueup.calls_fill_status('any update');
+CREATE TRIGGER calls_fill_status_on_update_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN ((new.status <> ALL ('{registered,ongoing,ended,analyzed,failed}'::text[]))) EXECUTE FUNCTION trueup.calls_fill_status('any update');
 
 CREATE TRIGGER calls_fill_type BEFORE INSERT OR UPDATE OF call_type, metadata ON public.calls FOR EACH ROW WHEN (((new.call_type IS NULL) AND (new.metadata ? 'retell'::text))) EXECUTE FUNCTION trueup.calls_fill_type();
 

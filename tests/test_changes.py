@@ -1340,6 +1340,9 @@ def test_a_key_that_a_collation_lets_be_spelled_freely_is_followed(
     sql(empty_database, "update lines set amount = 1")
     outcomes(empty_database, pack)
     assert item_alerts(empty_database) == []
+    # equal, and not the same
+    sql(empty_database, "update lines set item_id = 'Abc'")
+    assert value(empty_database, "select count(*) from trueup.changes") == 1
 
 
 @pytest.mark.one_server
@@ -1863,6 +1866,54 @@ def test_a_change_is_noted_whatever_the_type_of_the_column(empty_database: str, 
         sql(empty_database, "update items set payload = '{\"a\": 1}', at = '(1,1)', price = 1.0 where id = 1")
         outcomes(empty_database, pack)
         assert item_alerts(empty_database) == [("item_empty", "2")]
+
+
+TYPED = {
+    "a boolean": ("null", "false"),
+    "a smallint": ("0", "null"),
+    "an integer": ("1", "2"),
+    "a bigint": ("1", "-1"),
+    "a numeric": ("1.0", "1.00"),
+    "a float8": ("0", "'-0'"),
+    "a money": ("1", "2"),
+    "a text": ("'a'", "'A'"),
+    "a varchar(9)": ("'a'", "'a '"),
+    "a char(9)": ("'a'", "'b'"),
+    "a bytea": ("'a'", "'b'"),
+    "a uuid": ("null", "'6f9619ff-8b86-d011-b42d-00c04fc964ff'"),
+    "a date": ("'infinity'", "'-infinity'"),
+    "a time": ("'10:00'", "'10:01'"),
+    "a timestamp": ("'2025-01-01 00:00'", "'2025-01-01 00:00:00.000001'"),
+    "a timestamptz": ("'2025-01-01 00:00+00'", "'2025-01-01 00:00+01'"),
+    "an interval": ("'1 day'", "'24 hours'"),
+    "a public.colour": ("'red'", "'blue'"),
+    "a public.amount": ("1.0", "1.00"),
+    "a text[]": ("'{a}'", "'{a,null}'"),
+    "a jsonb": ("'1.0'", "'1.00'"),
+    "an xid": ("'1'", "'2'"),
+}
+"""Of columns named by their types: two values, some of them equal and yet not written alike."""
+
+
+def test_every_difference_that_shows_is_noted(empty_database: str, tmp_path: Path) -> None:
+    sql(
+        empty_database,
+        "create type public.colour as enum ('red', 'blue'); create domain public.amount as numeric; "
+        "create table public.items (id bigint primary key, "
+        + ", ".join(f'"{name}" {name.split(" ", 1)[1]}' for name in TYPED)
+        + ")",
+    )
+    pack = items_pack(
+        tmp_path / "pack",
+        item_seen=("items.id", " || ".join(f'i."{name}"::text' for name in TYPED) + " = ''"),
+    )
+    trueup.migrate(database=empty_database, pack=pack)
+    sql(empty_database, f"insert into items values (1, {', '.join(before for before, _ in TYPED.values())})")
+    for name, (before, after) in TYPED.items():
+        sql(empty_database, f'truncate trueup.changes; update items set "{name}" = {before}')
+        assert value(empty_database, "select count(*) from trueup.changes") == 0, name
+        sql(empty_database, f'update items set "{name}" = {after}')
+        assert value(empty_database, "select count(*) from trueup.changes") == 1, name
 
 
 @pytest.mark.parametrize("touched", [True, False])

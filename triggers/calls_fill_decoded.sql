@@ -30,5 +30,5 @@ $$;
 create or replace trigger calls_fill_decoded
     before insert or update on public.calls
     for each row
-    when (jsonb_typeof(new.booking_details) = 'string' or jsonb_typeof(new.metadata) = 'string')
+    when ('string' in (jsonb_typeof(new.booking_details), jsonb_typeof(new.metadata)))
     execute function trueup.calls_fill_decoded();

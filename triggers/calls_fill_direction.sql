@@ -80,8 +80,7 @@ create or replace trigger calls_fill_direction
     before insert or update of company_id, from_number, to_number, direction, metadata on public.calls
     for each row
     when (
-        new.direction is null
-        or new.direction = ''
+        (new.direction <> '') is not true
         or new.metadata @> '{"direction_defaulted": true}'
     )
     execute function trueup.calls_fill_direction();
@@ -89,5 +88,5 @@ create or replace trigger calls_fill_direction
 create or replace trigger calls_fill_direction_legacy
     before update on public.calls
     for each row
-    when (new.direction is null or new.direction = '')
+    when ((new.direction <> '') is not true)
     execute function trueup.calls_fill_direction('any update');

@@ -1,7 +1,7 @@
 -- appointments_notify: what is noted of which write; tests/test_notices.py listens
 
 begin;
-select plan(21);
+select plan(23);
 
 select factory.company(1), factory.company(2);
 update public.companies set timezone = 'America/New_York' where id = 2;
@@ -54,6 +54,17 @@ select is(pg_temp.noted(), array['1 any'], 'one that is longer than that');
 update public.companies set timezone = 'Middle/Earth' where id = 1;
 select factory.appointment(7);
 select is(pg_temp.noted(), array['1 any'], 'a zone that nobody knows stops no booking');
+
+-- rows from before the constraints, and the index of long appointments, which has no place for endless ones
+set constraints all immediate;
+alter table public.appointments drop constraint appointments_company_known, drop constraint appointments_times_ordered;
+drop index public.appointments_long_idx;
+insert into public.appointments (company_id, starts_at, ends_at)
+values (null, '2025-11-01 09:00:00+00', '2025-11-01 09:45:00+00');
+select is(pg_temp.noted(), '{}', 'one without a company takes time of nobody');
+insert into public.appointments (company_id, starts_at, ends_at) values (2, 'infinity', 'infinity');
+select is(pg_temp.noted(), array['2 any'], 'one that never begins');
+set constraints all deferred;
 
 update trueup.settings set value = 'record' where name = 'appointment_notices';
 select factory.appointment(8);
