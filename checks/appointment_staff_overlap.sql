@@ -61,7 +61,7 @@ from (
                     and other.starts_at < x.ends_at
                     and other.ends_at > x.starts_at
                     and other.ends_at > other.starts_at
-                    and other.ends_at - other.starts_at > interval '4 hours'
+                    and other.is_long
             )
                 then 1
         end = 1
@@ -87,7 +87,7 @@ cross join lateral (
             other.staff_id = la.staff_id
             and other.starts_at < la.starts_at - interval '4 hours'
             and other.ends_at > la.starts_at
-            and other.ends_at - other.starts_at > interval '4 hours'
+            and other.is_long
     ) as near_or_long
 ) as o
 where

@@ -8167,7 +8167,7 @@ begin
             from trueup.live_appointments as la
             where
                 la.staff_id = p_staff_id
-                and la.ends_at - la.starts_at > interval '4 hours'
+                and la.is_long
                 and la.starts_at < p_ends_at
                 and la.ends_at > p_starts_at
         ) as o
@@ -10868,7 +10868,11 @@ CREATE VIEW trueup.live_appointments AS
     idempotency_key,
     cancelled_at,
     metadata,
-    created_at
+    created_at,
+        CASE
+            WHEN (isfinite(starts_at) AND isfinite(ends_at)) THEN ((ends_at - starts_at) > '04:00:00'::interval)
+            ELSE true
+        END AS is_long
    FROM trueup.kept_appointments ka
   WHERE ((status <> 'cancelled'::text) AND ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text])) OR (trueup.vocabulary_value('appointment_status'::text, status) IS DISTINCT FROM 'cancelled'::text)));
 
@@ -12015,7 +12019,7 @@ CREATE VIEW trueup.appointment_staff_overlap AS
                       WHERE ((other.staff_id = x.staff_id) AND (other.id <> x.id) AND (other.starts_at < x.ends_at) AND (other.ends_at > x.starts_at) AND (other.ends_at > other.starts_at) AND (other.starts_at >= (x.starts_at - '04:00:00'::interval))))) THEN 1
                     WHEN (EXISTS ( SELECT 1
                        FROM trueup.live_appointments other
-                      WHERE ((other.staff_id = x.staff_id) AND (other.id <> x.id) AND (other.starts_at < x.ends_at) AND (other.ends_at > x.starts_at) AND (other.ends_at > other.starts_at) AND ((other.ends_at - other.starts_at) > '04:00:00'::interval)))) THEN 1
+                      WHERE ((other.staff_id = x.staff_id) AND (other.id <> x.id) AND (other.starts_at < x.ends_at) AND (other.ends_at > x.starts_at) AND (other.ends_at > other.starts_at) AND other.is_long))) THEN 1
                     ELSE NULL::integer
                 END = 1))
           GROUP BY x.id) doubtful
@@ -12027,7 +12031,7 @@ CREATE VIEW trueup.appointment_staff_overlap AS
                 UNION ALL
                  SELECT other.id
                    FROM trueup.live_appointments other
-                  WHERE ((other.staff_id = la.staff_id) AND (other.starts_at < (la.starts_at - '04:00:00'::interval)) AND (other.ends_at > la.starts_at) AND ((other.ends_at - other.starts_at) > '04:00:00'::interval))) near_or_long) o)
+                  WHERE ((other.staff_id = la.staff_id) AND (other.starts_at < (la.starts_at - '04:00:00'::interval)) AND (other.ends_at > la.starts_at) AND other.is_long)) near_or_long) o)
   WHERE ((la.staff_id IS NOT NULL) AND (la.ends_at > la.starts_at) AND (o.ids IS NOT NULL));
 
 CREATE VIEW trueup.appointment_staff_overlap_candidates AS
@@ -15542,7 +15546,11 @@ CREATE INDEX appointments_former_key_idx ON public.appointments USING btree (com
 
 CREATE UNIQUE INDEX appointments_idempotency_key_key ON public.appointments USING btree (company_id, idempotency_key) WHERE ((deleted_at IS NULL) AND (status <> 'cancelled'::text) AND (idempotency_key IS NOT NULL));
 
-CREATE INDEX appointments_long_idx ON public.appointments USING btree (staff_id, starts_at) INCLUDE (ends_at, id, status, deleted_at) WHERE ((ends_at - starts_at) > '04:00:00'::interval);
+CREATE INDEX appointments_long_idx ON public.appointments USING btree (staff_id, starts_at) INCLUDE (ends_at, id, status, deleted_at) WHERE 
+CASE
+    WHEN (isfinite(starts_at) AND isfinite(ends_at)) THEN ((ends_at - starts_at) > '04:00:00'::interval)
+    ELSE true
+END;
 
 CREATE INDEX appointments_open_idx ON public.appointments USING btree (ends_at) WHERE ((deleted_at IS NULL) AND (source IS DISTINCT FROM 'backfill'::text) AND (status <> ALL (ARRAY['completed'::text, 'no_show'::text, 'cancelled'::text])));
 

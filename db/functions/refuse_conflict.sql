@@ -59,7 +59,7 @@ begin
             from trueup.live_appointments as la
             where
                 la.staff_id = p_staff_id
-                and la.ends_at - la.starts_at > interval '4 hours'
+                and la.is_long
                 and la.starts_at < p_ends_at
                 and la.ends_at > p_starts_at
         ) as o

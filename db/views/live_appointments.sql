@@ -25,7 +25,12 @@ select
     ka.idempotency_key,
     ka.cancelled_at,
     ka.metadata,
-    ka.created_at
+    ka.created_at,
+    -- as the predicate of appointments_long_idx; infinite times have no difference
+    case
+        when isfinite(ka.starts_at) and isfinite(ka.ends_at) then ka.ends_at - ka.starts_at > interval '4 hours'
+        else true
+    end as is_long
 from trueup.kept_appointments as ka
 where
     ka.status <> 'cancelled'

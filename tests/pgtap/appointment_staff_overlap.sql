@@ -62,6 +62,10 @@ select factory.appointment(
 select factory.appointment(
     id => 52, staff_id => 1, starts_at => '2025-10-22 12:15:00+00', ends_at => '2025-10-22 12:15:00+00'
 );
+-- no end in sight
+select factory.staff(3);
+select factory.appointment(id => 61, staff_id => 3, starts_at => '2025-10-22 12:00:00+00', ends_at => 'infinity');
+select factory.appointment(id => 62, staff_id => 3, starts_at => '2026-10-22 12:00:00+00');
 set local timezone = 'Europe/Berlin';
 
 select results_eq(
@@ -73,7 +77,9 @@ select results_eq(
     (21, '[10]'),
     (31, '[12]'),
     (41, '[42]'),
-    (42, '[41]')
+    (42, '[41]'),
+    (61, '[62]'),
+    (62, '[61]')
     $$,
     'each appointment of an overlap is listed, and no other'
 );
@@ -95,7 +101,7 @@ select set_eq(
     'the two probes find what the plain definition finds'
 );
 
-update public.appointments set status = 'cancelled' where id in (21, 31, 41);
+update public.appointments set status = 'cancelled' where id in (21, 31, 41, 61);
 select is_empty('select * from trueup.appointment_staff_overlap', 'clean once a person has decided');
 
 select * from finish();

@@ -1,0 +1,16 @@
+"""An appointment may have no end in sight."""
+
+from trueup.migration import run_sql
+
+revision = "bookings_0017"
+down_revision = "bookings_0016"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql(__file__, "up")
+
+
+def downgrade() -> None:
+    run_sql(__file__, "down")
