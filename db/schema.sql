@@ -1787,14 +1787,14 @@ CREATE TABLE public.appointments (
     deleted_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT appointments_calcom_sync_status_vocabulary CHECK ((calcom_sync_status = ANY (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text]))),
+    CONSTRAINT appointments_calcom_sync_status_vocabulary CHECK ((calcom_sync_status = ANY ('{pending,synced,failed,verification_pending}'::text[]))),
     CONSTRAINT appointments_cancel_agrees CHECK (((status = 'cancelled'::text) = (cancelled_at IS NOT NULL))),
     CONSTRAINT appointments_company_known CHECK ((company_id IS NOT NULL)),
     CONSTRAINT appointments_metadata_decoded CHECK (((jsonb_typeof(metadata) <> 'string'::text) OR ((metadata #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
     CONSTRAINT appointments_retell_has_key CHECK (((source IS DISTINCT FROM 'retell'::text) OR (idempotency_key IS NOT NULL))),
-    CONSTRAINT appointments_source_vocabulary CHECK ((source = ANY (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text]))),
-    CONSTRAINT appointments_status_vocabulary CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text]))),
-    CONSTRAINT appointments_sync_origin_vocabulary CHECK ((sync_origin = ANY (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text]))),
+    CONSTRAINT appointments_source_vocabulary CHECK ((source = ANY ('{retell,calcom,manual,api,backfill}'::text[]))),
+    CONSTRAINT appointments_status_vocabulary CHECK ((status = ANY ('{pending,confirmed,completed,no_show,cancelled}'::text[]))),
+    CONSTRAINT appointments_sync_origin_vocabulary CHECK ((sync_origin = ANY ('{retell,calcom,admin,api,system}'::text[]))),
     CONSTRAINT appointments_synced_has_id CHECK (((calcom_sync_status IS DISTINCT FROM 'synced'::text) OR (calcom_booking_uid IS NOT NULL) OR (calcom_booking_id IS NOT NULL))),
     CONSTRAINT appointments_times_ordered CHECK ((ends_at > starts_at))
 );
@@ -6439,7 +6439,7 @@ CREATE TABLE public.appointment_modifications (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT appointment_modifications_company_known CHECK ((company_id IS NOT NULL)),
-    CONSTRAINT appointment_modifications_kind_vocabulary CHECK ((kind = ANY (ARRAY['reschedule'::text, 'cancel'::text])))
+    CONSTRAINT appointment_modifications_kind_vocabulary CHECK ((kind = ANY ('{reschedule,cancel}'::text[])))
 );
 
 CREATE TABLE public.calls (
@@ -6478,19 +6478,19 @@ CREATE TABLE public.calls (
     deleted_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT calls_appointment_link_status_vocabulary CHECK ((appointment_link_status = ANY (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'pending_creation'::text, 'creation_failed'::text]))),
+    CONSTRAINT calls_appointment_link_status_vocabulary CHECK ((appointment_link_status = ANY ('{linked,unlinked,not_applicable,pending_creation,creation_failed}'::text[]))),
     CONSTRAINT calls_booking_details_decoded CHECK (((jsonb_typeof(booking_details) <> 'string'::text) OR ((booking_details #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
     CONSTRAINT calls_company_known CHECK ((company_id IS NOT NULL)),
-    CONSTRAINT calls_customer_link_method_vocabulary CHECK ((customer_link_method = ANY (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text]))),
-    CONSTRAINT calls_customer_link_status_vocabulary CHECK ((customer_link_status = ANY (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text]))),
+    CONSTRAINT calls_customer_link_method_vocabulary CHECK ((customer_link_method = ANY ('{phone_match,name_match,email_match,manual_link,ai_match,appointment_link,auto_created,unknown}'::text[]))),
+    CONSTRAINT calls_customer_link_status_vocabulary CHECK ((customer_link_status = ANY ('{linked,name_only,anonymous,pending_review,unlinked,failed}'::text[]))),
     CONSTRAINT calls_direction_known CHECK (((direction IS NOT NULL) AND (direction <> ''::text))),
-    CONSTRAINT calls_direction_vocabulary CHECK ((NULLIF(direction, ''::text) = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
+    CONSTRAINT calls_direction_vocabulary CHECK ((NULLIF(direction, ''::text) = ANY ('{inbound,outbound}'::text[]))),
     CONSTRAINT calls_link_confidence_bounded CHECK (((customer_link_confidence >= (0)::numeric) AND (customer_link_confidence <= (100)::numeric))),
     CONSTRAINT calls_link_has_provenance CHECK (((customer_link_status <> 'linked'::text) OR ((customer_link_method IS NOT NULL) AND (customer_linked_at IS NOT NULL)))),
     CONSTRAINT calls_linked_has_customer CHECK (((customer_link_status <> 'linked'::text) OR (customer_id IS NOT NULL))),
     CONSTRAINT calls_metadata_decoded CHECK (((jsonb_typeof(metadata) <> 'string'::text) OR ((metadata #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
-    CONSTRAINT calls_session_outcome_vocabulary CHECK ((session_outcome = ANY (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text]))),
-    CONSTRAINT calls_status_vocabulary CHECK ((status = ANY (ARRAY['registered'::text, 'ongoing'::text, 'ended'::text, 'analyzed'::text, 'failed'::text]))),
+    CONSTRAINT calls_session_outcome_vocabulary CHECK ((session_outcome = ANY ('{appointment_booked,appointment_rescheduled,appointment_cancelled,information_only,callback_requested,transferred,voicemail,abandoned,technical_issue,spam,creation_failed,other}'::text[]))),
+    CONSTRAINT calls_status_vocabulary CHECK ((status = ANY ('{registered,ongoing,ended,analyzed,failed}'::text[]))),
     CONSTRAINT calls_times_agree CHECK (((ended_at >= started_at) AND (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) <= (1000)::numeric)))
 );
 

@@ -1,0 +1,16 @@
+"""Vocabularies are checked by array literals."""
+
+from trueup.migration import run_sql
+
+revision = "bookings_0018"
+down_revision = "bookings_0017"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql(__file__, "up")
+
+
+def downgrade() -> None:
+    run_sql(__file__, "down")
