@@ -6,11 +6,11 @@
 begin;
 select plan(9);
 
--- pg_get_triggerdef and pg_get_constraintdef write a list as ARRAY['…'::text, …]
-create function pg_temp.server_words(p_text text) returns jsonb language sql as $$
-select jsonb_object_agg(w.word[1], true)
-from regexp_matches(p_text, 'ARRAY\[([^]]*)\]') as l (list)
-cross join lateral regexp_matches(l.list[1], '''([^'']+)''::text', 'g') as w (word);
+-- a list is an array literal, '{…}', wherever it stands
+create function pg_temp.words(p_text text) returns jsonb language sql as $$
+select jsonb_object_agg(w.word, true)
+from regexp_matches(p_text, '''(\{[^'']*\})''') as l (list)
+cross join lateral unnest(l.list[1]::text[]) as w (word);
 $$;
 
 create view pg_temp.lists as
@@ -26,10 +26,7 @@ select
     ct.name,
     ct.table_name,
     substring(ct.purpose from '^vocabulary (\w+)$') as vocabulary,
-    (
-        select jsonb_object_agg(w.word[1], true)
-        from regexp_matches(ct.definition, '''([a-z_]+)''', 'g') as w (word)
-    ) as words
+    pg_temp.words(ct.definition) as words
 from trueup.constraints as ct
 where ct.name like '%\_vocabulary';
 
@@ -43,7 +40,7 @@ select is_empty(
 );
 select results_eq(
     $$
-    select r.name, pg_temp.server_words(pg_catalog.pg_get_constraintdef(con.oid))
+    select r.name, pg_temp.words(pg_catalog.pg_get_constraintdef(con.oid))
     from pg_temp.registered as r
     inner join pg_catalog.pg_constraint as con
         on con.conname = r.name and con.conrelid = r.table_name::regclass
@@ -54,7 +51,7 @@ select results_eq(
 );
 
 select is(
-    pg_temp.server_words(pg_catalog.pg_get_triggerdef(t.oid)), (
+    pg_temp.words(pg_catalog.pg_get_triggerdef(t.oid)), (
         select l.words from pg_temp.lists as l where l.vocabulary = f.vocabulary
     ),
     f.name || ' spares the words of ' || f.vocabulary || ', and no other'
