@@ -67,7 +67,7 @@ create or replace trigger appointments_fill_status
     before insert on public.appointments
     for each row
     when (
-        new.status <> all ('{pending,confirmed,completed,no_show,cancelled}')
+        new.status <> all('{pending,confirmed,completed,no_show,cancelled}')
         or (new.status = 'cancelled' and new.cancelled_at is null)
     )
     execute function trueup.appointments_fill_status();
@@ -82,7 +82,7 @@ create or replace trigger appointments_fill_status_on_update_legacy
     before update on public.appointments
     for each row
     when (
-        new.status <> all ('{pending,confirmed,completed,no_show,cancelled}')
+        new.status <> all('{pending,confirmed,completed,no_show,cancelled}')
         or (new.status = 'cancelled' and new.cancelled_at is null)
     )
     execute function trueup.appointments_fill_status('any update');

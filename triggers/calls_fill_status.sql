@@ -63,7 +63,7 @@ $$;
 create or replace trigger calls_fill_status
     before insert on public.calls
     for each row
-    when (new.status <> all ('{registered,ongoing,ended,analyzed,failed}'))
+    when (new.status <> all('{registered,ongoing,ended,analyzed,failed}'))
     execute function trueup.calls_fill_status();
 
 create or replace trigger calls_fill_status_on_update
@@ -74,5 +74,5 @@ create or replace trigger calls_fill_status_on_update
 create or replace trigger calls_fill_status_on_update_legacy
     before update on public.calls
     for each row
-    when (new.status <> all ('{registered,ongoing,ended,analyzed,failed}'))
+    when (new.status <> all('{registered,ongoing,ended,analyzed,failed}'))
     execute function trueup.calls_fill_status('any update');
