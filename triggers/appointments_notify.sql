@@ -69,7 +69,7 @@ begin
                 from old_appointments as o
             )
         then
-            -- the rows that stand on one side only, each with the time it was or is at
+            -- the rows that stand on one side more often than on the other, each with the time it was or is at
             select array_agg(t.company_id), array_agg(t.starts_at), array_agg(t.ends_at)
             into v_company_ids, v_starts, v_ends
             from (
@@ -78,34 +78,21 @@ begin
                     d.starts_at,
                     d.ends_at
                 from (
-                    (
-                        select
-                            o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id,
-                            o.branch_id
-                        from old_appointments as o
-                        where o.deleted_at is null
-                        except all
-                        select
-                            n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id,
-                            n.branch_id
-                        from new_appointments as n
-                        where n.deleted_at is null
-                    )
+                    select
+                        o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id, o.branch_id,
+                        -1 as side
+                    from old_appointments as o
+                    where o.deleted_at is null
                     union all
-                    (
-                        select
-                            n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id,
-                            n.branch_id
-                        from new_appointments as n
-                        where n.deleted_at is null
-                        except all
-                        select
-                            o.id, o.company_id, o.starts_at, o.ends_at, o.status, o.staff_id, o.service_id,
-                            o.branch_id
-                        from old_appointments as o
-                        where o.deleted_at is null
-                    )
+                    select
+                        n.id, n.company_id, n.starts_at, n.ends_at, n.status, n.staff_id, n.service_id, n.branch_id,
+                        1 as side
+                    from new_appointments as n
+                    where n.deleted_at is null
                 ) as d
+                group by
+                    d.id, d.company_id, d.starts_at, d.ends_at, d.status, d.staff_id, d.service_id, d.branch_id
+                having sum(d.side) <> 0
             ) as t;
         end if;
     end if;

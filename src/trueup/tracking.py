@@ -130,21 +130,22 @@ def tracker(table: Watched, keys: list[str]) -> str:
         # without the cast || is also an operator of arrays, jsonb, bytea ...
         return f"{literal(column + '=')} || {row}.{quoted(column)}::text"
 
+    def listing(row: str) -> str:
+        return f"array[{', '.join(tagged(row, column) for column in keys)}]"
+
     def listed(row: str, rows: str) -> str:
-        values = ", ".join(tagged(row, column) for column in keys)
         return (
             f"        insert into trueup.changes (table_name, keys)\n"
             f"        select {literal(name)}, "
-            f"case when count(*) <= {MOST_KEYS} then array_agg(array[{values}]) end\n"
+            f"case when count(*) <= {MOST_KEYS} then array_agg({listing(row)}) end\n"
             f"        from (select * from {rows} limit {MOST_KEYS + 1}) as {row}\n"
             f"        having count(*) > 0;\n"
         )
 
     def one(row: str) -> str:
-        values = ", ".join(tagged(row, column) for column in keys)
         return (
             f"        insert into trueup.changes (table_name, keys)\n"
-            f"        values ({literal(name)}, array[{values}]);\n"
+            f"        values ({literal(name)}, {listing(row)});\n"
         )
 
     events = [f"drop trigger if exists trueup_changes_{event} on {name};" for event in TRIGGERS]

@@ -1,7 +1,7 @@
 -- appointments_notify: what is noted of which write; tests/test_notices.py listens
 
 begin;
-select plan(23);
+select plan(24);
 
 select factory.company(1), factory.company(2);
 update public.companies set timezone = 'America/New_York' where id = 2;
@@ -26,6 +26,8 @@ select is(pg_temp.noted(), '{}', 'one that is deleted already takes no time');
 
 update public.appointments set notes = 'n', metadata = '{"a": 1}', updated_at = now() where id = 1;
 select is(pg_temp.noted(), '{}', 'notes take no time');
+update public.appointments set status = case when id = 3 then 'completed' else status end where id in (2, 3, 4);
+select is(pg_temp.noted(), array['1 2025-10-26'], 'of the rows of one statement those that it changed');
 update public.appointments set starts_at = starts_at + interval '2 days', ends_at = ends_at + interval '2 days' where id = 1;
 select is(pg_temp.noted(), array['1 2025-10-22', '1 2025-10-24'], 'one that is moved: where it was and where it is');
 update public.appointments set staff_id = 2 where id = 1;
