@@ -128,7 +128,7 @@ def test_it_says_what_each_statement_locks(database: str, tmp_path: Path) -> Non
 def test_locks_of_constraints_are_those_that_are_taken(database: str) -> None:
     """What the dry run says without having run it, compared with what the server does."""
     from trueup import deploy
-    from trueup.model import ConstraintState
+    from trueup.deploy import ConstraintState
     from trueup.store import quoted, session
 
     with session(database, "test") as connection:

@@ -16,8 +16,8 @@ from rows import factory
 import trueup
 from trueup import durations, guards
 from trueup.cli import cli
+from trueup.deploy import Change
 from trueup.errors import NotFoundError
-from trueup.model import Change
 
 GUARD = "call_made_without_appointment"
 FLAG = "update public.calls set appointment_made = true where id = "

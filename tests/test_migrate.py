@@ -15,7 +15,7 @@ from helpers import eventually, run, sql, value
 import trueup
 from trueup import locks, migration, server
 from trueup.errors import MigrationError
-from trueup.model import Migration
+from trueup.migration import Migration
 
 
 def test_a_second_migration_does_nothing(empty_database: str) -> None:

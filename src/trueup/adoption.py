@@ -10,13 +10,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from trueup import packs
+from trueup.deploy import Change
 from trueup.errors import DatabaseError, UsageError
 from trueup.fitting import Application, application, note_application
 from trueup.locks import refuse_pooler
 from trueup.migration import (
     WAIT,
+    Migration,
     expected_tables,
     hidden_tables,
     host_sql,
@@ -26,7 +29,6 @@ from trueup.migration import (
     rehearse_adoption,
     stamp,
 )
-from trueup.model import Change, Migration
 from trueup.packs import BIGINT, PUBLIC, Pack, singulars
 from trueup.revisions import first_revision, is_adopted, refuse_branches, refuse_newer
 from trueup.store import LOCK_TIMEOUT, SCHEMA, Session, session
@@ -63,8 +65,7 @@ class Adoption:
     left_out: tuple[Change, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Column:
+class _Column(NamedTuple):
     table_name: str
     is_present: bool
     quoted_table: str
@@ -84,8 +85,7 @@ class _Column:
     table_size: str
 
 
-@dataclass(frozen=True)
-class _Right:
+class _Right(NamedTuple):
     what: str
     mend: str
 

@@ -19,11 +19,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from trueup.deploy import Change
 from trueup.errors import CatalogError, MigrationError
 from trueup.ledger import Ledger
 from trueup.locks import Turn, retried
-from trueup.model import Change, Progress, silent
+from trueup.model import Progress, silent
 from trueup.packs import CORE, Pack, checksum, readable
 from trueup.store import ServerSaid, Session, explained, literal, quoted
 from trueup.tokens import texts
@@ -44,8 +46,7 @@ class Backfill:
     checksum: str
 
 
-@dataclass(frozen=True)
-class _Progress:
+class _Progress(NamedTuple):
     name: str
     checksum: str
     last_key: str | None

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from trueup import packs, server
 from trueup.errors import CatalogError, UsageError
@@ -64,8 +65,7 @@ class Tried:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Function:
+class _Function(NamedTuple):
     identity: str
     oid: int
     language: str
@@ -76,8 +76,7 @@ class _Function:
     stands_on: list[list[str]]
 
 
-@dataclass(frozen=True)
-class _Source:
+class _Source(NamedTuple):
     """Where the body of a function stands."""
 
     file: SqlFile
@@ -197,8 +196,7 @@ def _faults(connection: Session, pack: Pack, checker: str | None) -> Iterator[Fa
             )
 
 
-@dataclass(frozen=True)
-class _Hidden:
+class _Hidden(NamedTuple):
     check_name: str
     function: str
     table_name: str

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from trueup import packs
 from trueup.errors import BusyError, CheckFailedError
@@ -55,32 +56,30 @@ PASS_LOCK = 0x6368616E676573
 _FileOne = Callable[..., Filed | ServerSaid]
 
 
-@dataclass(frozen=True)
-class _Open:
+class _Open(NamedTuple):
     name: str
     entity_type: str
     entity_id: str
 
 
-@dataclass(frozen=True)
-class _Touched:
+class _Touched(NamedTuple):
     name: str
     entity_type: str
 
 
-@dataclass(frozen=True)
-class _ToFile(_Open):
+class _ToFile(NamedTuple):
+    name: str
+    entity_type: str
+    entity_id: str
     is_violation: bool
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(NamedTuple):
     name: str
     violations: int
 
 
-@dataclass(frozen=True)
-class _Standing:
+class _Standing(NamedTuple):
     name: str
     violations: int
     accepted: int

@@ -36,8 +36,11 @@ from trueup.errors import TrueupError, UsageError, logged
 from trueup.signals import ending
 
 if TYPE_CHECKING:
+    from trueup.deploy import Change
     from trueup.inspection import Schedule
-    from trueup.model import Change, Migration, Repairs, Run
+    from trueup.migration import Migration
+    from trueup.model import Run
+    from trueup.repairing import Repairs
 
 logger = logging.getLogger(__name__)
 

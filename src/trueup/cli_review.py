@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from trueup.alerts import Alert
-    from trueup.model import Preview
+    from trueup.repairing import Preview
     from trueup.review import Claim, Detail, Item
 
 _PASSWORD = re.compile(r"(?i)password|://[^/@]*:[^/@]*@")

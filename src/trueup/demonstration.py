@@ -13,13 +13,14 @@ from pathlib import Path
 
 from trueup import packs, server
 from trueup.adoption import Adoption, adopt
+from trueup.deploy import Change
 from trueup.enforcement import enforce
 from trueup.errors import ServerError
 from trueup.evaluation import check
 from trueup.incident import COMPOSITION, legacy_sql
 from trueup.migration import host_sql
-from trueup.model import Change, Progress, Repairs, Run, silent
-from trueup.repairing import repair
+from trueup.model import Progress, Run, silent
+from trueup.repairing import Repairs, repair
 from trueup.store import ServerSaid, session
 
 DATABASE = "demo"

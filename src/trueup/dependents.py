@@ -8,7 +8,7 @@ come back just after it, in the same transaction: nobody sees a moment without t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trueup.errors import MigrationError
 from trueup.scripts import bare
@@ -29,8 +29,7 @@ _COLUMN = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Dependent:
+class _Dependent(NamedTuple):
     kind: str
     identity: str
     is_ours: bool

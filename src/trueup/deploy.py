@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from trueup import tracking
 from trueup.errors import CatalogError, MigrationError
 from trueup.ledger import Ledger
 from trueup.locks import patiently
-from trueup.model import Change, ConstraintState, ObjectState
 from trueup.packs import Check, Pack, SqlFile, SqlObject, checksum, plain
 from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
 
@@ -38,6 +37,53 @@ AGAIN = ("55P", "40", "57")
 CHANGED_BY_HAND = ("different", "disabled")
 BY_HAND = "changed by hand; left as it is"
 FOUND = "was there before; taken as the application's own"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing a deployment, an adoption or an enforcement did, would do, or left alone."""
+
+    action: str
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """A view, function or trigger of ours; state is deployed, missing, different or disabled.
+
+    Not of the current release: deployed before a major upgrade of the server, so that
+    what the catalogue prints cannot be compared.
+    """
+
+    kind: str
+    identity: str
+    file: str
+    file_checksum: str
+    state: str
+    is_current_release: bool
+
+
+@dataclass(frozen=True)
+class ConstraintState:
+    """A constraint or index of ours on an application's table.
+
+    state is valid, not valid, missing, different, invalid (an unfinished index), or left
+    out, because it cannot be there; `left_out` is the reason. One that must be built
+    cannot be added NOT VALID. One that was there is the application's own.
+    """
+
+    name: str
+    table_name: str
+    kind: str
+    definition: str
+    check_name: str | None
+    waits_for: str | None
+    state: str
+    left_out: str | None
+    is_partitioned: bool
+    must_be_built: bool
+    was_there: bool
 
 
 @dataclass(frozen=True)
@@ -67,8 +113,7 @@ class DistantTable:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(NamedTuple):
     check_name: str
     table_name: str
 
@@ -84,14 +129,12 @@ class Remembered:
     up: str
 
 
-@dataclass(frozen=True)
-class _AmbiguousJournal:
+class _AmbiguousJournal(NamedTuple):
     table_name: str
     primary_key: list[str]
 
 
-@dataclass(frozen=True)
-class _Partition:
+class _Partition(NamedTuple):
     schema_name: str
     name: str
     parent_schema: str
@@ -293,8 +336,7 @@ def _refuse_overloads(session: Session, pack: Pack) -> None:
         raise _OverloadedError
 
 
-@dataclass(frozen=True)
-class _Triggers:
+class _Triggers(NamedTuple):
     """The files of triggers to deploy, the tables that can have none, and what is left as it is."""
 
     files: list[SqlFile]
@@ -529,23 +571,20 @@ def _register(
     session.run("register_tables")
 
 
-@dataclass(frozen=True)
-class _Misnamed:
+class _Misnamed(NamedTuple):
     check_name: str
     table_name: str
     column_name: str | None
 
 
-@dataclass(frozen=True)
-class _Misshapen:
+class _Misshapen(NamedTuple):
     check_name: str
     column_name: str
     kind: str | None
     key: str | None
 
 
-@dataclass(frozen=True)
-class _Reading:
+class _Reading(NamedTuple):
     check_name: str
     part: str
     query: str

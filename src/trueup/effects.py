@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trueup.errors import CheckFailedError
-from trueup.model import Difference
 from trueup.packs import Pack
 from trueup.store import ServerSaid, Session, brief, literal, quoted
 
@@ -23,7 +23,22 @@ _READ = ("db/functions", "db/views", "checks")
 
 
 @dataclass(frozen=True)
-class _Read:
+class Difference:
+    """The violations of one check before and after a migration; entities that came and went."""
+
+    check_name: str
+    before: int
+    after: int
+    appeared: int
+    disappeared: int
+
+    @property
+    def grew(self) -> bool:
+        """There are more violations than before."""
+        return self.after > self.before
+
+
+class _Read(NamedTuple):
     check_name: str
     table_name: str
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from trueup import packs
-from trueup.deploy import add_constraint
+from trueup.deploy import Change, ConstraintState, add_constraint
 from trueup.durations import length
 from trueup.errors import MigrationError, NotFoundError
 from trueup.evaluation import query_of, require, with_candidates
@@ -18,7 +19,6 @@ from trueup.guards import tell_unknown
 from trueup.ledger import Ledger
 from trueup.locks import limit_waiting, one_at_a_time, patiently
 from trueup.migration import WAIT
-from trueup.model import Change, ConstraintState
 from trueup.packs import Check, Pack
 from trueup.store import Session, literal, quoted, session
 
@@ -43,8 +43,7 @@ _OF_COMPANY = "v.company_id::text = {0}"
 QUIET = timedelta(days=7)
 
 
-@dataclass(frozen=True)
-class _Guard:
+class _Guard(NamedTuple):
     name: str
     mode: str
     changed_at: datetime
@@ -55,8 +54,7 @@ class _Guard:
         return self.mode if company is None or self.mode == "off" else self.companies.get(company, self.mode)
 
 
-@dataclass(frozen=True)
-class _Observed:
+class _Observed(NamedTuple):
     observed_for: timedelta | None
     refusable: int
     tripped_at: datetime | None

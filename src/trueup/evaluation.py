@@ -20,7 +20,7 @@ from itertools import chain
 from math import inf
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup import __version__, packs
 from trueup.durations import elapsed_ms
@@ -59,8 +59,7 @@ HIDDEN = "42501"
 LOCKED = ("55P03", "40P01")
 
 
-@dataclass(frozen=True)
-class Filed:
+class Filed(NamedTuple):
     superseded: bool
     flooded: bool
     violations: int
@@ -70,8 +69,7 @@ class Filed:
     missed: int | None
 
 
-@dataclass(frozen=True)
-class _Finished:
+class _Finished(NamedTuple):
     id: int
     kind: str
     status: str
@@ -80,27 +78,23 @@ class _Finished:
     snapshot_at: datetime
 
 
-@dataclass(frozen=True)
-class _Planned:
+class _Planned(NamedTuple):
     name: str
     planned_cost: Decimal | None
 
 
-@dataclass(frozen=True)
-class _Table:
+class _Table(NamedTuple):
     name: str
     bytes: int | None
 
 
-@dataclass(frozen=True)
-class _EntityTable:
+class _EntityTable(NamedTuple):
     entity_type: str
     table_name: str
     company_column: str | None
 
 
-@dataclass(frozen=True)
-class TimeLimit:
+class TimeLimit(NamedTuple):
     """The time of a check: its own limit, in milliseconds and as people write it, and what it took last."""
 
     name: str
@@ -135,8 +129,7 @@ class _Count:
         return f"select {company}::text, count(*){counts} from {self.table} group by {company}"
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(NamedTuple):
     """What one connection reads in one transaction."""
 
     about: tuple[Check, ...] | _Count
@@ -145,8 +138,7 @@ class _Task:
     expected_ms: float | None = None
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     """What a task brought back, or what ended it."""
 
     about: tuple[Check, ...] | _Count

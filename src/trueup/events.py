@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup.calling import AsyncDatabase, Database, rows, rows_async
 from trueup.durations import elapsed_ms
@@ -59,8 +59,7 @@ class Processed:
         return Processed(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-@dataclass(frozen=True)
-class _Retried:
+class _Retried(NamedTuple):
     retry_events: int
 
 

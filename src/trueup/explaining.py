@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup import packs
 from trueup.errors import DatabaseError
@@ -174,8 +174,7 @@ class Explanation:
     entities: tuple[ForEntities, ...]
 
 
-@dataclass(frozen=True)
-class _Explained:
+class _Explained(NamedTuple):
     name: str
     checksum: str
     owes_full: str | None
@@ -187,16 +186,14 @@ class _Explained:
     last_violations: int
 
 
-@dataclass(frozen=True)
-class _Entities:
+class _Entities(NamedTuple):
     entity_type: str
     table_name: str
     key_column: str
     key_type: str
 
 
-@dataclass(frozen=True)
-class _Relation:
+class _Relation(NamedTuple):
     schema_name: str
     name: str
     top_name: str
@@ -215,8 +212,7 @@ class _Access:
     rows: int
 
 
-@dataclass(frozen=True)
-class _Index:
+class _Index(NamedTuple):
     name: str
     table_name: str
     kind: str

@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from trueup.packs import BIGINT, PUBLIC, Pack
 from trueup.store import Session
 
 
-@dataclass(frozen=True)
-class Application:
+class Application(NamedTuple):
     """Of the application's tables: their schema, the type of their keys, and which optional columns
     they lack, as table.column.
     """
 
     schema_name: str = PUBLIC
     key_type: str = BIGINT
-    missing_columns: list[str] = field(default_factory=list)
+    missing_columns: Sequence[str] = ()
 
 
 def application(connection: Session) -> Application:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import unified_diff
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup import backfilling, deploy, ledger, packs
+from trueup.deploy import Change, ConstraintState
 from trueup.fitting import fitted
 from trueup.ledger import LIMIT, Deployment
 from trueup.migration import edited_revisions
-from trueup.model import Change, ConstraintState
 from trueup.revisions import current, pending_revisions, refuse_newer
 from trueup.store import Session, refuse_foreign, session
 
@@ -131,8 +131,7 @@ class Status:
     schedule: Schedule | None = None
 
 
-@dataclass(frozen=True)
-class _Drifted:
+class _Drifted(NamedTuple):
     kind: str
     identity: str
     file: str
@@ -141,22 +140,19 @@ class _Drifted:
     live: str | None
 
 
-@dataclass(frozen=True)
-class _Facts:
+class _Facts(NamedTuple):
     server: str
     database: str
     open_alerts: dict[str, int]
     open_reviews: int
 
 
-@dataclass(frozen=True)
-class _Role:
+class _Role(NamedTuple):
     name: str
     is_there: bool
 
 
-@dataclass(frozen=True)
-class _Stray:
+class _Stray(NamedTuple):
     kind: str
     identity: str
 

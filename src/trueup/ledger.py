@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup import __version__
 from trueup.durations import elapsed_ms
+from trueup.effects import Difference
 from trueup.errors import MigrationError
-from trueup.model import Difference
 from trueup.packs import CORE, checksum, readable
 from trueup.store import ServerSaid, Session, brief
 
@@ -62,8 +62,7 @@ class Revision:
     checksum: str
 
 
-@dataclass(frozen=True)
-class _Known:
+class _Known(NamedTuple):
     name: str
     checksum: str
     finished_at: datetime

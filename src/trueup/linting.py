@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from trueup import bodies, packs
 from trueup.errors import CatalogError, ServerError, UsageError
@@ -90,8 +91,7 @@ class Lint:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A file of the pack; `folder` is one of packs.FOLDERS or migrations/versions."""
 
     path: Path
@@ -109,8 +109,7 @@ class _File:
         return is_first and not self.path.is_relative_to(CORE)
 
 
-@dataclass(frozen=True)
-class _Pack:
+class _Pack(NamedTuple):
     """What the rules must know of all files."""
 
     checks: frozenset[str]

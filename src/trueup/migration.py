@@ -14,16 +14,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup import __version__, backfilling, deploy, effects, packs
 from trueup.dependents import run_script, run_statement
+from trueup.deploy import Change, ConstraintState
 from trueup.durations import elapsed_ms
 from trueup.errors import CatalogError, DatabaseError, MigrationError
 from trueup.fitting import fitted, note_application
 from trueup.ledger import Ledger, Revision, described
 from trueup.locks import DEADLOCK, LOCK_NOT_AVAILABLE, limit_waiting, one_at_a_time, retried
-from trueup.model import Change, ConstraintState, Migration, Progress, silent
+from trueup.model import Progress, silent
 from trueup.packs import CORE, Pack
 from trueup.revisions import (
     alembic_config,
@@ -72,6 +73,30 @@ _REHEARSED = """\
 
 
 @dataclass(frozen=True)
+class Migration:
+    """What `migrate` did, or with a dry run would do: revisions, files, constraints.
+
+    `sql` is the script of a dry run, empty otherwise; `warnings` are the server's.
+    `checked` are the checks that were counted before and after, `differences` those of
+    them whose violations changed. `rolled_back` is the revision that was taken back
+    because of them, and then `revisions` holds those that stay.
+    """
+
+    revisions: tuple[str, ...]
+    changes: tuple[Change, ...]
+    sql: str = ""
+    warnings: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
+    differences: tuple[effects.Difference, ...] = ()
+    rolled_back: str | None = None
+
+    @property
+    def grew(self) -> bool:
+        """Some check has more violations than before."""
+        return any(difference.grew for difference in self.differences)
+
+
+@dataclass(frozen=True)
 class Hidden:
     """A table whose rows a policy may hide from whoever is connected, and what mends it."""
 
@@ -79,8 +104,7 @@ class Hidden:
     mend: str
 
 
-@dataclass(frozen=True)
-class _DeclaredKey:
+class _DeclaredKey(NamedTuple):
     name: str
     key_column: str
 

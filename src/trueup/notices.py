@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from trueup import calling
 from trueup.errors import DatabaseError
@@ -111,8 +112,7 @@ def missed(
     return listener.caught_up(found, now)
 
 
-@dataclass(frozen=True)
-class _Day:
+class _Day(NamedTuple):
     company_id: int | None
     date: date | None
 

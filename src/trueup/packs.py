@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 from trueup.errors import CatalogError, NotFoundError
 
@@ -40,6 +41,7 @@ _CREATE = re.compile(
     r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?(?P<kind>view|function|trigger)\s+(?P<name>[\w.]+)",
     re.I,
 )
+_VIEW = re.compile(r"create\s+or\s+replace\s+view\s+trueup\.(\w+)\s+as\b", re.I)
 _TRIGGER = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?:constraint\s+)?trigger\b[^;]*;", re.I)
 _TRIGGER_TABLE = re.compile(r'\bon\s+(?P<table>(?:\w+|"[^"]+")\.(?:\w+|"[^"]+"))', re.I)
 _REFERENCE = re.compile(r"\btrueup\.(\w+)")
@@ -59,8 +61,7 @@ _QUOTED = re.compile(r'"[^"]*"')
 _NEEDLESS = re.compile(r'"([a-z_][a-z0-9_]*)"')
 
 
-@dataclass(frozen=True)
-class Population:
+class Population(NamedTuple):
     """The denominator of a check: a table with its key, and a predicate if any."""
 
     entity: str
@@ -177,8 +178,7 @@ class Check:
         return table if "." in _QUOTED.sub("", table) else f"{self.schema}.{table}"
 
 
-@dataclass(frozen=True)
-class SqlObject:
+class SqlObject(NamedTuple):
     """What a file creates: a view or function of ours, or a trigger on a table."""
 
     kind: str
@@ -448,7 +448,7 @@ def parse(name: str, text: str, file: str, *, is_core: bool = False, schema: str
     )
     if check.sources and not check.populations:
         raise wrong(_line_of(lines, "changes"), "without a population only 'none' or 'time' can be meant")
-    if not re.search(rf"create\s+or\s+replace\s+view\s+trueup\.{name}\s+as\b", _COMMENT.sub("", text), re.I):
+    if name not in (view.lower() for view in _VIEW.findall(_COMMENT.sub("", text))):
         raise CatalogError(f"{file}: no 'create or replace view trueup.{name} as' in this file")
     return check
 

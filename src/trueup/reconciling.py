@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from trueup.durations import elapsed_ms
 from trueup.errors import ProviderError, RefusedError, UsageError
@@ -103,8 +104,7 @@ def reconcile_api(
         raise AssertionError("the last reading returns or raises")
 
 
-@dataclass(frozen=True)
-class _Stored:
+class _Stored(NamedTuple):
     import_id: int
     status: str
     page_bookings: int
@@ -113,8 +113,7 @@ class _Stored:
     expected: int | None
 
 
-@dataclass(frozen=True)
-class _Differences:
+class _Differences(NamedTuple):
     missing_locally: int
     missing_remotely: int
     differing: int
@@ -191,8 +190,7 @@ def _read(
     return done
 
 
-@dataclass(frozen=True)
-class _Verdict:
+class _Verdict(NamedTuple):
     allowed: bool
     permit: str | None
     reason: str | None

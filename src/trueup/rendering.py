@@ -9,7 +9,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from trueup import exposition
 from trueup.model import Result, Run
 from trueup.packs import Pack
 
@@ -173,6 +172,7 @@ def findings_as_sarif(findings: Iterable[_Finding], rules: Mapping[str, str], ve
 
 def run_as_prometheus(run: Run) -> str:
     """Return a run as a Prometheus text exposition, fit for the textfile collector."""
+    from trueup import exposition
 
     def each(metric: str, values: Iterable[tuple[Result, float | Decimal | None]]) -> exposition.Family:
         return exposition.family(

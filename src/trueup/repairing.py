@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup import packs
 from trueup.deploy import DistantTable
@@ -32,18 +33,7 @@ from trueup.evaluation import (
     require,
 )
 from trueup.fitting import fitted
-from trueup.model import (
-    CheckRepairs,
-    JournalEntry,
-    Outcome,
-    Preview,
-    Progress,
-    Repairs,
-    RowChange,
-    Run,
-    Undone,
-    silent,
-)
+from trueup.model import Progress, Run, silent
 from trueup.packs import Check
 from trueup.store import LOCK_TIMEOUT, ServerSaid, Session, session, sqlstate
 from trueup.tracking import tracked_tables
@@ -55,13 +45,113 @@ MAX_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class Outcome:
+    """What became of one violating entity: clean, corrected, review or busy, and why."""
+
+    check_name: str
+    entity_type: str
+    entity_id: str
+    outcome: str
+    reason: str
+    repair_id: int | None
+
+
+@dataclass(frozen=True)
+class CheckRepairs:
+    """The outcomes of one check, counted, and its reasons with how often each occurred."""
+
+    name: str
+    repair: str
+    candidates: int
+    corrected: int
+    review: int
+    clean: int
+    busy: int
+    reasons: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What a repair did, or (applied False) would do; `run` is the evaluation it started from."""
+
+    run: Run
+    applied: bool
+    checks: tuple[CheckRepairs, ...]
+
+    @property
+    def corrected(self) -> int:
+        """Entities corrected."""
+        return sum(check.corrected for check in self.checks)
+
+    @property
+    def review(self) -> int:
+        """Entities handed to people."""
+        return sum(check.review for check in self.checks)
+
+    def exit_code(self) -> int:
+        """Return 3 when a check could not run, 1 when something critical was not corrected, else 0."""
+        if self.run.exit_code("never"):
+            return 3
+        critical = {result.name for result in self.run.results if result.severity == "critical"}
+        return int(any(check.review + check.busy for check in self.checks if check.name in critical))
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """An applied repair: which entity, why, by whom, how many rows, and whether it was undone."""
+
+    id: int
+    repaired_at: datetime
+    check_name: str
+    entity_type: str
+    entity_id: str
+    reason: str
+    actor: str
+    changed_rows: int
+    undone_at: datetime | None
+    undone_by: str | None
+
+
+@dataclass(frozen=True)
+class RowChange:
+    """A row that a repair would change: the columns that differ, masked, and None where there is no row."""
+
+    table_name: str
+    key_value: str
+    operation: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the repair of one entity would do.
+
+    `outcome` is clean, corrected, review or busy, with its reason; `resolved` are the violations
+    of any check that would be gone, as '<check> <entity type> <key>'.
+    """
+
+    outcome: str
+    reason: str
+    changes: tuple[RowChange, ...]
+    resolved: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo put back, and the constraints it had to set back to NOT VALID."""
+
+    repair_id: int
+    rows_restored: int
+    constraints_loosened: list[str]
+
+
+class _Candidate(NamedTuple):
     entity_type: str
     entity_id: str
 
 
-@dataclass(frozen=True)
-class _Previewed:
+class _Previewed(NamedTuple):
     outcome: str
     reason: str
     changes: list[dict[str, Any]]

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from trueup.durations import elapsed_ms
 from trueup.errors import UsageError
@@ -45,8 +46,7 @@ class Pruning:
         return sum(entry.rows for entry in self.tables)
 
 
-@dataclass(frozen=True)
-class _Deleted:
+class _Deleted(NamedTuple):
     rule: str
     table_name: str
     deleted: int

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from trueup.errors import UsageError
 from trueup.packs import LONGEST_ENTITY
@@ -21,8 +22,7 @@ class NewPack:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Table:
+class _Table(NamedTuple):
     qualified: str
     table_name: str
     key_column: str | None

@@ -8,26 +8,23 @@ _ON = r'(?P<on>(?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+))?)'
 _NAME = r'(?:"[^"]+"|[\w$]+)'
 _ALTER = rf"alter table (?:if exists )?(?:only )?{_ON} "
 # the first that fits
-_LOCKS = [
-    (re.compile(pattern, re.I), mode)
-    for pattern, mode in (
-        (rf"create (?:or replace )?(?:constraint )?trigger {_NAME} .*? on {_ON}", "SHARE ROW EXCLUSIVE"),
-        (rf"drop trigger (?:if exists )?{_NAME} on {_ON}", "ACCESS EXCLUSIVE"),
-        (rf"create (?:unique )?index concurrently .*? on (?:only )?{_ON}", "SHARE UPDATE EXCLUSIVE"),
-        (rf"create (?:unique )?index .*? ?on (?:only )?{_ON}", "SHARE"),
-        (rf"drop index concurrently (?:if exists )?{_ON}", "SHARE UPDATE EXCLUSIVE"),
-        (rf"drop index (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
-        (rf"alter index {_ON} attach partition", "ACCESS EXCLUSIVE"),
-        (rf"{_ALTER}validate constraint", "SHARE UPDATE EXCLUSIVE"),
-        (rf"{_ALTER}alter (?:column )?{_NAME} set statistics", "SHARE UPDATE EXCLUSIVE"),
-        (rf"{_ALTER}attach partition", "SHARE UPDATE EXCLUSIVE"),
-        (rf"{_ALTER}add constraint {_NAME} foreign key", "SHARE ROW EXCLUSIVE"),
-        (rf"{_ALTER}(?:enable|disable) (?:always |replica )?trigger", "SHARE ROW EXCLUSIVE"),
-        (rf"alter table (?:if exists )?(?:only )?{_ON}", "ACCESS EXCLUSIVE"),
-        (rf"(?:create or replace|alter|drop) view (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
-        (rf"(?:drop table|truncate)(?: table)? (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
-    )
-]
+_LOCKS = (
+    (rf"create (?:or replace )?(?:constraint )?trigger {_NAME} .*? on {_ON}", "SHARE ROW EXCLUSIVE"),
+    (rf"drop trigger (?:if exists )?{_NAME} on {_ON}", "ACCESS EXCLUSIVE"),
+    (rf"create (?:unique )?index concurrently .*? on (?:only )?{_ON}", "SHARE UPDATE EXCLUSIVE"),
+    (rf"create (?:unique )?index .*? ?on (?:only )?{_ON}", "SHARE"),
+    (rf"drop index concurrently (?:if exists )?{_ON}", "SHARE UPDATE EXCLUSIVE"),
+    (rf"drop index (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
+    (rf"alter index {_ON} attach partition", "ACCESS EXCLUSIVE"),
+    (rf"{_ALTER}validate constraint", "SHARE UPDATE EXCLUSIVE"),
+    (rf"{_ALTER}alter (?:column )?{_NAME} set statistics", "SHARE UPDATE EXCLUSIVE"),
+    (rf"{_ALTER}attach partition", "SHARE UPDATE EXCLUSIVE"),
+    (rf"{_ALTER}add constraint {_NAME} foreign key", "SHARE ROW EXCLUSIVE"),
+    (rf"{_ALTER}(?:enable|disable) (?:always |replica )?trigger", "SHARE ROW EXCLUSIVE"),
+    (rf"alter table (?:if exists )?(?:only )?{_ON}", "ACCESS EXCLUSIVE"),
+    (rf"(?:create or replace|alter|drop) view (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
+    (rf"(?:drop table|truncate)(?: table)? (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
+)
 
 
 def lock_of(statement: str) -> tuple[str, str] | None:
@@ -37,7 +34,7 @@ def lock_of(statement: str) -> tuple[str, str] | None:
     """
     text = bare(statement)
     for pattern, mode in _LOCKS:
-        if match := pattern.match(text):
+        if match := re.match(pattern, text, re.I):
             return mode, match["on"]
     return None
 

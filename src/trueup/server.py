@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from trueup.errors import ServerError
@@ -126,15 +126,13 @@ class ServerStatus:
     size: int
 
 
-@dataclass(frozen=True)
-class _User:
+class _User(NamedTuple):
     name: str
     uid: int
     gid: int
 
 
-@dataclass(frozen=True)
-class _PidFile:
+class _PidFile(NamedTuple):
     pid: int
     started: int
     port: int

@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from trueup.errors import CheckFailedError, DatabaseError
 from trueup.store import ServerSaid, Session, connect, translated
@@ -18,8 +18,7 @@ CONFLICTS = ("40001", "40P01")
 _PAUSE = 0.05
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """The transactions that a run has seen for sure, as ids of the primary, and the time, by its clock.
 
     `defined_at` is when the newest definition of a check that it has seen was deployed.
@@ -30,15 +29,13 @@ class Snapshot:
     defined_at: datetime | None
 
 
-@dataclass(frozen=True)
-class _Cluster:
+class _Cluster(NamedTuple):
     system_identifier: str
     database: str
     in_recovery: bool
 
 
-@dataclass(frozen=True)
-class _Registered:
+class _Registered(NamedTuple):
     snapshot: str
     taken_at: datetime
     defined_at: datetime | None
@@ -47,8 +44,7 @@ class _Registered:
     backend_start: datetime
 
 
-@dataclass(frozen=True)
-class _Replay:
+class _Replay(NamedTuple):
     reached: bool
     behind: str
     last_commit_at: datetime | None

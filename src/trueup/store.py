@@ -11,11 +11,10 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -77,8 +76,7 @@ def statement(name: str) -> bytes:
     return (STATEMENTS / f"{name}.sql").read_bytes()
 
 
-@dataclass(frozen=True)
-class Copied:
+class Copied(NamedTuple):
     """Rows as COPY writes them, a line each, in a file that is gone when it is closed."""
 
     file: IO[bytes]
@@ -157,7 +155,7 @@ class Session:
         return self._execute(statement(name), parameters).rowcount
 
     def rows(self, name: str, row: type[T], /, **parameters: Any) -> list[T]:
-        """Run a statement file; return its rows as instances of `row`, a dataclass."""
+        """Run a statement file; return its rows as instances of `row`, whose fields are their columns."""
         return self._execute(statement(name), parameters, class_row(row)).fetchall()
 
     def row(self, name: str, row: type[T], /, **parameters: Any) -> T | None:

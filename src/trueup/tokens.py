@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""
@@ -22,8 +22,7 @@ _TOKEN = re.compile(
 _FENCE = re.compile(r"/\*|\*/")
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """One word, literal or mark; `kind` is word, quoted, string, body, number or mark.
 
     Words are in lower case, as the server reads them; a quoted identifier is without its

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
+from typing import NamedTuple
 
 from trueup.packs import Check, Source, SqlObject, plain
 from trueup.store import ServerSaid, Session, literal, quoted, sqlstate
@@ -32,8 +32,7 @@ _STYLES = ("datestyle = 'ISO'", "timezone = 'UTC'", "intervalstyle = 'postgres'"
 TRIGGERS = ("insert", "update", "delete", "truncate")
 
 
-@dataclass(frozen=True)
-class Watched:
+class Watched(NamedTuple):
     """A table that checks rest on.
 
     `columns` are those whose update counts. `any_update`: a BEFORE trigger of the
@@ -249,16 +248,14 @@ def related(partners: tuple[str, ...]) -> str:
     return f"trueup.related(v.evidence, array[{keys}])" if partners else "null::text[]"
 
 
-@dataclass(frozen=True)
-class _Noted:
+class _Noted(NamedTuple):
     table_name: str
     is_whole: bool
     column_name: str | None
     keys: list[str] | None
 
 
-@dataclass(frozen=True)
-class TrackedTable:
+class TrackedTable(NamedTuple):
     """A table that checks rest on; is_armed when triggers note its changes."""
 
     table_name: str
@@ -266,14 +263,12 @@ class TrackedTable:
     check_names: list[str]
 
 
-@dataclass(frozen=True)
-class _Owed:
+class _Owed(NamedTuple):
     name: str
     owes_full: str
 
 
-@dataclass(frozen=True)
-class EntityKey:
+class EntityKey(NamedTuple):
     """Where the entities of a type live, and the key that names one, which may have several spellings."""
 
     entity_type: str
@@ -283,8 +278,7 @@ class EntityKey:
     is_spelled_freely: bool
 
 
-@dataclass(frozen=True)
-class _Column:
+class _Column(NamedTuple):
     table_name: str
     column_name: str
     type: str

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
-from trueup.deploy import INDEX_LOCK_TIMEOUT, drop_index
+from trueup.deploy import INDEX_LOCK_TIMEOUT, ConstraintState, drop_index
 from trueup.durations import elapsed_ms
 from trueup.errors import DatabaseError, MigrationError, UsageError
 from trueup.locks import one_at_a_time, patiently, retried
 from trueup.migration import WAIT
-from trueup.model import ConstraintState
 from trueup.store import SCHEMA, Session, literal, quoted, session, sqlstate
 
 logger = logging.getLogger(__name__)
@@ -83,8 +82,7 @@ class Removal:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Scope:
+class _Scope(NamedTuple):
     database: str
     has_schema: bool
     is_ours: bool
@@ -93,8 +91,7 @@ class _Scope:
     may_drop: bool
 
 
-@dataclass(frozen=True)
-class _Constraint:
+class _Constraint(NamedTuple):
     name: str
     table_name: str
     kind: str
@@ -104,14 +101,12 @@ class _Constraint:
     is_ours: bool
 
 
-@dataclass(frozen=True)
-class _Trigger:
+class _Trigger(NamedTuple):
     table_name: str
     name: str
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     steps: tuple[Step, ...]
     names: tuple[str, ...]
     stays: tuple[str, ...]

@@ -5,17 +5,14 @@ fields are all there is, with their types, defaults and meaning. The environment
 before the file, the file before the default.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
-import tomllib
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from trueup.durations import duration
 from trueup.errors import UsageError
@@ -181,8 +178,7 @@ class Configuration:
     web: Web = field(default_factory=Web)
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """One value in effect: its dotted name, itself, where it comes from, and what it means."""
 
     name: str
@@ -197,8 +193,7 @@ class Value:
         return "***" if self.secret and self.value else self.value
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A configuration, the file it was read from (None: there is none), and every value with its source."""
 
     configuration: Configuration
@@ -242,6 +237,8 @@ def _read(file: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, d
     for path in [named] if named else [Path(FILE), Path(PROJECT_FILE)]:
         if not named and not path.is_file():
             continue
+        import tomllib
+
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -326,7 +323,7 @@ class _Reader:
         changed = {key: index for key, index in changed.items() if key not in replaced}
         for key, index in changed.items():
             if key in default:
-                self.values[index] = dataclasses.replace(self.values[index], value=default[key])
+                self.values[index] = self.values[index]._replace(value=default[key])
         return dataclasses.replace(made, **{key: default[key] for key in changed if key in default})
 
     def _value(

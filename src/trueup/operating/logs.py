@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.handlers
 import re
 import sys
 from collections.abc import Mapping
@@ -46,12 +45,16 @@ def configure(log: Log, *, at_terminal: bool = False) -> None:
     for what, given, known in (("level", log.level, LEVELS), ("format", log.format, FORMATS)):
         if given not in known:
             raise UsageError(f"log.{what}: there is no {what} '{given}'; it is one of {', '.join(known)}")
-    handler = _File(log.file) if log.file else _Terminal()
+    handler: Handler = _Terminal()
+    if log.file:
+        from trueup.operating.logfile import File
+
+        handler = File(log.file)
     handler.setFormatter(AsJson() if log.format == "json" else AsText())
     if at_terminal and not log.file and log.format == "text":
         handler.addFilter(lambda record: record.getMessage() not in PRINTED)
     root = logging.getLogger()
-    for old in [old for old in root.handlers if isinstance(old, _File | _Terminal)]:
+    for old in [old for old in root.handlers if isinstance(old, Handler)]:
         root.removeHandler(old)
         # what a full disk did not take is lost
         with suppress(OSError):
@@ -112,14 +115,14 @@ class AsText(logging.Formatter):
         return " ".join([start, *(f"{name}={_spelled(value)}" for name, value in found.items())])
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class Handler(logging.StreamHandler[TextIO]):
     """What cannot be written is lost, and the work goes on."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Do nothing."""
 
 
-class _Terminal(_Handler):
+class _Terminal(Handler):
     """Writes to standard error as it is now."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -127,39 +130,6 @@ class _Terminal(_Handler):
         self.stream = sys.stderr
         if self.stream is not None:
             super().emit(record)
-
-
-class _File(_Handler, logging.handlers.WatchedFileHandler):
-    """Writes to a file, and to a new one when that was moved away by logrotate.
-
-    The first event that it does not take is told on standard error, so that the end of a log is seen.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._has_told = False
-        try:
-            logging.handlers.WatchedFileHandler.__init__(self, path, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"log.file: {path}: cannot be written: {error.strerror}") from None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        try:
-            super().emit(record)
-        except OSError:  # no new file could be opened
-            self.handleError(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say once that events are lost, and why."""
-        error = sys.exc_info()[1]
-        if self._has_told or sys.stderr is None:
-            return
-        self._has_told = True
-        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
-        with suppress(OSError, ValueError):
-            sys.stderr.write(
-                f"trueup: log.file: {self.baseFilename}: cannot be written, events are lost: {reason}\n"
-            )
 
 
 def _bare(value: Any) -> Any:

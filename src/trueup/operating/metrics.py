@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from trueup import __version__, exposition
@@ -36,8 +36,7 @@ PATIENCE = 10.0
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-@dataclass(frozen=True)
-class _Collector:
+class _Collector(NamedTuple):
     """A group of metrics: the statement that reads it, and a view that may not be there."""
 
     name: str

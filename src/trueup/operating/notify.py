@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from trueup.errors import NotFoundError, RefusedError, UsageError
@@ -127,8 +127,7 @@ class State:
     is_configured: bool = False
 
 
-@dataclass(frozen=True)
-class _Draft:
+class _Draft(NamedTuple):
     """A message before it has a number."""
 
     kind: str
@@ -139,8 +138,7 @@ class _Draft:
     groups: Sequence[Group]
 
 
-@dataclass(frozen=True)
-class _Claimed:
+class _Claimed(NamedTuple):
     id: int
     is_new: bool
     must_wait: bool
@@ -148,8 +146,7 @@ class _Claimed:
     waiting: int
 
 
-@dataclass(frozen=True)
-class _Firing:
+class _Firing(NamedTuple):
     """What an Alertmanager holds as one alert."""
 
     check: str

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from math import ceil
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trueup import __version__
@@ -365,8 +365,7 @@ class Report:
         return 3 if self.unknown else 0
 
 
-@dataclass(frozen=True)
-class _Facts:
+class _Facts(NamedTuple):
     database: str
     server: str
     taken_at: datetime
@@ -376,16 +375,14 @@ class _Facts:
     measured_at: datetime | None
 
 
-@dataclass(frozen=True)
-class _Rate:
+class _Rate(NamedTuple):
     company_id: str | None
     population: int
     wrong: int
     rate: Decimal
 
 
-@dataclass(frozen=True)
-class _Measured:
+class _Measured(NamedTuple):
     measured_at: datetime
     checks: int
     population: int
@@ -393,8 +390,7 @@ class _Measured:
     rate: Decimal
 
 
-@dataclass(frozen=True)
-class _Open:
+class _Open(NamedTuple):
     company_id: str | None
     critical: int
     warning: int

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup import __version__, packs
 from trueup.changes import judge
@@ -63,15 +63,13 @@ SESSION_AGE = 600.0
 STUCK = 3
 
 
-@dataclass(frozen=True)
-class _Told:
+class _Told(NamedTuple):
     """A signal came."""
 
     number: int
 
 
-@dataclass(frozen=True)
-class _Ended:
+class _Ended(NamedTuple):
     """The thread of a run has ended."""
 
     run_id: int
@@ -79,15 +77,13 @@ class _Ended:
     error: BaseException | None
 
 
-@dataclass(frozen=True)
-class _Claimed:
+class _Claimed(NamedTuple):
     id: int
     attempt: int
     is_late: bool
 
 
-@dataclass(frozen=True)
-class _Holder:
+class _Holder(NamedTuple):
     """Who has a slot; `outcome` is running, done, failed or abandoned."""
 
     outcome: str
@@ -95,8 +91,7 @@ class _Holder:
     said: str
 
 
-@dataclass(frozen=True)
-class _Abandoned:
+class _Abandoned(NamedTuple):
     id: int
     job: str
     slot: datetime
