@@ -100,12 +100,7 @@ def goals(results: Results) -> list[Goal]:
         found.append(Goal(f"the twelve checks at 1 M calls ÷ {text}", ceiling, best(results, MILLION, base)))
     found += [
         Goal("twice the table, the twelve checks (from 1 M and 10 M calls)", 2.1, _doubling(results)),
-        Goal(
-            "start to the first record of a run",
-            150,
-            _milliseconds(seconds(results, startup, "startup", "first_record")),
-            "ms",
-        ),
+        _start(results, startup),
         Goal("`trueup --help`", 150, _milliseconds(seconds(results, startup, "startup", "help")), "ms"),
         Goal("memory of the runner, the twelve checks", 60, _memory(results), "MB"),
         Goal(
@@ -149,6 +144,15 @@ def _pass(results: Results, calls: int, changes: int) -> float | None:
         seconds(results, calls, "changed", f"session {changes}")
         or seconds(results, calls, "changed", f"process {changes}")
     )
+
+
+def _start(results: Results, calls: int) -> Goal:
+    """Return the goal of the start, by the distribution's Python where it was measured: most run that one."""
+    text = "start to the first record of a run"
+    if distributed := seconds(results, calls, "startup", "distributed_first_record"):
+        version = fact(results, calls, "startup", "distributed")
+        return Goal(f"{text}, Python {version} of the distribution", 150, _milliseconds(distributed), "ms")
+    return Goal(text, 150, _milliseconds(seconds(results, calls, "startup", "first_record")), "ms")
 
 
 def _milliseconds(values: list[float] | None) -> float | None:

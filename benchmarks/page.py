@@ -30,6 +30,12 @@ PROGRAM = (
     ("startup", "help", "`trueup --help`"),
     ("startup", "first_record", "start of `trueup check` to the first record of its run"),
     ("startup", "bare", "a Python process that imports psycopg and runs `select 1`, beside it"),
+    (
+        "startup",
+        "distributed_first_record",
+        "start to the first record, by the Python of the distribution",
+    ),
+    ("startup", "distributed_bare", "psycopg and `select 1` by the same"),
     ("startup", "check", "`trueup check` of an empty table, whole process"),
     ("filing", "insert", "INSERT of 100,000 alerts"),
     ("filing", "file", "filing 100,000 new violations"),
