@@ -325,6 +325,28 @@ def test_an_item_that_another_session_is_taking_is_passed_over(db: Connection, d
     assert claim.item.id == first
 
 
+def test_an_item_decided_while_the_same_is_queued_is_queued_anew(db: Connection, database: str) -> None:
+    # the trigger stops a writer between the INSERT, which finds the item open, and its look-up
+    db.execute(
+        "create function public.stop() returns trigger language plpgsql as $$ begin "
+        "perform pg_advisory_xact_lock(7); return null; end $$; "
+        "create trigger stop after insert on trueup.manual_review_queue "
+        "for each statement execute function public.stop()"
+    )
+    first = queue(db, "something", "1")
+    again = "select trueup.queue_review('something', 'call', '1', 'look')"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database, autocommit=True) as other:
+        db.execute("select pg_advisory_lock(7)")
+        second = pool.submit(value, other, again)
+        waits = "select count(*) from pg_stat_activity where pid = %s and wait_event = 'advisory'"
+        while not value(db, waits, (other.info.backend_pid,)):
+            assert not second.done()
+        db.execute("update trueup.manual_review_queue set status = 'resolved' where id = %s", (first,))
+        db.execute("select pg_advisory_unlock(7)")
+        assert second.result(60) not in (None, first)
+    assert value(db, again) == second.result()
+
+
 def test_one_item_claimed_by_name_at_once(db: Connection, database: str) -> None:
     item_id = queue(db, "something", "1")
 

@@ -26,37 +26,42 @@ as $$
 declare
     v_item_id bigint;
 begin
-    insert into trueup.manual_review_queue
-        (company_id, reason, entity_type, entity_id, description, metadata, severity, priority, due_at)
-    values (
-        p_company_id,
-        p_reason,
-        p_entity_type,
-        p_entity_id,
-        p_description,
-        coalesce(p_metadata, '{}'),
-        p_severity,
-        coalesce((select rp.priority from trueup.review_priorities as rp where rp.reason = p_reason), 5),
-        clock_timestamp() + trueup.setting('review_due_' || p_severity)::interval
-    )
-    on conflict (reason, entity_type, entity_id) where status in ('pending', 'in_progress')
-    do nothing
-    returning id into v_item_id;
+    -- an item that is open at the INSERT may be decided before it is looked up: then this asks anew
+    loop
+        insert into trueup.manual_review_queue
+            (company_id, reason, entity_type, entity_id, description, metadata, severity, priority, due_at)
+        values (
+            p_company_id,
+            p_reason,
+            p_entity_type,
+            p_entity_id,
+            p_description,
+            coalesce(p_metadata, '{}'),
+            p_severity,
+            coalesce((select rp.priority from trueup.review_priorities as rp where rp.reason = p_reason), 5),
+            clock_timestamp() + trueup.setting('review_due_' || p_severity)::interval
+        )
+        on conflict (reason, entity_type, entity_id) where status in ('pending', 'in_progress')
+        do nothing
+        returning id into v_item_id;
 
-    if v_item_id is not null then
-        insert into trueup.manual_review_events (item_id, event, actor, details)
-        values (v_item_id, 'queued', p_actor, jsonb_build_object('reason', p_reason));
-        return v_item_id;
-    end if;
+        if v_item_id is not null then
+            insert into trueup.manual_review_events (item_id, event, actor, details)
+            values (v_item_id, 'queued', p_actor, jsonb_build_object('reason', p_reason));
+            return v_item_id;
+        end if;
 
-    return (
-        select q.id
+        select q.id into v_item_id
         from trueup.manual_review_queue as q
         where
             q.reason = p_reason
             and q.entity_type = p_entity_type
             and q.entity_id = p_entity_id
-            and q.status in ('pending', 'in_progress')
-    );
+            and q.status in ('pending', 'in_progress');
+
+        if v_item_id is not null then
+            return v_item_id;
+        end if;
+    end loop;
 end;
 $$;
