@@ -66,7 +66,12 @@ def measure(place: Place) -> Figures:
 
 
 def _version(python: Path) -> str | None:
-    """Return the version of an interpreter that is not the one we run by; None where there is none."""
+    """Return the version of an interpreter that is not the one we run by; None where none can run trueup."""
     if not python.exists() or python.resolve() == Path(sys.executable).resolve():
         return None
-    return run([python, "-c", "import platform; print(platform.python_version())"]).output.strip()
+    asked = run(
+        [python, "-c", "import platform, psycopg, trueup.cli; print(platform.python_version())"],
+        environment=HERE,
+        accept=(0, 1),
+    )
+    return asked.output.strip() or None

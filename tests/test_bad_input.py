@@ -434,6 +434,7 @@ def test_wrong_usage_is_explained() -> None:
         ["check", "--fail-on", "zzz"],
         ["check", "--max-alerts", "-1"],
         ["check", "--examples", "-1"],
+        ["migrate", "--wait", "-1"],
         ["repair", "--undo", "x"],
         ["review", "claim"],
     ):

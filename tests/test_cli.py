@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -108,7 +109,8 @@ def test_a_signal_that_meets_the_end_of_an_object_ends_the_command(number: signa
     """What is raised while an object is finished, as a connection, Python prints and forgets."""
     command = f"""
 import signal, sys, time
-from trueup.cli import cli, main
+from trueup.__main__ import main
+from trueup.cli import cli
 
 class Connection:
     def __del__(self):
@@ -126,6 +128,19 @@ main()
         [sys.executable, "-c", command], capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
+def test_an_interrupt_while_the_program_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [TRUEUP, "status"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 def test_a_full_disk_and_a_closed_pipe_are_no_traceback(database: str) -> None:

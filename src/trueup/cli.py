@@ -5,12 +5,10 @@ Nothing is imported before the command that needs it, so that `trueup --help` is
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -30,6 +28,7 @@ from trueup.cli_options import (
     print_json,
     print_table,
     shown_progress,
+    wait_option,
 )
 from trueup.durations import elapsed_ms
 from trueup.errors import TrueupError, UsageError, logged
@@ -43,9 +42,6 @@ if TYPE_CHECKING:
     from trueup.repairing import Repairs
 
 logger = logging.getLogger(__name__)
-
-# objects that may be made before those are looked for that only point to each other
-GARBAGE = 50_000
 
 EXIT_CODES = """
 \b
@@ -136,7 +132,7 @@ def cli(
 @database_option
 @pack_option
 @click.option("--dry-run", is_flag=True, help="Print the SQL that would run, ready for psql; change nothing.")
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
+@wait_option
 @click.option(
     "--keep-drift",
     is_flag=True,
@@ -205,7 +201,7 @@ def migrate(
     if form == "json":
         print_json(done)
     elif dry_run:
-        click.echo(done.sql or "-- nothing to do")
+        _print_script(done)
         for change in done.changes:
             if change.action == "keep":
                 click.echo(f"{change.what}: {change.detail}", err=True)
@@ -220,7 +216,7 @@ def migrate(
 @click.argument("revision")
 @database_option
 @pack_option
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
+@wait_option
 @format_option()
 def rollback(revision: str, database: str | None, pack: Path | None, wait: float, form: str) -> None:
     """Take the database down to REVISION: all views and triggers of ours go, then revisions.
@@ -279,7 +275,7 @@ def history(database: str | None, limit: int, form: str) -> None:
 @pack_option
 @click.option("--apply", is_flag=True, help="Put the layer in place. Without it, compare only.")
 @click.option("--dry-run", is_flag=True, help="Print the SQL that --apply would run, ready for psql.")
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
+@wait_option
 @format_option()
 @click.option("--host-schema", help="Where the application keeps its tables, if not in public.")
 def adopt(
@@ -313,7 +309,7 @@ def adopt(
     if form == "json":
         return
     if dry_run and done.migration:
-        click.echo(done.migration.sql, nl=False)
+        _print_script(done.migration)
         return
     click.echo(
         f"{len(done.tables)} tables compared: {', '.join(done.tables)}: everything the pack needs is there"
@@ -881,19 +877,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in ending():
         if number != signal.SIGINT:
             signal.signal(number, _told_to_end)
-    is_process = arguments is None
-    if is_process:
-        # modules make no garbage: to look for it while they load, and at the end, is a fifth of a command
-        gc.set_threshold(GARBAGE)
-        sys.unraisablehook = _told_again
     try:
         _run(["--debug", *words] if debug else words, log, debug)
     except SystemExit as end:
         log.end(end.code)
         raise
-    finally:
-        if is_process:
-            gc.freeze()
 
 
 def _told_to_end(number: int, _: object) -> None:
@@ -901,18 +889,6 @@ def _told_to_end(number: int, _: object) -> None:
         # the terminal and its shell may both send it
         signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
-
-
-def _told_again(lost: sys.UnraisableHookArgs) -> None:
-    """Have a signal told again that came while Python finished an object: what it raised is lost there."""
-    if isinstance(lost.exc_value, KeyboardInterrupt | SystemExit):
-        number = signal.SIGINT if isinstance(lost.exc_value, KeyboardInterrupt) else signal.SIGTERM
-        # by another thread and later, for here it would be lost again
-        again = threading.Timer(0.01, os.kill, (os.getpid(), number))
-        again.daemon = True
-        again.start()
-    else:
-        sys.__unraisablehook__(lost)
 
 
 def _run(words: list[str], log: Logging, debug: bool) -> None:
@@ -1029,6 +1005,10 @@ def _print_migration(revisions: Sequence[str], changes: Sequence[Change], warnin
         click.echo(f"warning   {warning}", err=True)
     if not revisions and all(change.action == "left out" for change in changes):
         click.echo("nothing to do: the database is at head")
+
+
+def _print_script(planned: Migration) -> None:
+    click.echo(planned.sql.rstrip() or "-- nothing to do")
 
 
 def _print_effect(done: Migration) -> None:

@@ -24,6 +24,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 as_option = click.option("--as", "actor", metavar="NAME", help="Who you are.  [default: the database user]")
 
+wait_option = click.option(
+    "--wait",
+    type=click.FloatRange(0, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for another migration to end.",
+)
+
 
 def database_option(function: F) -> F:
     """Add --database URL."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli_options import database_option, format_option, print_json
+from trueup.cli_options import database_option, format_option, print_json, wait_option
 
 if TYPE_CHECKING:
     from trueup.uninstalling import Removal
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "and numbers of callers. A file that exists is not overwritten.",
 )
 @click.option("--no-dump", is_flag=True, help="Keep no copy of alerts, repairs and the queue.")
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another migration to end.")
+@wait_option
 @format_option()
 def uninstall(
     database: str | None,
