@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "trueup"
 LAYERS = (
     {"errors"},
     {"model", "durations", "names", "scripts", "signals", "tokens"},
-    {"operating", "operating.config", "operating.logs"},
+    {"operating", "operating.config", "operating.logfile", "operating.logs"},
     {"operating.channels"},
     {"packs", "sqlrules", "store", "server", "incident"},
     {"exposition"},

@@ -9,10 +9,9 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
 from trueup.errors import UsageError
-from trueup.operating.logs import Handler
 
 
-class File(Handler, WatchedFileHandler):
+class File(WatchedFileHandler):
     """Writes to a file, and to a new one when that was moved away by logrotate.
 
     The first event that it does not take is told on standard error, so that the end of a log is seen.
@@ -21,7 +20,7 @@ class File(Handler, WatchedFileHandler):
     def __init__(self, path: Path) -> None:
         self._has_told = False
         try:
-            WatchedFileHandler.__init__(self, path, encoding="utf-8")
+            super().__init__(path, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"log.file: {path}: cannot be written: {error.strerror}") from None
 

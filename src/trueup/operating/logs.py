@@ -45,16 +45,17 @@ def configure(log: Log, *, at_terminal: bool = False) -> None:
     for what, given, known in (("level", log.level, LEVELS), ("format", log.format, FORMATS)):
         if given not in known:
             raise UsageError(f"log.{what}: there is no {what} '{given}'; it is one of {', '.join(known)}")
-    handler: Handler = _Terminal()
+    handler: logging.Handler = _Terminal()
     if log.file:
         from trueup.operating.logfile import File
 
         handler = File(log.file)
+    handler.name = ROOT
     handler.setFormatter(AsJson() if log.format == "json" else AsText())
     if at_terminal and not log.file and log.format == "text":
         handler.addFilter(lambda record: record.getMessage() not in PRINTED)
     root = logging.getLogger()
-    for old in [old for old in root.handlers if isinstance(old, Handler)]:
+    for old in [old for old in root.handlers if old.name == ROOT]:
         root.removeHandler(old)
         # what a full disk did not take is lost
         with suppress(OSError):
@@ -115,21 +116,17 @@ class AsText(logging.Formatter):
         return " ".join([start, *(f"{name}={_spelled(value)}" for name, value in found.items())])
 
 
-class Handler(logging.StreamHandler[TextIO]):
-    """What cannot be written is lost, and the work goes on."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Do nothing."""
-
-
-class _Terminal(Handler):
-    """Writes to standard error as it is now."""
+class _Terminal(logging.StreamHandler[TextIO]):
+    """Writes to standard error as it is now. What cannot be written is lost, and the work goes on."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         self.stream = sys.stderr
         if self.stream is not None:
             super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Do nothing."""
 
 
 def _bare(value: Any) -> Any:
