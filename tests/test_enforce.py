@@ -186,12 +186,16 @@ def test_a_constraint_that_is_left_refuses_writes_from_now_on(incident_database:
     key = "appointments_company_id_customer_id_fkey"
     there = f"select count(*) from pg_constraint where conname = '{key}'"
     assert value(incident_database, there) == 0
+    foreseen = of(trueup.enforce([key], database=incident_database, dry_run=True), key)
+    assert (foreseen.action, foreseen.detail) == ("leave", "rows that violate it: 4")
+    assert value(incident_database, there) == 0
     left = of(trueup.enforce([key], database=incident_database), key)
     assert value(incident_database, there) == 1
     assert (left.action, left.detail[:17]) == ("leave", "added NOT VALID: ")
     assert "is not present in table" in left.detail
     again = of(trueup.enforce([key], database=incident_database), key)
     assert (again.action, again.detail[:5]) == ("leave", "Key (")
+    assert of(trueup.enforce([key], database=incident_database, dry_run=True), key) == foreseen
 
 
 def test_the_commands(ground: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,6 +40,8 @@ _NOBODY_KNOWS = """
 """
 
 
+# of a foreign key: its columns, the table that it refers to, and the columns there
+_REFERENCE = re.compile(r"\((?P<own>[^)]+)\) references (?P<table>[^(]+)\((?P<other>[^)]+)\)")
 _OF_COMPANY = "v.company_id::text = {0}"
 QUIET = timedelta(days=7)
 
@@ -229,7 +232,12 @@ def _constraint(
         return Change("leave", state.name, f"{wrong} violations of {state.check_name}")
     action = "validate" if state.state == "not valid" else "build"
     if dry_run:
-        return Change(action, state.name, state.check_name or "")
+        wrong = _violating(connection, state)
+        return Change(
+            "leave" if wrong else action,
+            state.name,
+            f"rows that violate it: {wrong}" if wrong else state.check_name or "",
+        )
     if action == "build":
         done = add_constraint(connection, Ledger(connection), state, build=True)
         if done.action == "pending":
@@ -247,6 +255,20 @@ def _constraint(
         built = "added NOT VALID: " if action == "build" else ""
         return Change("leave", state.name, built + str(error).splitlines()[-1])
     return Change(action, state.name, state.check_name or "")
+
+
+def _violating(connection: Session, state: ConstraintState) -> int:
+    """Return of how many rows a constraint is not true, as VALIDATE would find; of an index nobody asks."""
+    if state.kind == "check":
+        return connection.counted(state.table_name, f"{state.definition} is false")
+    reference = _REFERENCE.match(state.definition)
+    if state.kind != "foreign key" or not reference:
+        return 0
+    own, other = (reference[part].split(",") for part in ("own", "other"))
+    given = " and ".join(f"f.{column.strip()} is not null" for column in own)
+    same = " and ".join(f"r.{b.strip()} = f.{a.strip()}" for a, b in zip(own, other, strict=True))
+    there = f"exists (select from {reference['table']} as r where {same})"
+    return connection.counted(f"{state.table_name} as f", f"{given} and not {there}")
 
 
 def _guard(
