@@ -26,6 +26,13 @@ _LOCKS = (
     (rf"(?:drop table|truncate)(?: table)? (?:if exists )?{_ON}", "ACCESS EXCLUSIVE"),
 )
 
+_FUNCTION = re.compile(r"create (?:or replace )?function\b", re.I)
+
+
+def is_function(statement: str) -> bool:
+    """Say whether a statement defines a function, which locks no table and no view."""
+    return _FUNCTION.match(bare(statement)) is not None
+
 
 def lock_of(statement: str) -> tuple[str, str] | None:
     """Return the lock that a statement about one table, view or trigger takes, and on what, as it names it.

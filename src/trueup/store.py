@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import RowFactory, class_row, dict_row, scalar_row, tuple_row
 
 from trueup.errors import ConnectionLostError, DatabaseError, RefusedError, TrueupError, UsageError
-from trueup.scripts import lock_of
+from trueup.scripts import is_function, lock_of
 from trueup.tokens import texts
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ class Session:
         # the server processes that work for this session, as the server named them at connection
         self.pids = [connection.info.backend_pid]
         self._recorded: list[str] | None = None
-        self._known_relations: list[int] = []
+        self._known_relations = ""
         self._carried: dict[str, str] = {}
         self._said: set[str] = set()
         connection.add_notice_handler(self._keep_warning)
@@ -195,13 +195,19 @@ class Session:
         if self._recorded is None:
             self.connection.execute(text.encode(), prepare=False)
             return
+        held = None
         for one in texts(text):
-            held = self._strong_locks()
+            if is_function(one):
+                self.connection.execute(one.encode(), prepare=False)
+                self._recorded.append(one)
+                continue
+            held = self._strong_locks() if held is None else held
             expected = self._carried_lock(one, held)
             self.connection.execute(one.encode(), prepare=False)
-            more = self._strong_locks().items() - held.items()
-            said = sorted(f"-- locks: {mode} on {relation}\n" for relation, mode in {*more, *expected})
-            self._said |= {relation for relation, _ in {*more, *expected}}
+            before, held = held, self._strong_locks()
+            taken = {*(held.items() - before.items()), *expected}
+            self._said |= {relation for relation, _ in taken}
+            said = sorted(f"-- locks: {mode} on {relation}\n" for relation, mode in taken)
             self._recorded.append("".join(said) + one)
 
     def count(self, text: str, /, **parameters: Any) -> int:
@@ -371,7 +377,7 @@ class Session:
         EXCLUSIVE on, on what was there before the block.
         """
         self._recorded = []
-        self._known_relations = self._known_relations or self.values("known_relations")
+        self._known_relations = self._known_relations or self.value("known_relations")
         self.begin_part()
         try:
             yield self._recorded

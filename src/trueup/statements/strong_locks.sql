@@ -23,7 +23,7 @@ from (
         l.pid = pg_backend_pid()
         and l.locktype = 'relation'
         and l.granted
-        and l.relation::bigint = any(%(relations)s::bigint[])
+        and l.relation = any(%(relations)s::oid[])
     order by l.relation, m.strength desc
 ) as s
 order by s.strength desc, s.relation;
