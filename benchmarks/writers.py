@@ -6,6 +6,7 @@ transaction in microseconds, a ratio that of two figures of one repetition. Prin
 
     host     the application's tables as revision 0001 makes them: no index but the keys
     hand     with the keys, references and indexes of the layer, and none of its triggers
+    sync     with the trigger alone that keeps the flags in agreement with the appointments
     layer    with every trigger but those that track changes
     kept     the same, and the application goes on to set the flags by hand
     tracked  with every trigger
@@ -45,6 +46,8 @@ from trueup import migration, packs, server
 
 HERE = Path(__file__).parent
 SCRIPTS = HERE / "writers"
+NO_SYNC = "^(?!appointments_sync_calls)"
+"""Names of all triggers but the one that keeps the flags, a regular expression."""
 TRACKING = "^trueup_changes"
 """Names of the triggers that track changes, a regular expression."""
 DURABLE = {
@@ -113,6 +116,7 @@ def variants(tracking: str = TRACKING) -> list[Variant]:
     return [
         Variant("host", layer=False, by_hand=True),
         Variant("hand", without="", by_hand=True),
+        Variant("sync", without=NO_SYNC),
         Variant("layer", without=tracking),
         Variant("kept", without=tracking, by_hand=True),
         Variant("tracked"),
