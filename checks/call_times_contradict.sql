@@ -9,7 +9,8 @@
 -- repair:      automatic
 -- cost:        suspect calls by calls_suspect_idx
 --
--- The duration may be off by a second: providers round.
+-- The duration may be off by a second: providers round. A call that starts or ends at infinity
+-- has none.
 
 create or replace view trueup.call_times_contradict as
 select
@@ -18,6 +19,7 @@ select
     c.id as entity_id,
     case
         when c.ended_at < c.started_at then 'ended before it started'
+        when not isfinite(c.started_at) or not isfinite(c.ended_at) then 'has a duration, but no start or no end'
         else 'duration_ms is not the time between start and end'
     end as description,
     jsonb_build_object(
@@ -26,4 +28,8 @@ select
 from trueup.suspect_calls as c
 where
     c.ended_at < c.started_at
-    or abs(extract(epoch from c.ended_at - c.started_at) * 1000 - c.duration_ms) > 1000;
+    or case
+        when isfinite(c.started_at) and isfinite(c.ended_at)
+            then abs(extract(epoch from c.ended_at - c.started_at) * 1000 - c.duration_ms) > 1000
+        else num_nulls(c.started_at, c.ended_at, c.duration_ms) = 0
+    end;

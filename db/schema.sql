@@ -1012,7 +1012,9 @@ begin
     v_ended_at := coalesce(trueup.instant_of_ms(v_retell -> 'end_timestamp'), v_call.ended_at);
     v_duration_ms := (v_retell ->> 'duration_ms')::numeric;
     v_duration_ms := coalesce(case when abs(v_duration_ms) <= v_longest_ms then v_duration_ms end, v_call.duration_ms);
-    if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
+    if not (isfinite(v_started_at) and isfinite(v_ended_at)) then
+        v_duration_ms := null;
+    elsif abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
         v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
     end if;
     if abs(v_duration_ms) > v_longest_ms then
@@ -2867,8 +2869,10 @@ begin
         return new;
     end if;
 
+    -- before PostgreSQL 17 the server does not subtract infinite times
     if
         new.duration_ms = old.duration_ms
+        and isfinite(new.started_at)
         and new.ended_at >= new.started_at
         and new.ended_at < new.started_at + interval '24 days'
         and abs(extract(epoch from new.ended_at - new.started_at) * 1000 - new.duration_ms) > 1000
@@ -6478,7 +6482,11 @@ CREATE TABLE public.calls (
     CONSTRAINT calls_metadata_decoded CHECK (((jsonb_typeof(metadata) <> 'string'::text) OR ((metadata #>> '{}'::text[]) !~ '^[\s"\\]*[[{]'::text))),
     CONSTRAINT calls_session_outcome_vocabulary CHECK ((session_outcome = ANY ('{appointment_booked,appointment_rescheduled,appointment_cancelled,information_only,callback_requested,transferred,voicemail,abandoned,technical_issue,spam,creation_failed,other}'::text[]))),
     CONSTRAINT calls_status_vocabulary CHECK ((status = ANY ('{registered,ongoing,ended,analyzed,failed}'::text[]))),
-    CONSTRAINT calls_times_agree CHECK (((ended_at >= started_at) AND (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) <= (1000)::numeric)))
+    CONSTRAINT calls_times_agree CHECK (((ended_at >= started_at) AND
+CASE
+    WHEN (isfinite(started_at) AND isfinite(ended_at)) THEN (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) <= (1000)::numeric)
+    ELSE (num_nulls(started_at, ended_at, duration_ms) > 0)
+END))
 );
 
 CREATE FUNCTION trueup.not_the_maker(p_call_id bigint, p_appointment_id bigint) RETURNS text
@@ -9313,7 +9321,9 @@ begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
 
     v_ended_at := trueup.provider_call_end(v_call.company_id, v_call.retell_call_id, v_call.metadata);
-    v_duration_ms := round(extract(epoch from v_ended_at - v_call.started_at) * 1000);
+    v_duration_ms := case
+        when isfinite(v_call.started_at) then round(extract(epoch from v_ended_at - v_call.started_at) * 1000)
+    end;
 
     if v_ended_at is null then
         return ('review', 'neither payload nor event tells when it ended', null)::trueup.repair_outcome;
@@ -9321,7 +9331,10 @@ begin
         return (
             'review', 'the provider tells an end that cannot be', jsonb_build_object('provider_end', v_ended_at)
         )::trueup.repair_outcome;
-    elsif abs(extract(epoch from v_ended_at - v_call.ended_at)) > 1 then
+    elsif
+        isfinite(v_call.ended_at)
+        and v_ended_at not between v_call.ended_at - interval '1 second' and v_call.ended_at + interval '1 second'
+    then
         return (
             'review',
             'it has an end already, and the provider tells another',
@@ -9355,11 +9368,15 @@ declare
     v_duration_ms numeric;
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
-    v_duration_ms := round(extract(epoch from v_call.ended_at - v_call.started_at) * 1000);
 
-    if v_duration_ms < 0 then
+    if v_call.ended_at < v_call.started_at then
         return ('review', 'it ended before it started: one instant is wrong', null)::trueup.repair_outcome;
-    elsif v_duration_ms > 2147483647 then
+    elsif not (isfinite(v_call.started_at) and isfinite(v_call.ended_at)) then
+        return ('review', 'it has a duration, but no start or no end', null)::trueup.repair_outcome;
+    end if;
+
+    v_duration_ms := round(extract(epoch from v_call.ended_at - v_call.started_at) * 1000);
+    if v_duration_ms > 2147483647 then
         return ('review', 'it lasted for weeks: one instant is wrong', null)::trueup.repair_outcome;
     end if;
 
@@ -9688,9 +9705,11 @@ CREATE FUNCTION trueup.reschedule_appointment(p_company_id bigint, p_appointment
     AS $$
 declare
     v_appointment public.appointments := trueup.changeable_appointment(p_company_id, p_appointment_id, p_call_id);
-    v_ends_at timestamptz := coalesce(
-        p_ends_at, p_starts_at + (v_appointment.ends_at - v_appointment.starts_at)
-    );
+    v_ends_at timestamptz := case
+        when p_ends_at is not null then p_ends_at
+        when not isfinite(v_appointment.starts_at) or not isfinite(v_appointment.ends_at) then 'infinity'
+        else p_starts_at + (v_appointment.ends_at - v_appointment.starts_at)
+    end;
     v_booking_uid text := coalesce(nullif(btrim(p_booking_uid), ''), v_appointment.calcom_booking_uid);
     v_modification_id bigint;
 begin
@@ -11879,7 +11898,7 @@ CREATE VIEW trueup.suspect_appointments AS
    FROM public.appointments a
   WHERE ((deleted_at IS NULL) AND (
         CASE
-            WHEN ((status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR (source <> ALL (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text])) OR (sync_origin <> ALL (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text])) OR (calcom_sync_status <> ALL (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text])) OR ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL)) OR (ends_at <= starts_at) OR ((starts_at - created_at) > '300 days'::interval) OR ((source = 'retell'::text) AND ((idempotency_key IS NULL) OR (call_id IS NULL) OR (starts_at < created_at)))) THEN 1
+            WHEN ((status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR (source <> ALL (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text])) OR (sync_origin <> ALL (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text])) OR (calcom_sync_status <> ALL (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text])) OR ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL)) OR ((source = 'retell'::text) AND ((idempotency_key IS NULL) OR (call_id IS NULL)))) THEN 1
             ELSE NULL::integer
         END = 1));
 
@@ -12357,7 +12376,11 @@ CREATE VIEW trueup.suspect_calls AS
    FROM public.calls c
   WHERE ((deleted_at IS NULL) AND (
         CASE
-            WHEN ((direction IS NULL) OR (direction <> ALL (ARRAY['inbound'::text, 'outbound'::text])) OR (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])) OR (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text])) OR (customer_link_status <> ALL (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text])) OR (customer_link_method <> ALL (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text])) OR (appointment_link_status <> ALL (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'creation_failed'::text])) OR (call_type IS NULL) OR (length(retell_call_id) <> 32) OR (rtrim(retell_call_id, '0123456789abcdef'::text) <> 'call_'::text) OR (ended_at < started_at) OR (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric) OR ((customer_link_confidence < (0)::numeric) OR (customer_link_confidence > (100)::numeric)) OR
+            WHEN ((direction IS NULL) OR (direction <> ALL (ARRAY['inbound'::text, 'outbound'::text])) OR (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])) OR (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text])) OR (customer_link_status <> ALL (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text])) OR (customer_link_method <> ALL (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text])) OR (appointment_link_status <> ALL (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'creation_failed'::text])) OR (call_type IS NULL) OR (length(retell_call_id) <> 32) OR (rtrim(retell_call_id, '0123456789abcdef'::text) <> 'call_'::text) OR (ended_at < started_at) OR
+            CASE
+                WHEN (isfinite(started_at) AND isfinite(ended_at)) THEN (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric)
+                ELSE (num_nulls(started_at, ended_at, duration_ms) = 0)
+            END OR ((customer_link_confidence < (0)::numeric) OR (customer_link_confidence > (100)::numeric)) OR
             CASE
                 WHEN (customer_id IS NOT NULL) THEN (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text]))
                 WHEN (customer_link_status = 'linked'::text) THEN true
@@ -12756,11 +12779,16 @@ CREATE VIEW trueup.call_times_contradict AS
     id AS entity_id,
         CASE
             WHEN (ended_at < started_at) THEN 'ended before it started'::text
+            WHEN ((NOT isfinite(started_at)) OR (NOT isfinite(ended_at))) THEN 'has a duration, but no start or no end'::text
             ELSE 'duration_ms is not the time between start and end'::text
         END AS description,
     jsonb_build_object('started_at', started_at, 'ended_at', ended_at, 'duration_ms', duration_ms) AS evidence
    FROM trueup.suspect_calls c
-  WHERE ((ended_at < started_at) OR (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric));
+  WHERE ((ended_at < started_at) OR
+        CASE
+            WHEN (isfinite(started_at) AND isfinite(ended_at)) THEN (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric)
+            ELSE (num_nulls(started_at, ended_at, duration_ms) = 0)
+        END);
 
 CREATE VIEW trueup.call_transcript_name AS
  SELECT company_id,
@@ -15550,7 +15578,7 @@ CREATE INDEX appointments_staff_id_idx ON public.appointments USING btree (staff
 
 CREATE INDEX appointments_suspect_idx ON public.appointments USING btree (id) WHERE ((deleted_at IS NULL) AND (
 CASE
-    WHEN ((status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR (source <> ALL (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text])) OR (sync_origin <> ALL (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text])) OR (calcom_sync_status <> ALL (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text])) OR ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL)) OR (ends_at <= starts_at) OR ((starts_at - created_at) > '300 days'::interval) OR ((source = 'retell'::text) AND ((idempotency_key IS NULL) OR (call_id IS NULL) OR (starts_at < created_at)))) THEN 1
+    WHEN ((status <> ALL (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text, 'no_show'::text, 'cancelled'::text])) OR (source <> ALL (ARRAY['retell'::text, 'calcom'::text, 'manual'::text, 'api'::text, 'backfill'::text])) OR (sync_origin <> ALL (ARRAY['retell'::text, 'calcom'::text, 'admin'::text, 'api'::text, 'system'::text])) OR (calcom_sync_status <> ALL (ARRAY['pending'::text, 'synced'::text, 'failed'::text, 'verification_pending'::text])) OR ((status = 'cancelled'::text) <> (cancelled_at IS NOT NULL)) OR ((source = 'retell'::text) AND ((idempotency_key IS NULL) OR (call_id IS NULL)))) THEN 1
     ELSE NULL::integer
 END = 1));
 
@@ -15592,7 +15620,11 @@ CREATE INDEX calls_spoken_name_idx ON public.calls USING btree (NULLIF(btrim(reg
 
 CREATE INDEX calls_suspect_idx ON public.calls USING btree (id) WHERE ((deleted_at IS NULL) AND (
 CASE
-    WHEN ((direction IS NULL) OR (direction <> ALL (ARRAY['inbound'::text, 'outbound'::text])) OR (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])) OR (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text])) OR (customer_link_status <> ALL (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text])) OR (customer_link_method <> ALL (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text])) OR (appointment_link_status <> ALL (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'creation_failed'::text])) OR (call_type IS NULL) OR (length(retell_call_id) <> 32) OR (rtrim(retell_call_id, '0123456789abcdef'::text) <> 'call_'::text) OR (ended_at < started_at) OR (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric) OR ((customer_link_confidence < (0)::numeric) OR (customer_link_confidence > (100)::numeric)) OR
+    WHEN ((direction IS NULL) OR (direction <> ALL (ARRAY['inbound'::text, 'outbound'::text])) OR (status <> ALL (ARRAY['ended'::text, 'analyzed'::text, 'failed'::text])) OR (session_outcome <> ALL (ARRAY['appointment_booked'::text, 'appointment_rescheduled'::text, 'appointment_cancelled'::text, 'information_only'::text, 'callback_requested'::text, 'transferred'::text, 'voicemail'::text, 'abandoned'::text, 'technical_issue'::text, 'spam'::text, 'creation_failed'::text, 'other'::text])) OR (customer_link_status <> ALL (ARRAY['linked'::text, 'name_only'::text, 'anonymous'::text, 'pending_review'::text, 'unlinked'::text, 'failed'::text])) OR (customer_link_method <> ALL (ARRAY['phone_match'::text, 'name_match'::text, 'email_match'::text, 'manual_link'::text, 'ai_match'::text, 'appointment_link'::text, 'auto_created'::text, 'unknown'::text])) OR (appointment_link_status <> ALL (ARRAY['linked'::text, 'unlinked'::text, 'not_applicable'::text, 'creation_failed'::text])) OR (call_type IS NULL) OR (length(retell_call_id) <> 32) OR (rtrim(retell_call_id, '0123456789abcdef'::text) <> 'call_'::text) OR (ended_at < started_at) OR
+    CASE
+        WHEN (isfinite(started_at) AND isfinite(ended_at)) THEN (abs(((EXTRACT(epoch FROM (ended_at - started_at)) * (1000)::numeric) - (duration_ms)::numeric)) > (1000)::numeric)
+        ELSE (num_nulls(started_at, ended_at, duration_ms) = 0)
+    END OR ((customer_link_confidence < (0)::numeric) OR (customer_link_confidence > (100)::numeric)) OR
     CASE
         WHEN (customer_id IS NOT NULL) THEN (customer_link_status <> ALL (ARRAY['linked'::text, 'pending_review'::text]))
         WHEN (customer_link_status = 'linked'::text) THEN true
@@ -15833,7 +15865,7 @@ CREATE TRIGGER calls_fill_direction BEFORE INSERT OR UPDATE OF company_id, from_
 
 CREATE TRIGGER calls_fill_direction_legacy BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.direction <> ''::text) IS NOT TRUE)) EXECUTE FUNCTION trueup.calls_fill_direction('any update');
 
-CREATE TRIGGER calls_fill_duration BEFORE UPDATE ON public.calls FOR EACH ROW WHEN (((new.ended_at - new.started_at) <> ((new.duration_ms)::double precision * '00:00:00.001'::interval))) EXECUTE FUNCTION trueup.calls_fill_duration();
+CREATE TRIGGER calls_fill_duration BEFORE UPDATE ON public.calls FOR EACH ROW WHEN ((new.ended_at <> (new.started_at + ((new.duration_ms)::double precision * '00:00:00.001'::interval)))) EXECUTE FUNCTION trueup.calls_fill_duration();
 
 CREATE TRIGGER calls_fill_outcome BEFORE INSERT OR UPDATE OF appointment_made, appointment_id, appointment_link_status, appointment_linked_at, session_outcome ON public.calls FOR EACH ROW WHEN ((new.appointment_made AND (new.session_outcome IS NULL))) EXECUTE FUNCTION trueup.calls_fill_outcome();
 

@@ -435,6 +435,8 @@ def test_wrong_usage_is_explained() -> None:
         ["check", "--max-alerts", "-1"],
         ["check", "--examples", "-1"],
         ["migrate", "--wait", "-1"],
+        ["migrate", "--wait", "nan"],
+        ["check", "--replica-wait", "nan"],
         ["repair", "--undo", "x"],
         ["review", "claim"],
     ):

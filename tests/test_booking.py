@@ -712,6 +712,9 @@ def test_a_move_is_refused_where_a_booking_would_be(world: str, desk: Bookings) 
         desk.reschedule(1, two.appointment_id, NOON + QUARTER)
     assert refused(lambda: desk.reschedule(1, three.appointment_id, NOON))[0] == "TU203"
     assert refused(lambda: desk.reschedule(1, one.appointment_id, NOON, NOON - HOUR))[0] == "TU205"
+    # how long it would be is unknown when it has no end
+    sql(world, "update public.appointments set ends_at = 'infinity' where id = %s", three.appointment_id)
+    assert refused(lambda: desk.reschedule(1, three.appointment_id, NOON + 4 * HOUR))[0] == "TU205"
     # over its own old place it may be moved
     desk.reschedule(1, one.appointment_id, NOON + timedelta(minutes=5))
     state, _ = refused(lambda: desk.reschedule(1, one.appointment_id, NOON - HOUR, previous_starts_at=NOON))

@@ -292,6 +292,23 @@ def test_a_duration_that_no_integer_holds_stops_no_call(
     assert sql(ground, "select status, duration_ms from public.calls") == [("analyzed", duration)]
 
 
+def test_a_call_stored_without_an_end_in_sight_gets_its_own(ground: str) -> None:
+    """Before PostgreSQL 17 the server does not subtract infinite times."""
+    plant(
+        ground,
+        f"select factory.call(1, retell_call_id => '{call_id(1)}', status => 'ongoing', "
+        "ended_at => 'infinity', duration_ms => null)",
+    )
+    calls = "select ended_at::text, duration_ms from public.calls"
+    receive(ground, call_event("call_started"))
+    process(ground)
+    assert sql(ground, "select status, error from trueup.webhook_events") == [("processed", None)]
+    assert sql(ground, calls) == [("infinity", None)]
+    receive(ground, call_event())
+    process(ground)
+    assert sql(ground, calls) == [("2025-10-20 09:01:01+00", 61000)]
+
+
 def test_an_opinion_sets_no_flag(ground: str) -> None:
     """Decision D3: what a model says of a call is no booking."""
     receive(ground, call_event("call_analyzed"))

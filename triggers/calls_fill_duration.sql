@@ -18,8 +18,10 @@ begin
         return new;
     end if;
 
+    -- before PostgreSQL 17 the server does not subtract infinite times
     if
         new.duration_ms = old.duration_ms
+        and isfinite(new.started_at)
         and new.ended_at >= new.started_at
         and new.ended_at < new.started_at + interval '24 days'
         and abs(extract(epoch from new.ended_at - new.started_at) * 1000 - new.duration_ms) > 1000
@@ -34,5 +36,5 @@ $$;
 create or replace trigger calls_fill_duration
     before update on public.calls
     for each row
-    when (new.ended_at - new.started_at <> new.duration_ms * interval '1 millisecond')
+    when (new.ended_at <> new.started_at + new.duration_ms * interval '1 millisecond')
     execute function trueup.calls_fill_duration();

@@ -134,7 +134,9 @@ begin
     v_ended_at := coalesce(trueup.instant_of_ms(v_retell -> 'end_timestamp'), v_call.ended_at);
     v_duration_ms := (v_retell ->> 'duration_ms')::numeric;
     v_duration_ms := coalesce(case when abs(v_duration_ms) <= v_longest_ms then v_duration_ms end, v_call.duration_ms);
-    if abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
+    if not (isfinite(v_started_at) and isfinite(v_ended_at)) then
+        v_duration_ms := null;
+    elsif abs(extract(epoch from v_ended_at - v_started_at) * 1000 - coalesce(v_duration_ms, -1)) > 1000 then
         v_duration_ms := round(extract(epoch from v_ended_at - v_started_at) * 1000);
     end if;
     if abs(v_duration_ms) > v_longest_ms then

@@ -46,9 +46,11 @@ create or replace function trueup.reschedule_appointment(
 as $$
 declare
     v_appointment public.appointments := trueup.changeable_appointment(p_company_id, p_appointment_id, p_call_id);
-    v_ends_at timestamptz := coalesce(
-        p_ends_at, p_starts_at + (v_appointment.ends_at - v_appointment.starts_at)
-    );
+    v_ends_at timestamptz := case
+        when p_ends_at is not null then p_ends_at
+        when not isfinite(v_appointment.starts_at) or not isfinite(v_appointment.ends_at) then 'infinity'
+        else p_starts_at + (v_appointment.ends_at - v_appointment.starts_at)
+    end;
     v_booking_uid text := coalesce(nullif(btrim(p_booking_uid), ''), v_appointment.calcom_booking_uid);
     v_modification_id bigint;
 begin

@@ -13,11 +13,16 @@ declare
     v_duration_ms numeric;
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
-    v_duration_ms := round(extract(epoch from v_call.ended_at - v_call.started_at) * 1000);
 
-    if v_duration_ms < 0 then
+
+    if v_call.ended_at < v_call.started_at then
         return ('review', 'it ended before it started: one instant is wrong', null)::trueup.repair_outcome;
-    elsif v_duration_ms > 2147483647 then
+    elsif not (isfinite(v_call.started_at) and isfinite(v_call.ended_at)) then
+        return ('review', 'it has a duration, but no start or no end', null)::trueup.repair_outcome;
+    end if;
+
+    v_duration_ms := round(extract(epoch from v_call.ended_at - v_call.started_at) * 1000);
+    if v_duration_ms > 2147483647 then
         return ('review', 'it lasted for weeks: one instant is wrong', null)::trueup.repair_outcome;
     end if;
 

@@ -30,11 +30,6 @@ where
             or a.sync_origin not in ('retell', 'calcom', 'admin', 'api', 'system')
             or a.calcom_sync_status not in ('pending', 'synced', 'failed', 'verification_pending')
             or (a.status = 'cancelled') <> (a.cancelled_at is not null)
-            or a.ends_at <= a.starts_at
-            or a.starts_at - a.created_at > interval '300 days'
-            or (
-                a.source = 'retell'
-                and (a.idempotency_key is null or a.call_id is null or a.starts_at < a.created_at)
-            )
+            or (a.source = 'retell' and (a.idempotency_key is null or a.call_id is null))
             then 1
     end = 1;

@@ -66,7 +66,11 @@ where
             or length(c.retell_call_id) <> 32
             or rtrim(c.retell_call_id, '0123456789abcdef') <> 'call_'
             or c.ended_at < c.started_at
-            or abs(extract(epoch from c.ended_at - c.started_at) * 1000 - c.duration_ms) > 1000
+            or case
+                when isfinite(c.started_at) and isfinite(c.ended_at)
+                    then abs(extract(epoch from c.ended_at - c.started_at) * 1000 - c.duration_ms) > 1000
+                else num_nulls(c.started_at, c.ended_at, c.duration_ms) = 0
+            end
             or c.customer_link_confidence not between 0 and 100
             -- rule K, but for the stop list, which is in a table: see call_link_status_wrong
             or case

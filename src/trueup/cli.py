@@ -19,6 +19,7 @@ import click
 
 from trueup import __version__
 from trueup.cli_options import (
+    Seconds,
     as_option,
     check_names,
     database_option,
@@ -380,7 +381,7 @@ def adopt(
 )
 @click.option(
     "--replica-wait",
-    type=click.FloatRange(0, 86_400),
+    type=Seconds(),
     default=30.0,
     show_default=True,
     help="Seconds to wait for the standby to replay what was committed before the run.",

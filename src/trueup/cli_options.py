@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import time
@@ -24,9 +25,28 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 as_option = click.option("--as", "actor", metavar="NAME", help="Who you are.  [default: the database user]")
 
+
+class Seconds(click.FloatRange):
+    """A number of seconds, up to a day; nan lies in every range of floats."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 86_400)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds.
+
+        Raises:
+            click.BadParameter: it is no such number.
+        """
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
+
+
 wait_option = click.option(
     "--wait",
-    type=click.FloatRange(0, 86_400),
+    type=Seconds(),
     default=60.0,
     show_default=True,
     help="Seconds to wait for another migration to end.",

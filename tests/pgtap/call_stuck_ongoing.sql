@@ -1,7 +1,7 @@
 -- call_stuck_ongoing: the check, then the repair
 
 begin;
-select plan(26);
+select plan(28);
 
 select factory.company(1);
 select factory.company(2);
@@ -137,6 +137,11 @@ select factory.call(id => 30, status => 'ongoing', metadata => pg_temp.payload('
 select is((trueup.repair_call_stuck_ongoing(30)).outcome, 'review', 'another end than the one stored');
 select factory.call(id => 31, status => 'ongoing', metadata => pg_temp.payload('1760950861400'));
 select is((trueup.repair_call_stuck_ongoing(31)).outcome, 'corrected', 'near miss: the same, rounded');
+select factory.call(
+    id => 32, status => 'ongoing', ended_at => 'infinity', duration_ms => null, metadata => pg_temp.payload('1760950861000')
+);
+select is((trueup.repair_call_stuck_ongoing(32)).outcome, 'corrected', 'near miss: an end at infinity is none');
+select is((select c.duration_ms from public.calls as c where c.id = 32), 61000, 'and the time between is computed');
 select is((trueup.repair_call_stuck_ongoing(12)).outcome, 'review', 'nothing that tells it');
 select pg_temp.under_way(40 + n, '2025-10-20 09:00:00+00', 'ongoing', m::jsonb)
 from unnest(array[
@@ -155,7 +160,7 @@ select is(
 );
 select is(
     (select count(*) from public.calls as c where c.id between 24 and 49 and c.status = 'ended'),
-    1::bigint,
+    2::bigint,
     'nothing is changed without evidence'
 );
 

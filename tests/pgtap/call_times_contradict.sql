@@ -1,7 +1,7 @@
 -- call_times_contradict: the constraint, the check, then the repair
 
 begin;
-select plan(23);
+select plan(28);
 
 select factory.company(1);
 
@@ -34,7 +34,23 @@ select lives_ok(
     $$select factory.call(id => 2, ended_at => '2025-10-20 09:00:00+00', duration_ms => 0)$$,
     'near miss: no time at all'
 );
+select lives_ok(
+    $$select factory.call(id => 3, ended_at => 'infinity', duration_ms => null)$$,
+    'near miss: no end in sight, and no duration'
+);
+select lives_ok(
+    $$select factory.call(id => 4, started_at => '-infinity', ended_at => 'infinity', duration_ms => null)$$,
+    'near miss: no start either'
+);
 select is_empty('select * from trueup.call_times_contradict', 'near misses are silent');
+select throws_ok(
+    $$select factory.call(id => 5, ended_at => 'infinity', duration_ms => 61000)$$,
+    '23514', null, 'a call without an end has no duration'
+);
+select throws_ok(
+    $$select factory.call(id => 5, started_at => 'infinity', ended_at => 'infinity', duration_ms => 0)$$,
+    '23514', null, 'not even of nothing'
+);
 
 -- check
 set constraints all immediate;
@@ -46,6 +62,9 @@ select factory.call(id => 13, ended_at => '2025-10-20 08:59:59+00', duration_ms 
 select factory.call(id => 14, ended_at => '2025-12-20 09:00:00+00');
 select factory.call(id => 15, duration_ms => 61, deleted_at => '2025-10-21 09:00:00+00');
 select factory.call(id => 16, started_at => '2025-10-20 09:00:00.2506+00', duration_ms => -1);
+select factory.call(id => 17, ended_at => 'infinity', duration_ms => 61000);
+select factory.call(id => 18, started_at => 'infinity', ended_at => 'infinity', duration_ms => 0);
+select factory.call(id => 19, started_at => 'infinity', duration_ms => 61000);
 select factory.behind_the_back(false);
 
 select results_eq(
@@ -58,7 +77,10 @@ select results_eq(
     (12, 'duration_ms is not the time between start and end', '62001'),
     (13, 'ended before it started', null),
     (14, 'duration_ms is not the time between start and end', '61000'),
-    (16, 'duration_ms is not the time between start and end', '-1')
+    (16, 'duration_ms is not the time between start and end', '-1'),
+    (17, 'has a duration, but no start or no end', '61000'),
+    (18, 'has a duration, but no start or no end', '0'),
+    (19, 'ended before it started', '61000')
     $$,
     'one row for each call, with what contradicts; not for a deleted one'
 );
@@ -75,8 +97,23 @@ select is(
 );
 select is((trueup.repair_call_times_contradict(14)).outcome, 'review', 'a call of weeks has a wrong instant too');
 select is((select c.duration_ms from public.calls as c where c.id = 14), 61000, 'and keeps its duration');
+select results_eq(
+    $$
+    select i.id, r.outcome, r.reason
+    from generate_series(17, 19) as i (id)
+    cross join lateral trueup.repair_call_times_contradict(i.id) as r
+    order by i.id
+    $$,
+    $$
+    values
+    (17, 'review'::text, 'it has a duration, but no start or no end'::text),
+    (18, 'review', 'it has a duration, but no start or no end'),
+    (19, 'review', 'it ended before it started: one instant is wrong')
+    $$,
+    'nor which of two is infinite by mistake'
+);
 select set_eq(
-    'select entity_id from trueup.call_times_contradict', array[13, 14]::bigint[],
+    'select entity_id from trueup.call_times_contradict', array[13, 14, 17, 18, 19]::bigint[],
     'what is under review is still reported'
 );
 

@@ -1,7 +1,7 @@
 -- calls_fill_duration: the end comes first, the duration with a later event
 
 begin;
-select plan(8);
+select plan(10);
 
 select factory.company(1);
 select factory.call(id => 1, status => 'ongoing', ended_at => null, duration_ms => 0);
@@ -32,6 +32,11 @@ select throws_ok(
     '23514', null, 'an undo is not completed'
 );
 select factory.undoing(false);
+select lives_ok(
+    $$update public.calls set ended_at = 'infinity', duration_ms = null where id = 2$$, 'no end is none to compute with'
+);
+update public.calls set ended_at = '-infinity', started_at = '-infinity' where id = 2;
+select is(pg_temp.duration(2), null, 'nor is no start');
 select is_empty('select * from trueup.call_times_contradict', 'nothing of this is a violation');
 
 select * from finish();
