@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -10,7 +12,7 @@ from conftest import ROOT, Databases
 from helpers import add_revision, copy_pack, eventually, launch, plant, run, sql, value
 
 import trueup
-from trueup import migration, packs
+from trueup import migration, packs, revisions
 from trueup.errors import CatalogError, DatabaseError, MigrationError
 
 FACTS = """
@@ -190,6 +192,43 @@ def test_revisions_of_one_name_or_after_none_are_explained(database: str, pack: 
         CatalogError, match=r"0005_retention\.py and 0999_twin\.py are both called bookings_0005"
     ):
         trueup.migrate(database=database, pack=pack)
+
+
+@pytest.mark.one_server
+def test_what_has_nothing_to_run_loads_no_alembic(database: str) -> None:
+    """Alembic and SQLAlchemy take longer to import than what is left to do."""
+    program = """
+import sys, trueup
+for command in (trueup.migrate, trueup.status, trueup.verify):
+    command(database=sys.argv[1])
+    assert not {"alembic", "sqlalchemy"} & set(sys.modules), command
+"""
+    subprocess.run([sys.executable, "-c", program, database], check=True)
+
+
+@pytest.mark.one_server
+def test_what_modules_spell_is_what_alembic_knows(database: str, pack: Path) -> None:
+    loaded = packs.load(pack)
+    known = {script.revision: script for script in revisions.scripts(loaded).walk_revisions()}
+    spelled = revisions.walk(loaded)
+    assert {script.name for script in spelled} == set(known)
+    for script in spelled:
+        assert str(script.path) == known[script.name].path
+        assert script.follows == tuple(filter(None, [known[script.name].down_revision]))
+        assert script.depends == tuple(filter(None, [known[script.name].dependencies]))
+
+    # one that is computed, and depends on what bears a label: Alembic is asked
+    add_revision(pack, "later", "select 1;")
+    (module,) = (pack / "migrations" / "versions").glob("*_later.py")
+    text = module.read_text().replace('revision = "later"', 'revision = "la" + "ter"')
+    module.write_text(text.replace("depends_on = None", 'depends_on = "core"'))
+    assert trueup.migrate(database=database, pack=pack).revisions == ("later",)
+    assert [(script.name, script.depends) for script in revisions.walk(packs.load(pack))] == [
+        *((script.name, script.depends) for script in spelled),
+        ("later", ("core_0001",)),
+    ]
+    assert trueup.migrate(database=database, pack=pack).revisions == ()
+    assert trueup.verify(database=database, pack=pack).ok
 
 
 def test_nobody_but_the_owner_writes_the_ledger(database: str) -> None:

@@ -31,12 +31,11 @@ from trueup.revisions import (
     current,
     first_revision,
     is_adopted,
-    names,
     pending_revisions,
     refuse_branches,
     refuse_newer,
     refuse_no_target,
-    scripts,
+    walk,
 )
 from trueup.scripts import bare, lock_of
 from trueup.store import (
@@ -252,9 +251,9 @@ def _count(connection: Session, pack: Pack) -> list[str]:
     missing = set(pending_revisions(connection, pack))
     bodies = [
         pack.written(packs.readable(path))
-        for script in scripts(pack).walk_revisions()
-        if script.revision in missing
-        for path in [Path(script.path).with_suffix(".up.sql")]
+        for script in walk(pack)
+        if script.name in missing
+        for path in [script.path.with_suffix(".up.sql")]
         if path.is_file()
     ]
     states = deploy.object_states(connection)
@@ -272,13 +271,12 @@ def _take_back(
     was: list[deploy.Remembered],
 ) -> Migration:
     """Take the last revision of a migration back, and put views and triggers back as they were before it."""
-    script = scripts(pack).get_revision(done.revisions[-1])
-    last = str(script.revision)
-    if Path(script.path).is_relative_to(CORE):
+    last = done.revisions[-1]
+    script = next(script for script in walk(pack) if script.name == last)
+    if script.is_core:
         connection.warnings.append(f"{last} is the layer's own and was not taken back")
         return replace(done, warnings=tuple(connection.warnings))
-    below = names(script.down_revision)
-    target = below[0] if below else f"{last}@base"
+    target = script.follows[0] if script.follows else f"{last}@base"
     try:
         retried(
             connection,
@@ -349,8 +347,9 @@ def _accept(ledger: Ledger, connection: Session, pack: Pack, names: Iterable[str
 def _applied(connection: Session, pack: Pack) -> list[Revision]:
     """Return the revisions that the database has, oldest first, as their files are now."""
     missing = set(pending_revisions(connection, pack))
-    found = [script for script in scripts(pack).walk_revisions() if script.revision not in missing]
-    return [described(script.revision, Path(script.path), pack.root) for script in reversed(found)]
+    return [
+        described(script.name, script.path, pack.root) for script in walk(pack) if script.name not in missing
+    ]
 
 
 def host_sql(pack: Pack) -> str | None:
@@ -728,14 +727,14 @@ def _offline(pack: Pack, present: Iterable[str]) -> Iterator[str]:
     """Yield the statements that bring a database at these revisions to the heads."""
     from alembic import command
 
-    (core,) = scripts(pack).get_revisions("core@head")
+    *_, core = (script.name for script in walk(pack) if script.is_core)
     for target in TARGETS:
         revisions = StringIO()
         config = alembic_config(pack, revisions)
         config.attributes["present"] = present
         command.upgrade(config, target, sql=True)
         yield from texts(revisions.getvalue())
-        present = (*(name for name in present if not name.startswith("core_")), core.revision)
+        present = (*(name for name in present if not name.startswith("core_")), core)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The revisions of a pack and of the core, and which of them a database has.
 
-With `migration` the only module that imports Alembic, and it imports it when used.
+With `migration` the only module that imports Alembic, and it does so when it must: that takes longer than
+most commands run.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from trueup import packs
 from trueup.errors import CatalogError, DatabaseError, UsageError
@@ -20,8 +21,26 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-_REVISION = re.compile(r"""^revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
-_FOLLOWS = re.compile(r"""^down_revision(?:\s*:[^=\n]+)?\s*=\s*["']([^"']+)["']""", re.M)
+_NAME, _FOLLOWS, _DEPENDS = (
+    re.compile(rf"""^{name}(?:\s*:[^=\n]+)?\s*=\s*(?:["']([^"']+)["']|None)\s*$""", re.M)
+    for name in ("revision", "down_revision", "depends_on")
+)
+
+_Stamp: TypeAlias = "tuple[Path, int, int]"
+
+
+class Script(NamedTuple):
+    """A revision, its module, the revisions that it follows, and others that it depends on."""
+
+    name: str
+    path: Path
+    follows: tuple[str, ...]
+    depends: tuple[str, ...] = ()
+
+    @property
+    def is_core(self) -> bool:
+        """It is the layer's own, not the pack's."""
+        return self.path.is_relative_to(CORE)
 
 
 def refuse_newer(connection: Session, pack: Pack, *, replace_pack: bool = False) -> None:
@@ -30,19 +49,14 @@ def refuse_newer(connection: Session, pack: Pack, *, replace_pack: bool = False)
     Likewise when it was migrated with another pack, as far as it can tell: the two have neither a revision
     nor a check in common. With `replace_pack`, this one may take the place of the other.
     """
-    # most commands have no other need of Alembic, which takes longer to import than they run
-    spelled = {name: path for path, name, _ in _files(pack)}
+    known = {script.name: script for script in walk(pack)}
     present = current(connection)
-    unknown = [revision for revision in present if revision not in spelled]
-    if unknown:
-        known = {script.revision for script in scripts(pack).walk_revisions()}
-        unknown = [revision for revision in unknown if revision not in known]
-    if unknown:
+    if unknown := [revision for revision in present if revision not in known]:
         raise DatabaseError(
             f"the database is at revision {', '.join(unknown)}, which this package does not know; "
             "upgrade trueup (pip install -U trueup), or name the pack it was migrated with"
         )
-    if replace_pack or any(not spelled[name].is_relative_to(CORE) for name in present if name in spelled):
+    if replace_pack or any(not known[name].is_core for name in present):
         return
     deployed = connection.values("deployed_checks") if connection.value("has_trueup") else []
     if deployed and not {check.name for check in pack.checks if not check.is_core} & set(deployed):
@@ -63,29 +77,22 @@ def current(connection: Session) -> tuple[str, ...]:
 
 def pending_revisions(connection: Session, pack: Pack) -> list[str]:
     """Return the revisions that the database lacks, in their order: those of the core, then the pack's."""
-    directory = scripts(pack)
-    walked = list(directory.walk_revisions())[::-1]
-    wanted = [
-        script.revision
-        for script in sorted(walked, key=lambda script: not Path(script.path).is_relative_to(CORE))
-    ]
+    known = {script.name: script for script in walk(pack)}
     had: set[str] = set()
     left = list(current(connection))
     while left:
-        script = directory.get_revision(left.pop())
-        had.add(script.revision)
-        left += [
-            name for name in (*names(script.down_revision), *names(script.dependencies)) if name not in had
-        ]
-    return [name for name in wanted if name not in had]
+        script = known[left.pop()]
+        had.add(script.name)
+        left += [name for name in (*script.follows, *script.depends) if name not in had]
+    return [name for name in known if name not in had]
 
 
 def first_revision(pack: Pack) -> str | None:
     """Return the pack's host revision, which adopt stamps; None for a pack without revisions."""
     directory = pack.root / "migrations" / "versions"
-    for script in scripts(pack).walk_revisions():
-        if script.down_revision is None and Path(script.path).parent.resolve() == directory.resolve():
-            return str(script.revision)
+    for script in walk(pack):
+        if not script.follows and script.path.parent.resolve() == directory.resolve():
+            return script.name
     return None
 
 
@@ -99,26 +106,33 @@ def refuse_branches(pack: Pack) -> None:
 
     As after a merge of two branches of work, each with a revision of its own.
     """
-    files = _files(pack)
+    if _spelled(pack) is not None:
+        return
     named: dict[str, Path] = {}
-    for path, name, _ in files:
+    followed: dict[str, str] = {}
+    for path, *_ in _stamps(pack):
+        text = packs.readable(path)
+        name, follows = (match and match[1] for match in (_NAME.search(text), _FOLLOWS.search(text)))
         if name in named:
             raise CatalogError(
                 f"{named[name].name} and {path.name} are both called {name}: rename the one that no database "
                 "has run, and let it follow the other"
             )
-        named[name] = path
-    for path, name, follows in files:
-        if follows and follows not in named:
+        if name:
+            named[name] = path
+        if name and follows:
+            followed[name] = follows
+    for after, before in followed.items():
+        if before not in named:
             raise CatalogError(
-                f"{path.name}: revision {name} follows {follows}, and there is no such revision"
+                f"{named[after].name}: revision {after} follows {before}, and there is no such revision"
             )
     directory = scripts(pack)
     lines: dict[str, list[Any]] = {}
     for head in directory.get_revisions("heads"):
         script = head
         while script.down_revision:
-            script = directory.get_revision(names(script.down_revision)[0])
+            script = directory.get_revision(_names(script.down_revision)[0])
         lines.setdefault(script.revision, []).append(head)
     for heads in lines.values():
         if len(heads) < 2:
@@ -126,7 +140,7 @@ def refuse_branches(pack: Pack) -> None:
         trails = [[head] for head in heads]
         for trail in trails:
             while trail[-1].down_revision:
-                trail.append(directory.get_revision(names(trail[-1].down_revision)[0]))
+                trail.append(directory.get_revision(_names(trail[-1].down_revision)[0]))
         common = next(s for s in trails[0] if all(s in trail for trail in trails[1:]))
         firsts = [trail[trail.index(common) - 1] for trail in trails]
         shown = " and ".join(f"{s.revision} ({Path(s.path).name})" for s in firsts)
@@ -164,14 +178,66 @@ def alembic_config(pack: Pack, output: StringIO | None = None) -> Config:
     return made
 
 
+def walk(pack: Pack) -> list[Script]:
+    """Return the revisions, each after those that it follows: those of the core, then the pack's."""
+    spelled = _spelled(pack)
+    if spelled is not None:
+        return spelled
+    directory = scripts(pack)
+    newest_first = [
+        Script(
+            one.revision,
+            Path(one.path),
+            _names(one.down_revision),
+            tuple(directory.get_revision(name).revision for name in _names(one.dependencies)),
+        )
+        for one in directory.walk_revisions()
+    ]
+    oldest_first = newest_first[::-1]
+    return sorted(oldest_first, key=lambda script: not script.is_core)
+
+
 def scripts(pack: Pack) -> ScriptDirectory:
     """Return the revisions as Alembic knows them; their modules are run again when one has changed."""
-    found = [(path, path.stat()) for path in _modules(pack.root)]
-    return _scripts(pack.root, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in found))
+    return _scripts(pack.root, _stamps(pack))
+
+
+def _spelled(pack: Pack) -> list[Script] | None:
+    """Return the revisions as `walk` does, by what their modules say word for word.
+
+    None when that is not enough, and Alembic must be asked: a revision that merges others or is computed,
+    and any that stand in no plain lines.
+    """
+    return _spelled_by(_stamps(pack))
 
 
 @lru_cache(maxsize=1)
-def _scripts(root: Path, modules: tuple[tuple[Path, int, int], ...]) -> ScriptDirectory:
+def _spelled_by(stamps: tuple[_Stamp, ...]) -> list[Script] | None:
+    lines: dict[str, list[Script]] = {}
+    following: dict[str, Script] = {}
+    for path, *_ in stamps:
+        text = packs.readable(path)
+        said = [pattern.search(text) for pattern in (_NAME, _FOLLOWS, _DEPENDS)]
+        name, follows, depends = (match and match[1] for match in said)
+        if None in said or name is None:
+            return None
+        script = Script(name, path, _names(follows), _names(depends))
+        if follows:
+            following[follows] = script
+        else:
+            lines[name] = [script]
+    for line in lines.values():
+        while line[-1].name in following:
+            line.append(following.pop(line[-1].name))
+    ordered = [script for line in lines.values() for script in line]
+    named = {script.name for script in ordered}
+    if len(ordered) == len(named) == len(stamps) and named.issuperset(d for s in ordered for d in s.depends):
+        return sorted(ordered, key=lambda script: not script.is_core)
+    return None
+
+
+@lru_cache(maxsize=1)
+def _scripts(root: Path, stamps: tuple[_Stamp, ...]) -> ScriptDirectory:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
@@ -192,22 +258,13 @@ def _versions(root: Path) -> list[Path]:
     return [CORE / "migrations" / "versions", *([own] if own.is_dir() else [])]
 
 
-def _modules(root: Path) -> list[Path]:
-    return [path for directory in _versions(root) for path in sorted(directory.glob("*.py"))]
+def _stamps(pack: Pack) -> tuple[_Stamp, ...]:
+    """Return the modules of the revisions, each with when it was written and how long it is."""
+    modules = [path for directory in _versions(pack.root) for path in sorted(directory.glob("*.py"))]
+    return tuple((path, (stat := path.stat()).st_mtime_ns, stat.st_size) for path in modules)
 
 
-def _files(pack: Pack) -> list[tuple[Path, str, str | None]]:
-    """Return the modules of the revisions, each with its name and the one it follows."""
-    found = []
-    for path in _modules(pack.root):
-        text = packs.readable(path)
-        if match := _REVISION.search(text):
-            follows = _FOLLOWS.search(text)
-            found.append((path, match[1], follows[1] if follows else None))
-    return found
-
-
-def names(value: Any) -> tuple[str, ...]:
+def _names(value: Any) -> tuple[str, ...]:
     """Return one revision, several or none, as Alembic spells them, in a tuple."""
     return (value,) if isinstance(value, str) else tuple(value or ())
 
