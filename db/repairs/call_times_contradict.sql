@@ -14,7 +14,6 @@ declare
 begin
     select c.* into v_call from public.calls as c where c.id = p_call_id for no key update;
 
-
     if v_call.ended_at < v_call.started_at then
         return ('review', 'it ended before it started: one instant is wrong', null)::trueup.repair_outcome;
     elsif not (isfinite(v_call.started_at) and isfinite(v_call.ended_at)) then
