@@ -153,7 +153,7 @@ def test_a_database_ahead_of_the_package_is_refused(database: str, pack: Path) -
     add_revision(pack, "later", "select 1;")
     trueup.migrate(database=database, pack=pack)
     before = sql(database, FACTS)
-    for attempt in (trueup.migrate, trueup.status, trueup.verify):
+    for attempt in (trueup.migrate, trueup.status, trueup.verify, trueup.lint):
         with pytest.raises(DatabaseError, match=r"at revision .*later, which this package does not know"):
             attempt(database=database)
     assert sql(database, FACTS) == before
@@ -185,6 +185,12 @@ def test_revisions_of_one_name_or_after_none_are_explained(database: str, pack: 
         match=rf"{NEWEST + 1:04}_lost\.py: revision lost follows bookings_0999, and there is no",
     ):
         trueup.migrate(database=database, pack=pack)
+    for look in (trueup.status, trueup.verify):
+        with pytest.raises(CatalogError, match="revision lost follows bookings_0999"):
+            look(database=database, pack=pack)
+    assert trueup.check(database=database, pack=pack).status == "complete", (
+        "runs ask for no more than the names"
+    )
     for path in versions.glob("*_lost.*"):
         path.unlink()
     (versions / "0999_twin.py").write_text((versions / "0005_retention.py").read_text())

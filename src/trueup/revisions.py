@@ -7,6 +7,7 @@ most commands run.
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -22,11 +23,21 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 _NAME, _FOLLOWS, _DEPENDS = (
-    re.compile(rf"""^{name}(?:\s*:[^=\n]+)?\s*=\s*(?:["']([^"']+)["']|None)\s*$""", re.M)
+    re.compile(rf"""^{name}(?:\s*:[^=\n]+)?\s*=\s*(?:["']([^"']+)["']|None)\s*(?:#.*)?$""", re.M)
     for name in ("revision", "down_revision", "depends_on")
 )
 
 _Stamp: TypeAlias = "tuple[Path, int, int]"
+
+
+class _Module(NamedTuple):
+    """What the module of a revision says word for word; `is_plain` when that is all there is to know."""
+
+    path: Path
+    name: str | None
+    follows: str | None
+    depends: str | None
+    is_plain: bool
 
 
 class Script(NamedTuple):
@@ -49,14 +60,12 @@ def refuse_newer(connection: Session, pack: Pack, *, replace_pack: bool = False)
     Likewise when it was migrated with another pack, as far as it can tell: the two have neither a revision
     nor a check in common. With `replace_pack`, this one may take the place of the other.
     """
-    known = {script.name: script for script in walk(pack)}
     present = current(connection)
-    if unknown := [revision for revision in present if revision not in known]:
-        raise DatabaseError(
-            f"the database is at revision {', '.join(unknown)}, which this package does not know; "
-            "upgrade trueup (pip install -U trueup), or name the pack it was migrated with"
-        )
-    if replace_pack or any(not known[name].is_core for name in present):
+    known = {module.name: module.path for module in _modules(pack) if module.name}
+    if not known.keys() >= set(present):
+        known = {script.name: script.path for script in walk(pack)}
+    _refuse_unknown(present, known)
+    if replace_pack or any(not known[name].is_relative_to(CORE) for name in present):
         return
     deployed = connection.values("deployed_checks") if connection.value("has_trueup") else []
     if deployed and not {check.name for check in pack.checks if not check.is_core} & set(deployed):
@@ -68,6 +77,14 @@ def refuse_newer(connection: Session, pack: Pack, *, replace_pack: bool = False)
         )
 
 
+def _refuse_unknown(present: Iterable[str], known: Container[str]) -> None:
+    if unknown := [revision for revision in present if revision not in known]:
+        raise DatabaseError(
+            f"the database is at revision {', '.join(unknown)}, which this package does not know; "
+            "upgrade trueup (pip install -U trueup), or name the pack it was migrated with"
+        )
+
+
 def current(connection: Session) -> tuple[str, ...]:
     """Return the revisions the database is at; none for one that has no trueup."""
     if not connection.value("has_versions"):
@@ -76,10 +93,14 @@ def current(connection: Session) -> tuple[str, ...]:
 
 
 def pending_revisions(connection: Session, pack: Pack) -> list[str]:
-    """Return the revisions that the database lacks, in their order: those of the core, then the pack's."""
+    """Return the revisions that the database lacks, in their order: those of the core, then the pack's.
+
+    Raises DatabaseError when it is at one that this package does not know.
+    """
     known = {script.name: script for script in walk(pack)}
     had: set[str] = set()
     left = list(current(connection))
+    _refuse_unknown(left, known)
     while left:
         script = known[left.pop()]
         had.add(script.name)
@@ -106,47 +127,24 @@ def refuse_branches(pack: Pack) -> None:
 
     As after a merge of two branches of work, each with a revision of its own.
     """
-    if _spelled(pack) is not None:
-        return
-    named: dict[str, Path] = {}
-    followed: dict[str, str] = {}
-    for path, *_ in _stamps(pack):
-        text = packs.readable(path)
-        name, follows = (match and match[1] for match in (_NAME.search(text), _FOLLOWS.search(text)))
-        if name in named:
-            raise CatalogError(
-                f"{named[name].name} and {path.name} are both called {name}: rename the one that no database "
-                "has run, and let it follow the other"
-            )
-        if name:
-            named[name] = path
-        if name and follows:
-            followed[name] = follows
-    for after, before in followed.items():
-        if before not in named:
-            raise CatalogError(
-                f"{named[after].name}: revision {after} follows {before}, and there is no such revision"
-            )
-    directory = scripts(pack)
-    lines: dict[str, list[Any]] = {}
-    for head in directory.get_revisions("heads"):
-        script = head
-        while script.down_revision:
-            script = directory.get_revision(_names(script.down_revision)[0])
-        lines.setdefault(script.revision, []).append(head)
-    for heads in lines.values():
-        if len(heads) < 2:
+    known = {script.name: script for script in walk(pack)}
+    followed = {name for script in known.values() for name in script.follows}
+    lines: dict[str, list[list[Script]]] = {}
+    heads = (script for script in known.values() if script.name not in followed)
+    for head in sorted(heads, key=lambda script: script.path.name):
+        trail = [head]
+        while trail[-1].follows:
+            trail.append(known[trail[-1].follows[0]])
+        lines.setdefault(trail[-1].name, []).append(trail)
+    for trails in lines.values():
+        if len(trails) < 2:
             continue
-        trails = [[head] for head in heads]
-        for trail in trails:
-            while trail[-1].down_revision:
-                trail.append(directory.get_revision(_names(trail[-1].down_revision)[0]))
-        common = next(s for s in trails[0] if all(s in trail for trail in trails[1:]))
+        common = next(script for script in trails[0] if all(script in trail for trail in trails[1:]))
         firsts = [trail[trail.index(common) - 1] for trail in trails]
-        shown = " and ".join(f"{s.revision} ({Path(s.path).name})" for s in firsts)
+        shown = " and ".join(f"{script.name} ({script.path.name})" for script in firsts)
         raise CatalogError(
-            f"{shown} both follow {common.revision}: let one follow the other "
-            f"(down_revision = '{trails[0][0].revision}' in {Path(firsts[1].path).name}), "
+            f"{shown} both follow {common.name}: let one follow the other "
+            f"(down_revision = '{trails[0][0].name}' in {firsts[1].path.name}), "
             "unless a database has run it already; then let the other one follow"
         )
 
@@ -179,10 +177,14 @@ def alembic_config(pack: Pack, output: StringIO | None = None) -> Config:
 
 
 def walk(pack: Pack) -> list[Script]:
-    """Return the revisions, each after those that it follows: those of the core, then the pack's."""
-    spelled = _spelled(pack)
-    if spelled is not None:
-        return spelled
+    """Return the revisions, each after those that it follows: those of the core, then the pack's.
+
+    Raises CatalogError when two bear one name, or one follows what is not there.
+    """
+    modules = _modules(pack)
+    if plain := _plain_lines(modules):
+        return plain
+    _refuse_torn(modules)
     directory = scripts(pack)
     newest_first = [
         Script(
@@ -202,25 +204,32 @@ def scripts(pack: Pack) -> ScriptDirectory:
     return _scripts(pack.root, _stamps(pack))
 
 
-def _spelled(pack: Pack) -> list[Script] | None:
-    """Return the revisions as `walk` does, by what their modules say word for word.
-
-    None when that is not enough, and Alembic must be asked: a revision that merges others or is computed,
-    and any that stand in no plain lines.
-    """
-    return _spelled_by(_stamps(pack))
+def _modules(pack: Pack) -> tuple[_Module, ...]:
+    """Return what the modules of the revisions say; they are read again when one has changed."""
+    return _read(_stamps(pack))
 
 
 @lru_cache(maxsize=1)
-def _spelled_by(stamps: tuple[_Stamp, ...]) -> list[Script] | None:
-    lines: dict[str, list[Script]] = {}
-    following: dict[str, Script] = {}
+def _read(stamps: tuple[_Stamp, ...]) -> tuple[_Module, ...]:
+    found = []
     for path, *_ in stamps:
         text = packs.readable(path)
         said = [pattern.search(text) for pattern in (_NAME, _FOLLOWS, _DEPENDS)]
         name, follows, depends = (match and match[1] for match in said)
-        if None in said or name is None:
-            return None
+        found.append(_Module(path, name, follows, depends, name is not None and None not in said))
+    return tuple(found)
+
+
+def _plain_lines(modules: tuple[_Module, ...]) -> list[Script]:
+    """Return the revisions as `walk` does; none where Alembic must be asked.
+
+    That is for a revision that merges others or is computed, and for any that stand in no plain lines.
+    """
+    lines: dict[str, list[Script]] = {}
+    following: dict[str, Script] = {}
+    for path, name, follows, depends, is_plain in modules:
+        if name is None or not is_plain:
+            return []
         script = Script(name, path, _names(follows), _names(depends))
         if follows:
             following[follows] = script
@@ -231,9 +240,27 @@ def _spelled_by(stamps: tuple[_Stamp, ...]) -> list[Script] | None:
             line.append(following.pop(line[-1].name))
     ordered = [script for line in lines.values() for script in line]
     named = {script.name for script in ordered}
-    if len(ordered) == len(named) == len(stamps) and named.issuperset(d for s in ordered for d in s.depends):
+    if len(ordered) == len(named) == len(modules) and named.issuperset(d for s in ordered for d in s.depends):
         return sorted(ordered, key=lambda script: not script.is_core)
-    return None
+    return []
+
+
+def _refuse_torn(modules: tuple[_Module, ...]) -> None:
+    """Raise CatalogError, which Alembic would not: for two of one name, or one that follows none there is."""
+    named: dict[str, Path] = {}
+    for path, name, *_ in modules:
+        if name in named:
+            raise CatalogError(
+                f"{named[name].name} and {path.name} are both called {name}: rename the one that no database "
+                "has run, and let it follow the other"
+            )
+        if name:
+            named[name] = path
+    for path, name, follows, *_ in modules:
+        if name and follows and follows not in named:
+            raise CatalogError(
+                f"{path.name}: revision {name} follows {follows}, and there is no such revision"
+            )
 
 
 @lru_cache(maxsize=1)
