@@ -596,12 +596,18 @@ class Soak:
         time.sleep(self.random.uniform(0, 1800) / self.options.speed)
         self.url = self.cluster.start()
 
-    def settle(self) -> None:
-        """Wait until every fault has become something and was announced, or patience is over."""
+    def settle(self) -> tuple[list[tuple[Any, ...]], Announcements]:
+        """Wait until every fault has become something and was announced, or patience is over; return the last look.
+
+        The runners go on, and a later look may meet a message that is on its way.
+        """
         flaky = self.channels["flaky"]
         flaky.down_until, flaky.refused = 0.0, 0.0
         ends = time.monotonic() + PATIENCE
-        while time.monotonic() < ends and (self.unsettled() or any(self.announcements().wrong.values())):
+        while True:
+            unsettled, announced = self.unsettled(), self.announcements()
+            if not (unsettled or any(announced.wrong.values())) or time.monotonic() > ends:
+                return unsettled, announced
             self.tend()
             time.sleep(0.2)
 
@@ -684,8 +690,8 @@ class Soak:
             if life.process.pid in since and (growth := life.growth(since[life.process.pid]))
         ]
 
-    def findings(self) -> dict[str, Any]:
-        """Return what happened, and what should not have."""
+    def findings(self, unsettled: list[tuple[Any, ...]], announced: Announcements) -> dict[str, Any]:
+        """Return what happened, and what should not have; given the look that ended the wait."""
         delays = self.ask(
             "select f.kind, extract(epoch from percentile_cont(0.5) within group (order by al.detected_at - f.made_at))::float / 3600, "
             "extract(epoch from max(al.detected_at - f.made_at))::float / 3600 "
@@ -693,9 +699,8 @@ class Soak:
             "and al.entity_type = 'call' group by 1 order by 1"
         )
         growths = self.growths()
-        announced = self.announcements()
         wrong = {
-            "faults not alerted once and settled": [list(map(str, row)) for row in self.unsettled()],
+            "faults not alerted once and settled": [list(map(str, row)) for row in unsettled],
             "slots done twice": [
                 list(map(str, row))
                 for row in self.ask(
@@ -789,8 +794,7 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
         try:
             work.prepare()
             work.run()
-            work.settle()
-            return work.findings()
+            return work.findings(*work.settle())
         finally:
             work.close()
             if options.log:
