@@ -47,7 +47,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # two weeks before clocks change in Berlin
 BEGIN = datetime(2026, 3, 15, 12, tzinfo=UTC)
 # seconds of real time that the end of all faults may take
-PATIENCE = 120.0
+PATIENCE = 240.0
 # seconds of real time that a runner must have lived, after it had done all jobs once, to be asked
 # whether it grows; and the MB that it may have, since then and in the second half of that time
 LONG_LIFE = 120.0

@@ -21,7 +21,7 @@ def test_hours_in_which_runners_and_the_server_die_leaves_nothing_wrong() -> Non
     options = soak.parser().parse_args(
         [
             "--days",
-            "0.28",
+            "0.36",
             "--speed",
             "2400",
             "--faults",
@@ -33,7 +33,7 @@ def test_hours_in_which_runners_and_the_server_die_leaves_nothing_wrong() -> Non
             "--timeout",
             "10d",
             "--answer-within",
-            "2h",
+            "6h",
             "--full-every",
             "4",
         ]
